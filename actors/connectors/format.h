@@ -1,0 +1,48 @@
+/* format.h - a tuple as one line of text: plain text, JSON or CSV.
+ * What sinks print and files hold. Lines end with "\n" in all three.
+ *
+ * text  the values joined by tabs, byte strings raw, nil as nothing
+ * json  one object with the fields in their order, without spaces
+ * csv   RFC 4180 but for its line ends: a value with a comma, a quote, CR or
+ *       LF stands in quotes, nil is nothing
+ *
+ * Arrays and maps are JSON in all three, in CSV always in quotes; a map's keys
+ * become strings there. Floats keep their ".0" and are as short as reads back
+ * the same: the first of %.15g, %.16g, %.17g that does; they read "nan",
+ * "inf" and "-inf" where they are not in JSON.
+ *
+ * JSON can't say everything: each maximal ill-formed part of a string that is
+ * not UTF-8 becomes U+FFFD (Unicode 15, 3.9, "U+FFFD Substitution of Maximal
+ * Subparts"), NaN and the infinities become null, and each is counted.
+ * No state, no locale but "C": any thread. */
+#ifndef ACTORS_CONNECTORS_FORMAT_H
+#define ACTORS_CONNECTORS_FORMAT_H
+
+#include "core/buffer.h"
+#include "core/err.h"
+#include <stdint.h>
+
+enum format_kind { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV };
+
+struct format {
+    enum format_kind kind;
+};
+
+/* The format a user calls `name`: "text", "json" or "csv". ERR_NOTFOUND: there
+ * is none of that name, and *f is untouched. */
+err format_named(const char *name, struct format *f);
+
+/* Appends to `out` what stands once before all lines: CSV's names of the
+ * fields; nothing for the others. ERR_NOMEM: nothing was appended. */
+err format_header(const struct format *f, const char *const *fields,
+                  unsigned field_count, struct buffer *out);
+
+/* Appends the tuple of `field_count` values at `values` (trusted, see
+ * core/value.h) as one line. `fields` are their names, ended by 0; only JSON
+ * reads them. Adds to *replaced what JSON could not say. ERR_NOMEM: nothing
+ * was appended or counted. */
+err format_tuple(const struct format *f, const char *const *fields,
+                 unsigned field_count, const uint8_t *values,
+                 struct buffer *out, uint64_t *replaced);
+
+#endif

@@ -1,0 +1,42 @@
+/* stdout.c - the sink `stdout { format = "text" | "json" | "csv" }`: a line for
+ * each tuple on the standard output, text if nothing is said (see format.h).
+ *
+ * What writes to a closed pipe (`engine run … | head`) has no reader any more.
+ * Several tasks write whole lines, in any order. */
+#include "actors/connectors/connector.h"
+#include "actors/connectors/writer.h"
+
+enum { FORMAT }; /* places of the options */
+
+static err make(struct component_context *context, void *self)
+{
+    return writer_make(context, self, NULL, true,
+                       connector_option(context, FORMAT)->text);
+}
+
+static const struct component_class sink = {
+    .name = "stdout",
+    .state_bytes = sizeof(struct writer),
+    .make = make,
+    .free = writer_free,
+    .open = writer_open,
+    .execute = writer_execute,
+    .settle = writer_settle,
+    .finish = writer_finish,
+    .job_done = writer_job_done,
+};
+
+static const struct option options[] = {
+    [FORMAT] = {.name = "format",
+                .type = OPTION_CHOICE,
+                .choices = "text json csv",
+                .doc = "of the lines; text if not given"},
+};
+
+const struct connector connector_stdout = {
+    .name = "stdout",
+    .doc = "a line for each tuple on the standard output",
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .sink = &sink,
+};

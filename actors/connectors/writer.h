@@ -1,0 +1,41 @@
+/* writer.h - a sink of lines: what `file` and `stdout` have in common.
+ * Tuples are formatted on the executor's thread and written by jobs, one at a
+ * time. When tuples are tracked each activation's lines are written before
+ * its acks leave, so nothing that was acked is lost with the task; else up to
+ * WRITER_AHEAD_BYTES gather while others are written. What can't be written
+ * (a full disk) is tried again until it can: nothing is dropped, the tuples
+ * wait, and so does what feeds them. */
+#ifndef ACTORS_CONNECTORS_WRITER_H
+#define ACTORS_CONNECTORS_WRITER_H
+
+#include "actors/connectors/format.h"
+#include "actors/stream/component.h"
+
+enum { WRITER_AHEAD_BYTES = 256 << 10 };
+
+struct writer_file;
+
+/* State of a class; its functions below are the class's. */
+struct writer {
+    struct format format;
+    struct buffer gathered;   /* lines, not given to a job yet */
+    struct writer_file *file; /* a reference; the job's while `busy` */
+    bool tracked, busy, finishing;
+    int64_t backoff_ns;  /* 0: the last write went well */
+    int64_t retry_at_ns; /* 0: at once */
+    uint64_t replaced;   /* what JSON could not say */
+};
+
+/* `path` is borrowed until it returns; NULL: stdout. `format` is its name. */
+err writer_make(struct component_context *context, struct writer *w,
+                const char *path, bool append, const char *format);
+void writer_free(struct component_context *context, void *self);
+enum step writer_open(struct component_context *context, void *self);
+enum step writer_execute(struct component_context *context, void *self,
+                         struct input *input);
+enum step writer_settle(struct component_context *context, void *self);
+enum step writer_finish(struct component_context *context, void *self);
+enum step writer_job_done(struct component_context *context, void *self,
+                          struct job *job);
+
+#endif

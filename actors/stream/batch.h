@@ -1,0 +1,84 @@
+/* batch.h - tuples of one stream from one task to another: what travels.
+ * A batch is the body of a data message: it moves by pointer, from the pool of
+ * the thread that wrote it to the pool of the one that read it. Values stand
+ * one tuple behind another from the front, the acking entries from the back:
+ *
+ *   | header | values ... -> | free | <- ... anchor 1 | anchor 0 |
+ *
+ * An anchor says: the next `tuples` tuples belong to `root` (0: untracked), and
+ * `edge` is the id that this batch entered into the root's XOR: one per root
+ * and batch. No anchors at all: the whole batch is untracked. */
+#ifndef ACTORS_STREAM_BATCH_H
+#define ACTORS_STREAM_BATCH_H
+
+#include <stdint.h>
+
+#include "core/buffer.h"
+#include "core/msg.h"
+
+enum batch_marker {
+    BATCH_DATA,   /* tuples */
+    BATCH_END,    /* the source task has ended */
+    BATCH_RELOAD, /* new code from here on; `number` is its version */
+};
+
+struct anchor {
+    uint64_t root;
+    uint64_t edge;
+    uint32_t tuples;
+    uint32_t unused;
+};
+
+struct batch {
+    uint32_t epoch;  /* of the assignment */
+    uint32_t schema; /* of the stream: number of the source component's */
+    uint32_t task;   /* that wrote it */
+    uint32_t marker; /* enum batch_marker */
+    uint64_t number; /* of the marker; of the channel's batches else */
+    uint32_t count;   /* tuples */
+    uint32_t used;    /* bytes of values */
+    uint32_t room;    /* bytes of `data`; a multiple of 8 */
+    uint32_t anchors;
+    uint8_t data[];
+};
+
+enum {
+    BATCH_ROOM = MSG_BYTES_MAX - (int)sizeof(struct batch),
+    BATCH_SEAL_BYTES = 4096,   /* sent when it holds this much */
+    BATCH_SEAL_TUPLES = 512,   /* or so many */
+    BATCH_MAX_BYTES = 64 << 20 /* of one call's unsealed output */
+};
+
+static inline struct batch *batch_of(const struct msg *m)
+{
+    return msg_body(m);
+}
+
+/* The i-th anchor, from 0. */
+static inline struct anchor *batch_anchor(struct batch *b, uint32_t i)
+{
+    struct anchor *end = (struct anchor *)(void *)(b->data + b->room);
+    return end - 1 - i;
+}
+
+/* What it costs of an edge's credit. */
+static inline uint32_t batch_cost_bytes(const struct batch *b)
+{
+    return (uint32_t)sizeof *b + b->used +
+           b->anchors * (uint32_t)sizeof(struct anchor);
+}
+
+/* An empty data batch with at least `room` bytes (BATCH_ROOM: a pooled one).
+ * Its message's kind is EXECUTOR_BATCH. NULL: out of memory. Owned. */
+struct msg *batch_new(struct env *env, uint32_t room);
+
+/* The bytes that go to another process, or a file: little endian, without the
+ * free part. Appends to `out`. ERR_NOMEM. */
+err batch_encode(const struct batch *b, struct buffer *out);
+/* From bytes that nobody vouches for, of a stream with `arity` fields: all
+ * counts, anchors and values are checked before anything is taken. ERR_NOMEM,
+ * ERR_TRUNCATED, ERR_FORMAT, ERR_DEEP, ERR_BIG; then nothing is made. */
+err batch_decode(struct env *env, const uint8_t *bytes, size_t count,
+                 unsigned arity, struct msg **out);
+
+#endif

@@ -1,0 +1,176 @@
+/* component.h - what an executor runs: the class of a spout, bolt or sink.
+ * Native sources, sinks and operators are classes; all Lua components share
+ * one (lua/component.c). The executor keeps order, credit, acking, replay and
+ * ends; a class only computes. Its functions run on the executor's thread. */
+#ifndef ACTORS_STREAM_COMPONENT_H
+#define ACTORS_STREAM_COMPONENT_H
+
+#include "actors/stream/batch.h"
+#include "actors/stream/emitter.h"
+#include "core/actor.h"
+
+struct executor;
+struct job;
+
+/* How a class's function went. */
+enum step {
+    STEP_DONE,  /* it is through */
+    STEP_AGAIN, /* next: there is more, call soon */
+    STEP_IDLE,  /* next: nothing now; call when something came, or later */
+    STEP_END,   /* next: the input has ended */
+    STEP_YIELD, /* suspended: its slice is over; call resume() soon */
+    STEP_SLEEP, /* suspended: call resume() after context.sleep_ns */
+    STEP_CRASH, /* the task can't go on: context.error says why */
+};
+
+/* What becomes of a failed tuple. */
+enum verdict {
+    VERDICT_REPLAY, /* the executor calls replay(), up to `retries` times */
+    VERDICT_MINE,   /* the class decides itself (a Lua spout's fail()) */
+    VERDICT_FINAL,  /* it can't be emitted again: it has failed for good */
+};
+
+/* A task as its class sees it; lives as long as its executor. */
+struct component_context {
+    struct executor *executor;
+    const struct plan *plan;
+    const struct component_plan *component;
+    unsigned task;  /* number in the plan */
+    unsigned index; /* among the component's tasks */
+    struct env *env;          /* of the running activation */
+    struct emitter *emitter;  /* where it emits */
+    int64_t sleep_ns;
+    char error[2048]; /* of STEP_CRASH and executor_fail(): with traceback */
+};
+
+/* Tuples to be executed: a cursor over one batch. */
+struct input {
+    struct batch *batch; /* borrowed */
+    const uint8_t *at;   /* values of the tuple in hand or next */
+    uint32_t left;       /* tuples not begun */
+    uint32_t run_left;   /* of the anchor's tuples, not begun */
+    uint32_t anchor;     /* number of the next one */
+    uint64_t root;       /* of the run; 0: untracked */
+    uint64_t edges;      /* XOR gathered for the root in this batch */
+    unsigned source;     /* which of the component's inputs it came by */
+};
+
+struct component_class {
+    const char *name;
+    size_t state_bytes; /* zeroed before make() */
+
+    /* Reads config, takes memory. On an error: context->error says why, and
+     * free() won't run. */
+    err (*make)(struct component_context *context, void *self);
+    void (*free)(struct component_context *context, void *self);
+    /* The task starts (prepare, open). May suspend. */
+    enum step (*open)(struct component_context *context, void *self);
+
+    /* Bolts and sinks: take tuples with input_next() until it gives NULL,
+     * each followed by input_done() or executor_fail(). May suspend. */
+    enum step (*execute)(struct component_context *context, void *self,
+                         struct input *input);
+    /* The batch was executed and nothing waits: write what is gathered. NULL:
+     * nothing to do. */
+    enum step (*settle)(struct component_context *context, void *self);
+    /* All inputs have ended; may emit. NULL: nothing to do. May suspend. */
+    enum step (*finish)(struct component_context *context, void *self);
+    enum step (*tick)(struct component_context *context, void *self);
+    /* Goes on with what was suspended. Required where anything suspends. */
+    enum step (*resume)(struct component_context *context, void *self);
+
+    /* Spouts: emit some tuples (executor_root() before a tracked one) until
+     * env_spent(), executor_full(), or there are none. May suspend. */
+    enum step (*next)(struct component_context *context, void *self);
+    /* The tuple of this token is through. NULL: not interested. */
+    void (*ack)(struct component_context *context, void *self,
+                uint64_t token);
+    /* The tuple of this token failed. NULL: VERDICT_REPLAY. */
+    enum verdict (*fail)(struct component_context *context, void *self,
+                         uint64_t token, const char *reason);
+    /* What ack() and fail() left to be done; may suspend. NULL: nothing. */
+    enum step (*notify)(struct component_context *context, void *self);
+    /* Emit the tuple of this token once more. STEP_IDLE: it can't be had yet,
+     * call again when something came. */
+    enum step (*replay)(struct component_context *context, void *self,
+                        uint64_t token);
+    /* The token is settled for good: forget it. NULL: nothing to forget. */
+    void (*release)(struct component_context *context, void *self,
+                    uint64_t token);
+    /* A job that the class started with executor_job() is done. */
+    enum step (*job_done)(struct component_context *context, void *self,
+                          struct job *job);
+
+    /* New code: load `version` beside the old. On an error the old stays and
+     * context->error says why. Then switch_code() at the marker, or
+     * drop_code(). NULL: the class has no code. */
+    err (*load_code)(struct component_context *context, void *self,
+                     const void *code);
+    enum step (*switch_code)(struct component_context *context, void *self);
+    void (*drop_code)(struct component_context *context, void *self);
+
+    /* State for checkpoints: appended to `out`, read back before open(). NULL:
+     * the class has none. */
+    err (*snapshot)(struct component_context *context, void *self,
+                    struct buffer *out);
+    err (*restore)(struct component_context *context, void *self,
+                   const uint8_t *bytes, size_t count);
+    /* Takes back what the failed call wrote to the state. */
+    void (*undo)(struct component_context *context, void *self);
+};
+
+/* ---- for bolts ---- */
+
+void input_run(struct component_context *context, struct input *input);
+/* The values of the next tuple, NULL: the batch is through. What is emitted
+ * until input_done() is anchored to it. */
+static inline const uint8_t *input_next(struct component_context *context,
+                                        struct input *input)
+{
+    if (input->run_left == 0) input_run(context, input);
+    if (input->left == 0) return NULL;
+    input->left--;
+    input->run_left--;
+    return input->at;
+}
+
+/* The tuple in hand was processed; `end` is behind its values. */
+static inline void input_done(struct component_context *context,
+                              struct input *input, const uint8_t *end)
+{
+    input->at = end;
+    input->edges ^= context->emitter->edges;
+    emitter_keep(context->emitter);
+}
+
+/* The tuple in hand failed: what it emitted is taken back, its root fails with
+ * this reason (message and traceback; copied). `end` is behind its values. */
+void executor_fail(struct component_context *context, struct input *input,
+                   const uint8_t *end, const char *reason);
+
+/* ---- for spouts ---- */
+
+/* The next emitted tuple is tracked under a new root; `token` comes back in
+ * ack(), fail() and replay(). Between it and executor_rooted() all emits
+ * belong to the root. False: out of memory. */
+bool executor_root(struct component_context *context, uint64_t token);
+void executor_rooted(struct component_context *context);
+/* An untracked tuple was emitted: seal what is full. */
+void executor_emitted(struct component_context *context);
+/* As many roots are pending as may be: emit no more for now. */
+bool executor_full(const struct component_context *context);
+/* Is anything tracked in this topology? */
+bool executor_tracks(const struct component_context *context);
+
+/* ---- for all ---- */
+
+/* Blocking work; job_done() follows on this executor. See core/job.h. */
+void executor_job(struct component_context *context, struct job *job);
+/* Call next() again: something came. */
+void executor_wake(struct component_context *context);
+/* A line in the log, under the component's name and task. */
+void executor_log(struct component_context *context, int level,
+                  const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,255 @@
+#include "actors/stream/emitter.h"
+#include "core/alloc.h"
+#include <string.h>
+
+err emitter_init(struct emitter *e, const struct component_plan *component,
+                 uint32_t task, uint64_t seed)
+{
+    *e = (struct emitter){.task = task,
+                          .call = 1,
+                          .rng = {seed},
+                          .stream_count = component->stream_count};
+    e->streams = mem_zero(component->stream_count, sizeof *e->streams);
+    if (e->streams == NULL) return ERR_NOMEM;
+    for (unsigned i = 0; i < e->stream_count; i++)
+        e->streams[i].arity = component->streams[i].arity;
+    return OK;
+}
+
+void emitter_fini(struct emitter *e)
+{
+    for (unsigned i = 0; e->streams && i < e->stream_count; i++) {
+        struct out_stream *stream = &e->streams[i];
+        for (unsigned k = 0; k < stream->route_count; k++)
+            mem_free(stream->routes[k].ports);
+        mem_free(stream->routes);
+    }
+    mem_free(e->streams);
+    e->streams = NULL;
+}
+
+err emitter_route(struct emitter *e, unsigned stream_number,
+                  const struct input_plan *input, struct edge *const *edges,
+                  uint32_t edge_count)
+{
+    struct out_stream *stream = &e->streams[stream_number];
+    struct route *routes = mem_resize(
+        stream->routes, (stream->route_count + 1) * sizeof *routes);
+    if (routes == NULL) return ERR_NOMEM;
+    stream->routes = routes;
+    struct port *ports = mem_zero(edge_count, sizeof *ports);
+    if (ports == NULL) return ERR_NOMEM;
+    for (uint32_t i = 0; i < edge_count; i++) ports[i].edge = edges[i];
+    routes[stream->route_count++] = (struct route){
+        .input = input,
+        .ports = ports,
+        .port_count = edge_count,
+        /* Tasks of one component don't all begin with the same one. */
+        .next = e->task % edge_count,
+    };
+    return OK;
+}
+
+/* The first touch in this call: note how the port was, to come back to. */
+void port_mark(struct emitter *e, struct port *port)
+{
+    port->call = e->call;
+    port->next_touched = e->touched;
+    e->touched = port;
+    if (port->open == NULL) {
+        port->mark_used = port->mark_count = port->mark_anchors = 0;
+        return;
+    }
+    struct batch *b = batch_of(port->open);
+    port->mark_used = b->used;
+    port->mark_count = b->count;
+    port->mark_anchors = b->anchors;
+    port->mark_tuples =
+        b->anchors ? batch_anchor(b, b->anchors - 1)->tuples : 0;
+}
+
+/* Moves an open batch to a larger one. */
+static struct msg *grown(struct emitter *e, struct msg *old, uint64_t room)
+{
+    struct batch *from = batch_of(old);
+    if (room < 2ull * from->room) room = 2ull * from->room;
+    struct msg *m = batch_new(e->env, (uint32_t)room);
+    if (m == NULL) return NULL;
+    struct batch *to = batch_of(m);
+    uint32_t whole = to->room;
+    *to = *from;
+    to->room = whole;
+    memcpy(to->data, from->data, from->used);
+    size_t anchors = from->anchors * sizeof(struct anchor);
+    memcpy(to->data + whole - anchors, from->data + from->room - anchors,
+           anchors);
+    msg_free(e->env, old);
+    return m;
+}
+
+uint8_t *port_reserve_slow(struct emitter *e, struct port *port,
+                           uint32_t bytes)
+{
+    struct msg *m = port->open;
+    uint64_t need = bytes + 2 * sizeof(struct anchor);
+    if (m) need += batch_of(m)->used +
+                   batch_of(m)->anchors * sizeof(struct anchor);
+    if (need > BATCH_MAX_BYTES) {
+        e->failed = true;
+        return NULL;
+    }
+    if (m == NULL)
+        m = batch_new(e->env, need <= BATCH_ROOM ? (uint32_t)BATCH_ROOM
+                                                 : (uint32_t)need + 8);
+    else
+        m = grown(e, m, need + 8);
+    if (m == NULL) {
+        e->failed = true;
+        return NULL;
+    }
+    port->open = m;
+    if (!port->listed) {
+        port->listed = true;
+        port->next_open = e->open_ports;
+        e->open_ports = port;
+    }
+    return batch_of(m)->data + batch_of(m)->used;
+}
+
+/* The tuple at hand has another root than the one before: a new anchor. */
+void port_anchor(struct emitter *e, struct batch *b)
+{
+    if (b->anchors == 0 && b->count > 0) /* untracked ones came first */
+        *batch_anchor(b, b->anchors++) = (struct anchor){.tuples = b->count};
+    uint64_t edge = 0;
+    if (e->root != 0) {
+        do edge = rng_next(&e->rng);
+        while (edge == 0);
+    }
+    e->edges ^= edge;
+    *batch_anchor(b, b->anchors++) =
+        (struct anchor){.root = e->root, .edge = edge, .tuples = 1};
+}
+
+static uint64_t key_hash(const struct input_plan *input, const uint8_t *values)
+{
+    uint64_t hash = 0;
+    for (unsigned i = 0; i < input->key_count; i++) {
+        const uint8_t *at = values;
+        for (unsigned k = 0; k < input->keys[i]; k++) at = value_skip(at);
+        hash = value_hash_combine(hash, value_hash(at, 0));
+    }
+    return hash;
+}
+
+bool emitter_put(struct emitter *e, unsigned stream_number,
+                 const uint8_t *values, uint32_t bytes)
+{
+    struct out_stream *stream = &e->streams[stream_number];
+    for (unsigned i = 0; i < stream->route_count; i++) {
+        struct route *route = &stream->routes[i];
+        uint64_t hash = route->input->grouping == GROUPING_FIELDS
+                            ? key_hash(route->input, values)
+                            : 0;
+        struct port *port = route_port(route, hash);
+        uint8_t *at = port_reserve(e, port, bytes);
+        if (at == NULL) return false;
+        memcpy(at, values, bytes);
+        port_commit(e, port, at + bytes);
+    }
+    e->emitted++;
+    return true;
+}
+
+static void port_send(struct emitter *e, struct port *port)
+{
+    struct batch *b = batch_of(port->open);
+    b->task = e->task;
+    b->epoch = e->epoch;
+    b->number = port->edge->sent;
+    edge_send(e->env, port->edge, port->open, batch_cost_bytes(b));
+    port->open = NULL; /* stays listed until the flush */
+}
+
+void emitter_keep(struct emitter *e)
+{
+    for (struct port *port = e->touched; port; port = port->next_touched) {
+        struct batch *b = batch_of(port->open);
+        if (b->used >= BATCH_SEAL_BYTES || b->count >= BATCH_SEAL_TUPLES)
+            port_send(e, port);
+    }
+    e->emitted_kept = e->emitted;
+    e->touched = NULL;
+    e->edges = 0;
+    e->call++;
+}
+
+void emitter_undo(struct emitter *e)
+{
+    for (struct port *port = e->touched; port; port = port->next_touched) {
+        if (port->open == NULL) continue; /* refused before its first byte */
+        struct batch *b = batch_of(port->open);
+        b->used = port->mark_used;
+        b->count = port->mark_count;
+        b->anchors = port->mark_anchors;
+        if (b->anchors)
+            batch_anchor(b, b->anchors - 1)->tuples = port->mark_tuples;
+    }
+    e->emitted = e->emitted_kept;
+    e->touched = NULL;
+    e->edges = 0;
+    e->failed = false;
+    e->call++;
+}
+
+void emitter_flush(struct emitter *e)
+{
+    while (e->open_ports) {
+        struct port *port = e->open_ports;
+        e->open_ports = port->next_open;
+        port->listed = false;
+        if (port->open == NULL) continue;
+        if (batch_of(port->open)->count > 0) {
+            port_send(e, port);
+        } else {
+            msg_free(e->env, port->open);
+            port->open = NULL;
+        }
+    }
+}
+
+err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number)
+{
+    emitter_flush(e);
+    for (unsigned i = 0; i < e->stream_count; i++)
+        for (unsigned k = 0; k < e->streams[i].route_count; k++) {
+            struct route *route = &e->streams[i].routes[k];
+            for (uint32_t p = 0; p < route->port_count; p++) {
+                struct msg *m = batch_new(e->env, 0);
+                if (m == NULL) return ERR_NOMEM;
+                struct batch *b = batch_of(m);
+                b->task = e->task;
+                b->epoch = e->epoch;
+                b->marker = marker;
+                b->number = number;
+                edge_send(e->env, route->ports[p].edge, m, 0);
+            }
+        }
+    return OK;
+}
+
+void emitter_drop(struct emitter *e,
+                  void (*lost)(void *context, uint64_t root), void *context)
+{
+    while (e->open_ports) {
+        struct port *port = e->open_ports;
+        e->open_ports = port->next_open;
+        port->listed = false;
+        if (port->open == NULL) continue;
+        struct batch *b = batch_of(port->open);
+        for (uint32_t i = 0; i < b->anchors; i++)
+            if (batch_anchor(b, i)->root) lost(context, batch_anchor(b, i)->root);
+        msg_free(e->env, port->open);
+        port->open = NULL;
+    }
+}

@@ -1,0 +1,124 @@
+/* emitter.h - the outgoing side of a task: from values to batches.
+ * Each subscriber of a stream is a route with a grouping; each of its tasks is
+ * a port with an open batch. What one call emits can be taken back: a port is
+ * marked when the call first touches it, and batches are sealed only between
+ * calls. Used by one executor, on its thread. */
+#ifndef ACTORS_STREAM_EMITTER_H
+#define ACTORS_STREAM_EMITTER_H
+
+#include <stdbool.h>
+
+#include "actors/stream/batch.h"
+#include "actors/stream/plan.h"
+#include "core/actor.h"
+#include "core/edge.h"
+#include "core/random.h"
+#include "core/value.h"
+
+struct port {
+    struct edge *edge;     /* borrowed from the topology */
+    struct msg *open;      /* owned; NULL: nothing gathered */
+    struct port *next_open, *next_touched;
+    bool listed;           /* among the emitter's open ports */
+    uint64_t call;         /* in which it was touched last */
+    uint32_t mark_used, mark_count, mark_anchors, mark_tuples;
+};
+
+struct route {
+    const struct input_plan *input; /* grouping and keys; borrowed */
+    struct port *ports;             /* owned */
+    uint32_t port_count;
+    uint32_t next; /* shuffle: round robin */
+};
+
+struct out_stream {
+    struct route *routes; /* owned */
+    unsigned route_count;
+    unsigned arity;
+};
+
+struct emitter {
+    struct env *env; /* of the running activation */
+    struct out_stream *streams; /* owned; by the component's stream number */
+    unsigned stream_count;
+    uint32_t task, epoch;
+    uint64_t call;     /* number of the call in hand */
+    uint64_t root;     /* of the tuple in hand; 0: untracked */
+    uint64_t edges;    /* XOR of the edge ids given to `root` in this call */
+    uint64_t emitted, emitted_kept; /* all; without the call in hand */
+    struct port *touched, *open_ports;
+    struct rng rng;
+    bool failed; /* out of memory, or over BATCH_MAX_BYTES, in this call */
+};
+
+err emitter_init(struct emitter *e, const struct component_plan *component,
+                 uint32_t task, uint64_t seed);
+void emitter_fini(struct emitter *e);
+/* Adds the subscriber `input` with one port per edge. ERR_NOMEM. */
+err emitter_route(struct emitter *e, unsigned stream,
+                  const struct input_plan *input, struct edge *const *edges,
+                  uint32_t edge_count);
+
+/* One tuple of already encoded values to all routes of a stream. False: out of
+ * memory or over the limit; the call is to be undone. */
+bool emitter_put(struct emitter *e, unsigned stream, const uint8_t *values,
+                 uint32_t bytes);
+
+/* The call was right: what it emitted stays, full batches leave. */
+void emitter_keep(struct emitter *e);
+/* It failed: what it emitted is taken back. */
+void emitter_undo(struct emitter *e);
+/* Everything gathered leaves (between calls). */
+void emitter_flush(struct emitter *e);
+/* To every port of every stream, behind all that was emitted. ERR_NOMEM. */
+err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number);
+/* Drops what was gathered; calls back with each root in it (a crash). */
+void emitter_drop(struct emitter *e,
+                  void (*lost)(void *context, uint64_t root), void *context);
+
+/* ---- for writers that encode straight into a batch ---- */
+
+/* Picks the port of one tuple; `hash` is that of its keys (GROUPING_FIELDS). */
+static inline struct port *route_port(struct route *route, uint64_t hash)
+{
+    switch (route->input->grouping) {
+    case GROUPING_FIELDS: return &route->ports[hash % route->port_count];
+    case GROUPING_GLOBAL: return &route->ports[0];
+    default:
+        if (++route->next >= route->port_count) route->next = 0;
+        return &route->ports[route->next];
+    }
+}
+
+/* Where `bytes` may be written (NULL: refused, see emitter.failed), then
+ * port_commit() with the end of what was. */
+uint8_t *port_reserve_slow(struct emitter *e, struct port *port,
+                           uint32_t bytes);
+void port_mark(struct emitter *e, struct port *port);
+static inline uint8_t *port_reserve(struct emitter *e, struct port *port,
+                                    uint32_t bytes)
+{
+    if (port->call != e->call) port_mark(e, port);
+    if (port->open) {
+        struct batch *b = batch_of(port->open);
+        uint64_t need = (uint64_t)b->used + bytes +
+                        (b->anchors + 2) * sizeof(struct anchor);
+        if (need <= b->room) return b->data + b->used;
+    }
+    return port_reserve_slow(e, port, bytes);
+}
+
+void port_anchor(struct emitter *e, struct batch *b);
+static inline void port_commit(struct emitter *e, struct port *port,
+                               const uint8_t *end)
+{
+    struct batch *b = batch_of(port->open);
+    b->used = (uint32_t)(end - b->data);
+    if (b->anchors > 0 && batch_anchor(b, b->anchors - 1)->root == e->root)
+        batch_anchor(b, b->anchors - 1)->tuples++;
+    else if (b->anchors > 0 || e->root != 0)
+        port_anchor(e, b);
+    b->count++;
+}
+
+#endif

@@ -1,0 +1,27 @@
+/* executor.h - the actor that runs one task of a component. */
+#ifndef ACTORS_STREAM_EXECUTOR_H
+#define ACTORS_STREAM_EXECUTOR_H
+
+#include "actors/stream/component.h"
+#include "actors/stream/topology.h"
+
+enum executor_kind {
+    EXECUTOR_BATCH = KIND_OWN, /* data lane: struct batch */
+    EXECUTOR_RESUME,  /* to itself: go on with a suspended call */
+    EXECUTOR_JOB,     /* struct job *: done */
+    EXECUTOR_ACKED,   /* acker: struct acker_settled */
+    EXECUTOR_FAILED,  /* acker or a dead consumer: struct acker_fail */
+    EXECUTOR_CHECKED, /* acker: int64_t, the next deadline; INT64_MAX none */
+    EXECUTOR_ACKER,   /* topology: the acker was started anew */
+    EXECUTOR_GO,      /* topology: every task can be reached, emit */
+    EXECUTOR_CLOSE,   /* topology: sources end now (drain) */
+    EXECUTOR_LOAD,    /* topology: struct reload_code *: load it, answer */
+    EXECUTOR_SWITCH,  /* topology to spouts: put the marker in the streams */
+    EXECUTOR_DROP,    /* topology: forget the loaded code */
+    EXECUTOR_LOOK,    /* topology: a marker may have come unseen */
+};
+
+/* args: struct task * */
+extern const struct actor_kind executor_kind;
+
+#endif

@@ -1,0 +1,112 @@
+#include "actors/stream/pending.h"
+#include "core/alloc.h"
+
+enum { ROOM_FIRST = 1024 };
+
+static struct pending_entry *entry_at(const struct pending *p,
+                                      uint64_t sequence)
+{
+    return &p->ring[sequence & (p->room - 1)];
+}
+
+void pending_fini(struct pending *p)
+{
+    mem_free(p->ring);
+    mem_free(p->replays);
+    *p = (struct pending){0};
+}
+
+static err grow(struct pending *p)
+{
+    uint64_t room = p->room ? p->room * 2 : ROOM_FIRST;
+    struct pending_entry *ring = mem_zero(room, sizeof *ring);
+    if (ring == NULL) return ERR_NOMEM;
+    for (uint64_t i = p->base; i < p->next; i++)
+        ring[i & (room - 1)] = *entry_at(p, i);
+    mem_free(p->ring);
+    p->ring = ring;
+    p->room = room;
+    return OK;
+}
+
+err pending_add(struct pending *p, uint64_t token, uint32_t tries,
+                uint64_t *sequence)
+{
+    if (p->next - p->base == p->room) {
+        err e = grow(p);
+        if (e != OK) return e;
+    }
+    *sequence = p->next++;
+    *entry_at(p, *sequence) = (struct pending_entry){token, tries, true};
+    p->count++;
+    return OK;
+}
+
+bool pending_take(struct pending *p, uint64_t sequence,
+                  struct pending_entry *entry)
+{
+    if (sequence < p->base || sequence >= p->next) return false;
+    struct pending_entry *found = entry_at(p, sequence);
+    if (!found->open) return false;
+    if (entry) *entry = *found;
+    found->open = false;
+    p->count--;
+    while (p->base < p->next && !entry_at(p, p->base)->open) p->base++;
+    return true;
+}
+
+static bool sooner(const struct replay *a, const struct replay *b)
+{
+    if (a->due_ns != b->due_ns) return a->due_ns < b->due_ns;
+    return a->order < b->order;
+}
+
+err pending_replay(struct pending *p, uint64_t token, uint32_t tries,
+                   int64_t due_ns)
+{
+    if (p->replay_count == p->replay_room) {
+        uint32_t room = p->replay_room ? p->replay_room * 2 : 16;
+        struct replay *more = mem_resize(p->replays, room * sizeof *more);
+        if (more == NULL) return ERR_NOMEM;
+        p->replays = more;
+        p->replay_room = room;
+    }
+    struct replay new = {token, tries, due_ns, p->replay_orders++};
+    uint32_t at = p->replay_count++;
+    while (at > 0 && sooner(&new, &p->replays[(at - 1) / 2])) {
+        p->replays[at] = p->replays[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    p->replays[at] = new;
+    return OK;
+}
+
+const struct replay *pending_due(const struct pending *p)
+{
+    return p->replay_count > 0 ? &p->replays[0] : NULL;
+}
+
+void pending_pop(struct pending *p)
+{
+    struct replay last = p->replays[--p->replay_count];
+    uint32_t at = 0;
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+        if (child >= p->replay_count) break;
+        if (child + 1 < p->replay_count &&
+            sooner(&p->replays[child + 1], &p->replays[child]))
+            child++;
+        if (!sooner(&p->replays[child], &last)) break;
+        p->replays[at] = p->replays[child];
+        at = child;
+    }
+    if (p->replay_count > 0) p->replays[at] = last;
+}
+
+void pending_each(struct pending *p,
+                  void (*fn)(void *context, uint64_t sequence), void *context)
+{
+    uint64_t end = p->next;
+    for (uint64_t i = p->base; i < end; i++)
+        if (entry_at(p, i)->open) fn(context, i);
+}

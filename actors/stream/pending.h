@@ -1,0 +1,51 @@
+/* pending.h - a spout's roots that are not settled yet, and those that wait to
+ * be emitted again. Dense: a root's entry is found by its sequence number. */
+#ifndef ACTORS_STREAM_PENDING_H
+#define ACTORS_STREAM_PENDING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/err.h"
+
+struct pending_entry {
+    uint64_t token; /* the source's own: what it needs to emit it again */
+    uint32_t tries; /* emitted so often before */
+    bool open;
+};
+
+struct replay {
+    uint64_t token;
+    uint32_t tries;
+    int64_t due_ns;
+    uint64_t order; /* equal times: first failed, first again */
+};
+
+struct pending {
+    struct pending_entry *ring; /* owned; `room` of them, a power of two */
+    uint64_t room;
+    uint64_t base, next; /* sequences: all before base are settled */
+    uint64_t count;      /* open ones */
+    struct replay *replays; /* owned binary heap, earliest due first */
+    uint32_t replay_count, replay_room;
+    uint64_t replay_orders;
+};
+
+void pending_fini(struct pending *p);
+/* A new root; *sequence is its number. ERR_NOMEM. */
+err pending_add(struct pending *p, uint64_t token, uint32_t tries,
+                uint64_t *sequence);
+/* Settles it. False: it isn't pending (any more). */
+bool pending_take(struct pending *p, uint64_t sequence,
+                  struct pending_entry *entry);
+/* The token is to be emitted again at due_ns. ERR_NOMEM. */
+err pending_replay(struct pending *p, uint64_t token, uint32_t tries,
+                   int64_t due_ns);
+/* The replay that is due first; NULL: none waits. Borrowed. */
+const struct replay *pending_due(const struct pending *p);
+void pending_pop(struct pending *p);
+/* Calls back for each open one and forgets it (the acker died). */
+void pending_each(struct pending *p,
+                  void (*fn)(void *context, uint64_t sequence), void *context);
+
+#endif

@@ -1,0 +1,53 @@
+#include "actors/stream/plan.h"
+#include "core/alloc.h"
+#include <string.h>
+
+struct block {
+    struct block *next;
+    max_align_t data[];
+};
+
+struct arena {
+    struct block *blocks; /* owned */
+};
+
+struct arena *arena_new(void)
+{
+    return mem_zero(1, sizeof(struct arena));
+}
+
+void arena_free(struct arena *arena)
+{
+    if (arena == NULL) return;
+    while (arena->blocks) {
+        struct block *block = arena->blocks;
+        arena->blocks = block->next;
+        mem_free(block);
+    }
+    mem_free(arena);
+}
+
+void *arena_zero(struct arena *arena, size_t bytes)
+{
+    struct block *block = mem_zero(1, sizeof *block + bytes);
+    if (block == NULL) return NULL;
+    block->next = arena->blocks;
+    arena->blocks = block;
+    return block->data;
+}
+
+char *arena_text(struct arena *arena, const char *text, size_t bytes)
+{
+    char *copy = arena_zero(arena, bytes + 1);
+    if (copy && bytes > 0) memcpy(copy, text, bytes);
+    return copy;
+}
+
+void plan_number(struct plan *plan)
+{
+    plan->tasks = 0;
+    for (unsigned i = 0; i < plan->count; i++) {
+        plan->components[i].first_task = plan->tasks;
+        plan->tasks += plan->components[i].tasks;
+    }
+}

@@ -1,0 +1,79 @@
+/* plan.h - a checked topology as data: what is to run, before anything does.
+ * Made by a loader (lua/definition.c, or a spec by hand), borrowed by the
+ * topology that runs it; all of it is allocated in its arena and freed at
+ * once. A task's number is its place among all tasks of the plan. */
+#ifndef ACTORS_STREAM_PLAN_H
+#define ACTORS_STREAM_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+
+enum grouping {
+    GROUPING_SHUFFLE, /* round robin */
+    GROUPING_FIELDS,  /* equal keys, same task */
+    GROUPING_GLOBAL,  /* the first task */
+};
+
+enum component_kind { COMPONENT_SPOUT, COMPONENT_BOLT, COMPONENT_SINK };
+
+enum guarantee { AT_MOST_ONCE, AT_LEAST_ONCE };
+
+enum { KEYS_MAX = 8, FIELDS_MAX = 64 };
+
+struct input_plan {
+    unsigned component; /* whose stream, by its place in the plan */
+    unsigned stream;
+    enum grouping grouping;
+    unsigned key_count;
+    unsigned keys[KEYS_MAX]; /* places of the fields */
+};
+
+struct stream_plan {
+    const char *name; /* "default" */
+    const char *const *fields;
+    unsigned arity;
+};
+
+struct component_plan {
+    const char *name;
+    enum component_kind kind;
+    const struct component_class *class; /* what its executors run */
+    const void *config;                  /* the class's own */
+    struct stream_plan *streams;
+    unsigned stream_count;
+    struct input_plan *inputs;
+    unsigned input_count;
+    unsigned tasks;
+    unsigned first_task; /* number of its first one */
+    int retries;         /* of a failed tuple by its connector; -1: forever */
+    int64_t every_ns;    /* tick; 0: none */
+};
+
+struct plan {
+    const char *name;
+    const char *file; /* it was loaded from */
+    enum guarantee guarantee;
+    int64_t timeout_ns; /* of a tuple without progress */
+    unsigned pending_max;
+    struct component_plan *components;
+    unsigned count;
+    unsigned tasks;
+    struct arena *arena; /* owned: all of the above but the plan itself */
+};
+
+/* Memory that is freed at once. */
+struct arena;
+struct arena *arena_new(void);
+void arena_free(struct arena *arena);
+/* Zeroes, aligned for anything. NULL: out of memory. */
+void *arena_zero(struct arena *arena, size_t bytes);
+/* A copy with a 0 behind it. */
+char *arena_text(struct arena *arena, const char *text, size_t bytes);
+
+/* Numbers the tasks. Call it when all components are in place. */
+void plan_number(struct plan *plan);
+
+#endif

@@ -1,0 +1,544 @@
+/* topology.c - starts the tasks of a plan under supervisors, carries new code
+ * to them, and knows when all has ended.
+ * Children of the supervisor: first the ackers, then a task each. */
+#include "actors/stream/topology.h"
+#include "actors/stream/acker.h"
+#include "actors/stream/executor.h"
+#include "core/alloc.h"
+#include "core/deadline.h"
+#include "core/log.h"
+#include "core/node.h"
+#include "core/supervisor.h"
+#include <stdio.h>
+#include <string.h>
+
+enum timer { TIMER_DRAIN = 1 };
+
+struct topology {
+    struct topology_config config;
+    actor_id actor;
+    struct task *tasks;        /* owned, plan->tasks of them */
+    struct channel *channels;  /* owned */
+    struct channel **input_lists; /* owned: what tasks' inputs point into */
+    unsigned channel_count;
+    struct component_metrics *metrics; /* owned, by component */
+    struct child_spec *children; /* owned */
+    struct task **child_args;    /* owned: what specs of tasks point to */
+    unsigned started;            /* tasks, the first time; supervisor's */
+    struct topology *self;       /* what specs of ackers point to */
+    _Atomic actor_id *ackers;    /* owned */
+    _Atomic(struct code *) code; /* taken by all tasks; a reference */
+};
+
+/* The actor's own. */
+struct root {
+    struct topology *topology;
+    actor_id supervisor;
+    unsigned ended;
+    bool draining, over;
+    struct topology_end end;
+    deadline_id drain_timer;
+    /* A reload in hand. */
+    struct code *loading; /* a reference */
+    uint64_t versions;
+    bool *answered;       /* owned, by task: has loaded, then: has switched */
+    unsigned answers;
+    bool refused, switching;
+    char error[900];
+};
+
+/* ---- the table ---- */
+
+const struct plan *topology_plan(const struct topology *t)
+{
+    return t->config.plan;
+}
+
+struct task *topology_task(struct topology *t, uint32_t task)
+{
+    return &t->tasks[task];
+}
+
+actor_id topology_task_id(struct topology *t, uint32_t task)
+{
+    return at_load(&t->tasks[task].id, ACQUIRE);
+}
+
+unsigned topology_ackers(const struct topology *t)
+{
+    return t->config.ackers;
+}
+
+actor_id topology_acker(struct topology *t, uint32_t spout_task)
+{
+    return at_load(&t->ackers[spout_task % t->config.ackers], ACQUIRE);
+}
+
+const struct component_metrics *topology_metrics(const struct topology *t,
+                                                 unsigned component)
+{
+    return &t->metrics[component];
+}
+
+const struct code *topology_code(const struct topology *t)
+{
+    union { /* a const topology's code may be read */
+        const struct topology *t;
+        struct topology *shared;
+    } u = {t};
+    return at_load(&u.shared->code, ACQUIRE);
+}
+
+actor_id topology_actor(const struct topology *t)
+{
+    return t->actor;
+}
+
+err topology_outputs(struct topology *t, uint32_t from, unsigned component,
+                     unsigned input, struct edge **edges)
+{
+    const struct component_plan *to = &t->config.plan->components[component];
+    unsigned found = 0;
+    for (unsigned i = 0; i < to->tasks; i++) {
+        struct task *task = &t->tasks[to->first_task + i];
+        for (unsigned k = 0; k < task->input_count; k++) {
+            struct channel *c = task->inputs[k];
+            if (c->from == from && c->input == input)
+                edges[found++] = &c->edge;
+        }
+    }
+    return found == to->tasks ? OK : ERR_NOTFOUND;
+}
+
+/* ---- building ---- */
+
+/* What a dead task didn't read: its roots fail, markers are noted. */
+static void discard(struct env *env, struct edge *edge, const struct msg *m)
+{
+    struct channel *c = edge->context;
+    struct topology *t = c->topology;
+    struct batch *b = batch_of(m);
+    if (b->marker != BATCH_DATA) {
+        if (b->marker == BATCH_END)
+            at_store(&c->ended, true, SEQ_CST);
+        else
+            at_store(&c->marker, b->number, SEQ_CST);
+        actor_send(env, t->actor, TOPOLOGY_LOOK, &c->to, sizeof c->to);
+        return;
+    }
+    struct acker_fail fail = {.task = c->to};
+    int length = snprintf(fail.reason, sizeof fail.reason,
+                          "task %u of %s ended before it was read",
+                          t->tasks[c->to].index,
+                          t->tasks[c->to].component->name);
+    uint32_t bytes =
+        (uint32_t)offsetof(struct acker_fail, reason) + (uint32_t)length + 1;
+    for (uint32_t i = 0; i < b->anchors; i++) {
+        fail.root = batch_anchor(b, i)->root;
+        if (fail.root == 0) continue;
+        actor_id acker = topology_acker(t, root_task(fail.root));
+        struct msg *out = msg_new(env, ACKER_FAIL, bytes);
+        if (out == NULL) return; /* their time will run out */
+        memcpy(msg_body(out), &fail, bytes);
+        actor_post(env, acker, out);
+    }
+}
+
+static unsigned count_channels(const struct plan *plan)
+{
+    unsigned count = 0;
+    for (unsigned c = 0; c < plan->count; c++) {
+        const struct component_plan *to = &plan->components[c];
+        for (unsigned i = 0; i < to->input_count; i++)
+            count += to->tasks *
+                     plan->components[to->inputs[i].component].tasks;
+    }
+    return count;
+}
+
+/* At most 64 MB may wait for a task, whatever the number of its inputs. */
+static int64_t window_bytes(unsigned inputs)
+{
+    int64_t window = ((int64_t)64 << 20) / (inputs ? inputs : 1);
+    return window < EDGE_WINDOW_BYTES ? window : EDGE_WINDOW_BYTES;
+}
+
+static void lay_channels(struct topology *t)
+{
+    const struct plan *plan = t->config.plan;
+    unsigned next = 0;
+    for (unsigned c = 0; c < plan->count; c++) {
+        const struct component_plan *to = &plan->components[c];
+        for (unsigned k = 0; k < to->tasks; k++) {
+            struct task *task = &t->tasks[to->first_task + k];
+            *task = (struct task){.topology = t,
+                                  .component = to,
+                                  .number = to->first_task + k,
+                                  .index = k,
+                                  .inputs = &t->input_lists[next]};
+            for (unsigned i = 0; i < to->input_count; i++) {
+                const struct component_plan *from =
+                    &plan->components[to->inputs[i].component];
+                for (unsigned f = 0; f < from->tasks; f++) {
+                    struct channel *channel = &t->channels[next];
+                    channel->topology = t;
+                    channel->from = from->first_task + f;
+                    channel->to = task->number;
+                    channel->input = i;
+                    t->input_lists[next++] = channel;
+                    task->input_count++;
+                }
+            }
+            for (unsigned i = 0; i < task->input_count; i++) {
+                struct edge *edge = &task->inputs[i]->edge;
+                edge_init(edge, window_bytes(task->input_count));
+                edge->discard = discard;
+                edge->context = task->inputs[i];
+            }
+        }
+    }
+}
+
+static err register_metrics(struct topology *t, struct metrics *metrics)
+{
+    const struct plan *plan = t->config.plan;
+    for (unsigned c = 0; c < plan->count; c++) {
+        struct component_metrics *m = &t->metrics[c];
+        char labels[512] = "";
+        metric_label(labels, sizeof labels, "topology", plan->name);
+        metric_label(labels, sizeof labels, "component",
+                     plan->components[c].name);
+        struct {
+            const char *name;
+            metric_id *id;
+        } all[] = {
+            {"engine_tuples_executed_total", &m->executed},
+            {"engine_tuples_emitted_total", &m->emitted},
+            {"engine_tuples_acked_total", &m->acked},
+            {"engine_tuples_failed_total", &m->failed},
+            {"engine_tuples_replayed_total", &m->replayed},
+            {"engine_tuples_gave_up_total", &m->gave_up},
+            {"engine_errors_total", &m->errors},
+        };
+        for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+            err e = metric_register(metrics, METRIC_COUNTER, all[i].name,
+                                    labels, all[i].id);
+            if (e != OK) return e;
+        }
+    }
+    return OK;
+}
+
+static void fill_children(struct topology *t)
+{
+    unsigned ackers = t->config.ackers, tasks = t->config.plan->tasks;
+    for (unsigned i = 0; i < ackers; i++)
+        t->children[i] = (struct child_spec){.kind = &acker_kind,
+                                             .args = &t->self,
+                                             .args_bytes = sizeof t->self,
+                                             .restart = CHILD_PERMANENT};
+    for (unsigned i = 0; i < tasks; i++) {
+        t->child_args[i] = &t->tasks[i];
+        t->children[ackers + i] =
+            (struct child_spec){.kind = &executor_kind,
+                                .args = &t->child_args[i],
+                                .args_bytes = sizeof t->child_args[i],
+                                .restart = CHILD_TRANSIENT};
+    }
+}
+
+/* ---- the actor ---- */
+
+static void to_tasks(struct env *env, struct topology *t, uint16_t kind,
+                     const void *body, uint32_t bytes, bool spouts_only)
+{
+    for (unsigned i = 0; i < t->config.plan->tasks; i++) {
+        const struct task *task = &t->tasks[i];
+        if (spouts_only && task->component->kind != COMPONENT_SPOUT) continue;
+        actor_send(env, topology_task_id(t, i), kind, body, bytes);
+    }
+}
+
+static void child_started(struct env *env, void *context, unsigned child,
+                          actor_id id, unsigned restarts)
+{
+    struct topology *t = context;
+    if (child < t->config.ackers) {
+        at_store(&t->ackers[child], id, RELEASE);
+        if (restarts == 0) return;
+        for (unsigned i = 0; i < t->config.plan->tasks; i++)
+            if (t->tasks[i].component->kind == COMPONENT_SPOUT &&
+                i % t->config.ackers == child)
+                actor_send(env, topology_task_id(t, i), EXECUTOR_ACKER, NULL,
+                           0);
+        return;
+    }
+    struct task *task = &t->tasks[child - t->config.ackers];
+    at_store(&task->id, id, RELEASE);
+    for (unsigned i = 0; i < task->input_count; i++)
+        at_store(&task->inputs[i]->edge.consumer, id, RELEASE);
+    if (restarts > 0) {
+        actor_send(env, id, EXECUTOR_GO, NULL, 0);
+        actor_send(env, t->actor, TOPOLOGY_RESTARTED, &task->number,
+                   sizeof task->number);
+    } else if (++t->started == t->config.plan->tasks) {
+        /* Nobody emits before everybody can be reached. */
+        to_tasks(env, t, EXECUTOR_GO, NULL, 0, true);
+    }
+}
+
+/* It is decided how it ends; root_terminate() tells when all is down. */
+static err finish(struct env *env, struct root *r, err why)
+{
+    if (r->over) return OK;
+    r->over = true;
+    r->end.why = why;
+    deadline_cancel(env, &r->drain_timer);
+    struct topology *t = r->topology;
+    for (unsigned i = 0; i < t->config.plan->tasks; i++)
+        r->end.unsettled += at_load(&t->tasks[i].unsettled, RELAXED);
+    return actor_send(env, r->supervisor, MSG_STOP, NULL, 0);
+}
+
+static err drain(struct env *env, struct root *r, int64_t limit_ns)
+{
+    if (r->draining || r->over) return OK;
+    r->draining = true;
+    struct topology *t = r->topology;
+    for (unsigned i = 0; i < t->config.plan->tasks; i++)
+        if (t->tasks[i].component->kind == COMPONENT_SPOUT)
+            actor_send(env, topology_task_id(t, i), EXECUTOR_CLOSE, NULL, 0);
+    return deadline_set(env, env_now(env) + limit_ns, TIMER_DRAIN,
+                        &r->drain_timer);
+}
+
+/* ---- new code: all tasks load it, then it goes in band, or none does ---- */
+
+static void close_reload(struct env *env, struct root *r, bool taken,
+                         const char *error)
+{
+    struct code *code = r->loading;
+    r->loading = NULL;
+    code->done(code, taken, error);
+    ref_drop(env, &code->ref);
+}
+
+static void clear_answers(struct root *r)
+{
+    r->answers = 0;
+    memset(r->answered, 0, r->topology->config.plan->tasks);
+}
+
+static err reload(struct env *env, struct root *r, const struct msg *m)
+{
+    struct code *code = *(struct code **)msg_body(m);
+    if (r->over || r->ended > 0 || r->draining) {
+        code->done(code, false, "the run is ending");
+        return OK;
+    }
+    if (r->loading) {
+        code->done(code, false, "the change before it is still being taken");
+        return OK;
+    }
+    ref_take(&code->ref);
+    code->version = ++r->versions;
+    r->loading = code;
+    r->refused = r->switching = false;
+    clear_answers(r);
+    to_tasks(env, r->topology, EXECUTOR_LOAD, &code, sizeof code, false);
+    return OK;
+}
+
+/* True: with this answer all tasks have given theirs. */
+static bool all_answered(struct root *r, uint32_t task, uint64_t version)
+{
+    if (r->loading == NULL || version != r->loading->version ||
+        r->answered[task])
+        return false;
+    r->answered[task] = true;
+    return ++r->answers == r->topology->config.plan->tasks;
+}
+
+static err loaded(struct env *env, struct root *r,
+                  const struct load_answer *answer)
+{
+    struct topology *t = r->topology;
+    if (r->switching) return OK;
+    if (!answer->ok && !r->refused) {
+        r->refused = true;
+        memcpy(r->error, answer->error, sizeof r->error);
+    }
+    if (!all_answered(r, answer->task, answer->version)) return OK;
+    if (r->refused) {
+        to_tasks(env, t, EXECUTOR_DROP, NULL, 0, false);
+        close_reload(env, r, false, r->error);
+        return OK;
+    }
+    r->switching = true;
+    clear_answers(r);
+    uint64_t version = r->loading->version;
+    ref_take(&r->loading->ref);
+    struct code *old = at_swap(&t->code, r->loading, ACQ_REL);
+    if (old) ref_drop(env, &old->ref);
+    to_tasks(env, t, EXECUTOR_SWITCH, &version, sizeof version, true);
+    return OK;
+}
+
+static err switched(struct env *env, struct root *r, uint32_t task,
+                    uint64_t version)
+{
+    if (r->switching && all_answered(r, task, version))
+        close_reload(env, r, true, NULL);
+    return OK;
+}
+
+/* A task's new actor has the newest code that was taken; what was under way
+ * for the old one is told again. */
+static err restarted(struct env *env, struct root *r, uint32_t task)
+{
+    struct topology *t = r->topology;
+    actor_id id = topology_task_id(t, task);
+    if (r->draining)
+        actor_send(env, id, EXECUTOR_CLOSE, NULL, 0);
+    if (r->loading == NULL) return OK;
+    uint64_t version = r->loading->version;
+    if (!r->switching)
+        return actor_send(env, id, EXECUTOR_LOAD, &r->loading,
+                          sizeof r->loading);
+    if (t->tasks[task].component->kind == COMPONENT_SPOUT)
+        return actor_send(env, id, EXECUTOR_SWITCH, &version, sizeof version);
+    return OK;
+}
+
+/* ---- its messages ---- */
+
+static err root_init(struct env *env, void *self, const void *args)
+{
+    struct root *r = self;
+    memcpy(&r->topology, args, sizeof r->topology);
+    struct topology *t = r->topology;
+    struct supervisor_config config = supervisor_defaults();
+    config.children = t->children;
+    config.count = t->config.ackers + t->config.plan->tasks;
+    config.started = child_started;
+    config.context = t;
+    if (t->config.restarts) config.intensity = t->config.restarts;
+    r->answered = mem_zero(t->config.plan->tasks, sizeof *r->answered);
+    if (r->answered == NULL) return ERR_NOMEM;
+    t->actor = env_self(env); /* before any task asks for it */
+    err e = actor_spawn(env, &supervisor_kind, &config, sizeof config,
+                        &r->supervisor);
+    if (e == OK) e = actor_monitor(env, r->supervisor, NULL);
+    if (e != OK) mem_free(r->answered);
+    return e;
+}
+
+static err task_ended(struct env *env, struct root *r)
+{
+    if (++r->ended < r->topology->config.plan->tasks) return OK;
+    return finish(env, r, r->draining ? ERR_STOPPED : OK);
+}
+
+static err root_receive(struct env *env, void *self, const struct msg *m)
+{
+    struct root *r = self;
+    struct topology *t = r->topology;
+    switch (m->kind) {
+    case TOPOLOGY_ENDED: return task_ended(env, r);
+    case TOPOLOGY_LOOK:
+        actor_send(env, topology_task_id(t, *(uint32_t *)msg_body(m)),
+                   EXECUTOR_LOOK, NULL, 0);
+        return OK;
+    case TOPOLOGY_DRAIN: return drain(env, r, *(int64_t *)msg_body(m));
+    case TOPOLOGY_RELOAD: return reload(env, r, m);
+    case TOPOLOGY_LOADED: return loaded(env, r, msg_body(m));
+    case TOPOLOGY_SWITCHED: {
+        const struct load_answer *answer = msg_body(m);
+        return switched(env, r, answer->task, answer->version);
+    }
+    case TOPOLOGY_RESTARTED:
+        return restarted(env, r, *(uint32_t *)msg_body(m));
+    case TOPOLOGY_KILL: /* a campaign's fault */
+        return actor_kill(env,
+                          topology_task_id(t, *(uint32_t *)msg_body(m)),
+                          ERR_KILLED);
+    case MSG_TIMER: return finish(env, r, ERR_STOPPED);
+    case MSG_DOWN: /* the supervisor gave up, or was told to stop */
+        if (!r->over) {
+            r->over = true;
+            r->end.why = ERR_CRASHED;
+        }
+        return ERR_DONE;
+    default: return ERR_BADMSG;
+    }
+}
+
+static void root_terminate(struct env *env, void *self, err why)
+{
+    struct root *r = self;
+    if (r->loading) close_reload(env, r, false, "the run has ended");
+    mem_free(r->answered);
+    struct topology *t = r->topology;
+    for (unsigned c = 0; c < t->config.plan->count; c++)
+        r->end.gave_up += metric_read(node_metrics(env_node(env)),
+                                      t->metrics[c].gave_up);
+    if (!r->over) r->end.why = why;
+    if (why != ERR_KILLED) t->config.ended(t->config.context, &r->end);
+}
+
+static const struct actor_kind root_kind = {
+    .name = "topology",
+    .state_bytes = sizeof(struct root),
+    .init = root_init,
+    .receive = root_receive,
+    .terminate = root_terminate,
+};
+
+err topology_start(struct env *env, const struct topology_config *config,
+                   struct topology **out)
+{
+    const struct plan *plan = config->plan;
+    struct topology *t = mem_zero(1, sizeof *t);
+    if (t == NULL) return ERR_NOMEM;
+    t->config = *config;
+    t->self = t;
+    t->channel_count = count_channels(plan);
+    t->tasks = mem_zero(plan->tasks, sizeof *t->tasks);
+    t->channels = mem_zero(t->channel_count, sizeof *t->channels);
+    t->input_lists = mem_zero(t->channel_count, sizeof(struct channel *));
+    t->metrics = mem_zero(plan->count, sizeof *t->metrics);
+    t->ackers = mem_zero(config->ackers, sizeof *t->ackers);
+    t->children =
+        mem_zero(config->ackers + plan->tasks, sizeof *t->children);
+    t->child_args = mem_zero(plan->tasks, sizeof(struct task *));
+    err e = ERR_NOMEM;
+    if (t->tasks && t->channels && t->input_lists && t->metrics &&
+        t->ackers && t->children && t->child_args)
+        e = register_metrics(t, node_metrics(env_node(env)));
+    if (e == OK) {
+        lay_channels(t);
+        fill_children(t);
+        e = actor_spawn(env, &root_kind, &t->self, sizeof t->self, &t->actor);
+    }
+    if (e != OK) {
+        topology_free(t);
+        return e;
+    }
+    *out = t;
+    return OK;
+}
+
+void topology_free(struct topology *t)
+{
+    if (t == NULL) return;
+    struct code *code = at_load(&t->code, RELAXED);
+    if (code) ref_drop(NULL, &code->ref);
+    mem_free(t->tasks);
+    mem_free(t->channels);
+    mem_free(t->input_lists);
+    mem_free(t->metrics);
+    mem_free(t->ackers);
+    mem_free(t->children);
+    mem_free(t->child_args);
+    mem_free(t);
+}

@@ -1,0 +1,115 @@
+/* topology.h - a plan that runs: its tasks, channels, ackers and its end.
+ * The topology is the table that routes go through (a task's number, not its
+ * actor's generation) and the actor that supervises and knows the end. */
+#ifndef ACTORS_STREAM_TOPOLOGY_H
+#define ACTORS_STREAM_TOPOLOGY_H
+
+#include "actors/stream/plan.h"
+#include "core/actor.h"
+#include "core/edge.h"
+#include "core/metric.h"
+#include "core/ref.h"
+
+struct topology;
+
+/* One way from a task to a task. */
+struct channel {
+    struct edge edge;
+    struct topology *topology;
+    uint32_t from, to;    /* tasks */
+    unsigned input;       /* of the consumer's component */
+    /* What has come, even if it was lost with a reader that died: */
+    _Atomic bool ended;      /* the end marker */
+    _Atomic uint64_t marker; /* the newest reload marker */
+    struct msg *held_first, *held_last; /* consumer: owned */
+};
+
+struct task {
+    struct topology *topology;
+    const struct component_plan *component;
+    unsigned number, index;
+    _Atomic actor_id id;
+    struct channel **inputs; /* owned array; the channels are the topology's */
+    unsigned input_count;
+    /* What outlives the task's actor; written by the one that lives. */
+    uint64_t next_sequence;    /* of a spout's roots */
+    uint64_t passed;           /* newest reload marker passed on */
+    _Atomic uint64_t unsettled; /* a spout's roots, pending or to be replayed */
+};
+
+/* What a component has done so far; summed over its tasks. */
+struct component_metrics {
+    metric_id executed, emitted, acked, failed, replayed, gave_up, errors;
+    metric_id latency; /* histogram, ns: a root's way, from emit to ack */
+};
+
+enum topology_kind {
+    TOPOLOGY_ENDED = KIND_OWN, /* executor: uint32_t task */
+    TOPOLOGY_LOOK,    /* a marker was lost with this task's (uint32_t) actor */
+    TOPOLOGY_RESTARTED, /* uint32_t task */
+    TOPOLOGY_DRAIN,   /* from outside: end the sources; int64_t limit in ns */
+    TOPOLOGY_RELOAD,  /* from outside: struct code *, with a reference */
+    TOPOLOGY_LOADED,  /* executor: struct load_answer */
+    TOPOLOGY_SWITCHED, /* executor: struct load_answer without error */
+    TOPOLOGY_KILL,    /* from outside: uint32_t task, for campaigns */
+};
+
+/* Why a topology has ended. */
+struct topology_end {
+    err why;             /* OK: by itself; ERR_STOPPED: drained; ERR_CRASHED */
+    uint64_t unsettled;  /* roots that were left when the drain was over */
+    uint64_t gave_up;    /* tuples that failed for good */
+};
+
+/* New code on its way to all tasks: made by the loader. */
+struct code {
+    struct ref ref;
+    uint64_t version; /* given by the topology */
+    void *text;       /* the loader's own */
+    /* Once, when all tasks run it or it was refused (error: text, borrowed);
+     * on the topology's thread. */
+    void (*done)(struct code *code, bool taken, const char *error);
+};
+
+struct load_answer {
+    uint32_t task;
+    uint64_t version;
+    bool ok;
+    char error[900];
+};
+
+struct topology_config {
+    const struct plan *plan; /* borrowed until the end */
+    unsigned ackers;         /* one per scheduler thread */
+    unsigned restarts;       /* within 60 s before it gives up; 0: 5 */
+    /* Once, on a scheduler thread, when all has ended. */
+    void (*ended)(void *context, const struct topology_end *end);
+    void *context;
+};
+
+/* Starts it. The topology is freed by topology_free(), after its node's
+ * threads have stopped. ERR_NOMEM, ERR_LIMIT: nothing was started. */
+err topology_start(struct env *env, const struct topology_config *config,
+                   struct topology **out);
+void topology_free(struct topology *topology);
+/* Its actor: for TOPOLOGY_DRAIN and TOPOLOGY_RELOAD. */
+actor_id topology_actor(const struct topology *topology);
+
+/* ---- for executors and ackers ---- */
+
+const struct plan *topology_plan(const struct topology *topology);
+struct task *topology_task(struct topology *topology, uint32_t task);
+/* Of the task's actor that lives now. Any thread. */
+actor_id topology_task_id(struct topology *topology, uint32_t task);
+/* The acker of a root's spout. */
+actor_id topology_acker(struct topology *topology, uint32_t spout_task);
+unsigned topology_ackers(const struct topology *topology);
+const struct component_metrics *
+topology_metrics(const struct topology *topology, unsigned component);
+/* The newest code that all tasks have taken; NULL: as loaded at first. */
+const struct code *topology_code(const struct topology *topology);
+/* Channels from a task to all tasks of an input's component, in order. */
+err topology_outputs(struct topology *topology, uint32_t task,
+                     unsigned component, unsigned input, struct edge **edges);
+
+#endif

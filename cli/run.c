@@ -1,0 +1,394 @@
+/* run.c - engine run: one topology in this process, until its input ends or a
+ * signal drains it. Data goes to stdout, everything for people to stderr. */
+#define _GNU_SOURCE /* signalfd, pipe2 */
+#include "actors/stream/topology.h"
+#include "cli/report.h"
+#include "cli/verb.h"
+#include "cli/watch.h"
+#include "core/alloc.h"
+#include "core/log.h"
+#include "core/real.h"
+#include "lua/component.h"
+#include "lua/definition.h"
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SETS_MAX = 64 };
+
+struct options {
+    const char *sets[SETS_MAX];
+    unsigned set_count;
+    unsigned threads;
+    int64_t drain_ns;
+    bool watch, quiet, json_log;
+    enum log_level level;
+};
+
+/* What main waits for; told by other threads. */
+struct run {
+    struct options options;
+    struct definition *definition; /* that runs */
+    struct definition *newest;     /* of the last reload that was sent */
+    struct log *log;
+    struct lua_runtime *runtime;
+    struct real *real;
+    struct topology *topology;
+    struct watch *watch;
+    struct env *env; /* main's view */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool ended, changed;
+    unsigned signals;
+    struct topology_end end;
+};
+
+/* ---- options ---- */
+
+enum { SET, THREADS, WATCH, DRAIN, QUIET, LOG_FORMAT, LOG_LEVEL };
+
+static const struct verb_option option_table[] = {
+    [SET] = {"set", "NAME=VALUE", "give a param of the definition its value"},
+    [THREADS] = {"threads", "N", "scheduler threads (default: the cores)"},
+    [WATCH] = {"watch", NULL, "take over new code when a file is saved"},
+    [DRAIN] = {"drain", "TIME", "for what is under way when told to end (10s)"},
+    [QUIET] = {"quiet", NULL, "no start lines and no table at the end"},
+    [LOG_FORMAT] = {"log-format", "FORMAT", "text or json (default: text)"},
+    [LOG_LEVEL] = {"log-level", "LEVEL", "trace debug info warn error off"},
+    {NULL, NULL, NULL},
+};
+
+static bool parse_duration(const char *text, int64_t *ns)
+{
+    char *unit;
+    errno = 0;
+    double n = strtod(text, &unit);
+    if (unit == text || errno || !(n >= 0)) return false;
+    double scale = !*unit || !strcmp(unit, "s") ? 1e9
+                   : !strcmp(unit, "ms")        ? 1e6
+                   : !strcmp(unit, "m")         ? 60e9
+                   : !strcmp(unit, "h")         ? 3600e9
+                                                : -1;
+    if (scale < 0 || n * scale > 9e17) return false;
+    *ns = (int64_t)(n * scale);
+    return true;
+}
+
+static bool take_option(void *context, unsigned option, const char *value)
+{
+    struct options *o = context;
+    char *end;
+    switch (option) {
+    case SET:
+        if (o->set_count == SETS_MAX) {
+            verb_say("--set is given more than %d times", SETS_MAX);
+            return false;
+        }
+        o->sets[o->set_count++] = value;
+        return true;
+    case THREADS:
+        o->threads = (unsigned)strtoul(value, &end, 10);
+        if (*end == '\0' && o->threads >= 1 && o->threads <= 64) return true;
+        verb_say("--threads is '%s'; give a number from 1 to 64", value);
+        return false;
+    case WATCH: o->watch = true; return true;
+    case DRAIN:
+        if (parse_duration(value, &o->drain_ns)) return true;
+        verb_say("--drain is '%s'; give a time like 10s or 500ms", value);
+        return false;
+    case QUIET: o->quiet = true; return true;
+    case LOG_FORMAT:
+        o->json_log = strcmp(value, "json") == 0;
+        if (o->json_log || strcmp(value, "text") == 0) return true;
+        verb_say("--log-format is '%s'; give text or json", value);
+        return false;
+    case LOG_LEVEL:
+        if (log_level_named(value, &o->level) == OK) return true;
+        verb_say("--log-level is '%s'; give trace, debug, info, warn, error or "
+                 "off", value);
+        return false;
+    default: return false;
+    }
+}
+
+/* ---- from other threads ---- */
+
+static void on_ended(void *context, const struct topology_end *end)
+{
+    struct run *run = context;
+    pthread_mutex_lock(&run->lock);
+    run->end = *end;
+    run->ended = true;
+    pthread_cond_signal(&run->wake);
+    pthread_mutex_unlock(&run->lock);
+}
+
+static void on_change(void *context)
+{
+    struct run *run = context;
+    pthread_mutex_lock(&run->lock);
+    run->changed = true;
+    pthread_cond_signal(&run->wake);
+    pthread_mutex_unlock(&run->lock);
+}
+
+/* On the I/O thread. */
+static void on_signal(struct env *env, int fd, void *context)
+{
+    struct run *run = context;
+    struct signalfd_siginfo info;
+    while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (++run->signals > 1) _exit(EXIT_FAILED);
+        if (!run->options.quiet)
+            fputs("draining; once more to end at once\n", stderr);
+        if (run->topology)
+            actor_send(env, topology_actor(run->topology), TOPOLOGY_DRAIN,
+                       &run->options.drain_ns, sizeof run->options.drain_ns);
+    }
+}
+
+/* ---- reload ---- */
+
+struct told_code {
+    struct code *code;
+};
+
+static void on_reloaded(struct code *code, bool taken, const char *error)
+{
+    (void)code;
+    if (taken)
+        fputs("reload: the new code runs\n", stderr);
+    else
+        fprintf(stderr, "reload refused: %s\n  the old code goes on\n", error);
+}
+
+static void reload(struct run *run)
+{
+    struct definition *next;
+    char *errors, why[256];
+    err e = definition_load(run->definition->plan.file, run->options.sets,
+                            run->options.set_count, run->runtime, &next,
+                            &errors);
+    if (e != OK) {
+        fprintf(stderr, "reload refused: %s\n  the old code goes on\n",
+                errors ? errors : err_text(e));
+        mem_free(errors);
+        return;
+    }
+    watch_files(run->watch, next->bundle);
+    if (!definition_same_graph(run->definition, next, why, sizeof why)) {
+        fprintf(stderr,
+                "reload refused: %s: %s; start engine anew for that\n"
+                "  the old code goes on\n",
+                next->plan.file, why);
+        definition_free(next);
+        return;
+    }
+    struct code *code = lua_code_new(next->bundle, on_reloaded);
+    struct msg *m = code ? msg_new(run->env, TOPOLOGY_RELOAD, sizeof code)
+                         : NULL;
+    if (m) {
+        memcpy(msg_body(m), &code, sizeof code);
+        m->flags = MSG_REF;
+        m->from = 0;
+        actor_post(run->env, topology_actor(run->topology), m);
+    } else {
+        fputs("reload refused: out of memory\n", stderr);
+        if (code) ref_drop(run->env, &code->ref);
+    }
+    definition_free(next); /* the code has a reference to its bundle */
+}
+
+/* ---- the run ---- */
+
+static struct log *open_log(const struct options *o);
+
+static uint64_t wall_ms(void *unused)
+{
+    return (uint64_t)(real_wall_ns(NULL) / 1000000);
+}
+
+static struct log *open_log(const struct options *o)
+{
+    struct log_config config = {
+        .format = o->json_log ? LOG_JSON : LOG_TEXT,
+        .level = o->level,
+        .color = isatty(STDERR_FILENO) && getenv("NO_COLOR") == NULL,
+        .local_time = true,
+        .now_ms = wall_ms,
+        .fd = STDERR_FILENO,
+    };
+    return log_new(&config);
+}
+
+/* Signals are read by the I/O thread, whatever thread they hit. */
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
+    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static void wait_for_end(struct run *run)
+{
+    struct report *report =
+        run->options.quiet || !isatty(STDERR_FILENO) ? NULL
+                                                     : report_new();
+    pthread_mutex_lock(&run->lock);
+    while (!run->ended) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec++;
+        if (!run->changed)
+            pthread_cond_timedwait(&run->wake, &run->lock, &until);
+        bool changed = run->changed && !run->ended;
+        run->changed = false;
+        pthread_mutex_unlock(&run->lock);
+        if (changed) {
+            watch_settle(run->watch);
+            reload(run);
+        }
+        log_flush_repeats(run->log);
+        if (report)
+            report_line(report, &run->definition->plan, run->topology,
+                        real_node(run->real));
+        pthread_mutex_lock(&run->lock);
+    }
+    pthread_mutex_unlock(&run->lock);
+    report_free(report);
+}
+
+static int exit_code(const struct run *run)
+{
+    const struct topology_end *end = &run->end;
+    if (end->why == ERR_CRASHED) {
+        fputs("engine: a component kept crashing; the run has ended\n",
+              stderr);
+        return EXIT_FAILED;
+    }
+    if (end->unsettled > 0)
+        fprintf(stderr, "engine: %llu tuples were still under way at the end "
+                        "of the drain\n",
+                (unsigned long long)end->unsettled);
+    if (end->gave_up > 0)
+        fprintf(stderr, "engine: %llu tuples failed for good\n",
+                (unsigned long long)end->gave_up);
+    return end->unsettled || end->gave_up ? EXIT_FAILED : EXIT_WELL;
+}
+
+static int start(struct run *run, int signals)
+{
+    struct thread_hooks hooks = lua_runtime_hooks(run->runtime);
+    unsigned threads = run->options.threads;
+    run->real = real_new(threads, (uint64_t)real_wall_ns(NULL), run->log,
+                         &hooks);
+    err e = run->real ? OK : ERR_NOMEM;
+    if (e == OK)
+        e = loop_watch(real_loop(run->real), signals, on_signal, run);
+    if (e == OK && run->options.watch) {
+        run->watch = watch_new(run->definition->bundle, on_change, run);
+        e = run->watch ? watch_start(run->watch, real_loop(run->real))
+                       : ERR_NOMEM;
+    }
+    if (e == OK) run->env = node_outside(real_node(run->real));
+    if (e == OK && run->env == NULL) e = ERR_NOMEM;
+    struct topology_config config = {.plan = &run->definition->plan,
+                                     .ackers = threads,
+                                     .ended = on_ended,
+                                     .context = run};
+    if (e == OK) e = topology_start(run->env, &config, &run->topology);
+    if (e == OK) e = real_start(run->real);
+    if (e == OK) return EXIT_WELL;
+    verb_say("can't start: %s", err_text(e));
+    return EXIT_FAILED;
+}
+
+static void clean_up(struct run *run, int signals)
+{
+    node_outside_free(run->env);
+    real_free(run->real);
+    topology_free(run->topology);
+    watch_free(run->watch);
+    definition_free(run->definition);
+    lua_runtime_free(run->runtime);
+    log_free(run->log);
+    if (signals >= 0) close(signals);
+}
+
+static int run_file(struct run *run, const char *path)
+{
+    char *errors = NULL;
+    int signals = open_signals();
+    run->log = open_log(&run->options);
+    if (run->log == NULL ||
+        lua_runtime_new(&run->runtime, run->options.threads) != OK) {
+        verb_say("can't start: out of memory or threads");
+        clean_up(run, signals);
+        return EXIT_FAILED;
+    }
+    err e = definition_load(path, run->options.sets, run->options.set_count,
+                            run->runtime, &run->definition, &errors);
+    if (e != OK) {
+        fprintf(stderr, "%s\n", errors ? errors : err_text(e));
+        mem_free(errors);
+        clean_up(run, signals);
+        return e == ERR_CONFIG ? EXIT_DEFINITION
+               : e == ERR_NOMEM ? EXIT_FAILED
+                                : EXIT_USAGE;
+    }
+    if (!run->options.quiet)
+        report_start(&run->definition->plan, run->options.threads,
+                     run->options.watch);
+    int64_t began_ns = real_now_ns(NULL);
+    int code = start(run, signals);
+    if (code == EXIT_WELL) {
+        wait_for_end(run);
+        real_stop(run->real);
+        if (!run->options.quiet)
+            report_end(&run->definition->plan, run->topology,
+                       real_node(run->real), real_now_ns(NULL) - began_ns);
+        code = exit_code(run);
+    }
+    clean_up(run, signals);
+    return code;
+}
+
+static int run_run(const struct verb *verb, int argc, char **argv)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    struct run run = {
+        .options = {.threads = cores > 0 ? (unsigned)cores : 1,
+                    .drain_ns = 10000000000,
+                    .level = LOG_INFO},
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+        .wake = PTHREAD_COND_INITIALIZER,
+    };
+    if (run.options.threads > 64) run.options.threads = 64;
+    int code = verb_parse(verb, &argc, argv, take_option, &run.options);
+    if (code != EXIT_WELL) return code < 0 ? EXIT_WELL : code;
+    if (argc != 2) {
+        verb_say("run takes one definition file: engine run FILE");
+        return EXIT_USAGE;
+    }
+    return run_file(&run, argv[1]);
+}
+
+const struct verb run_verb = {
+    .name = "run",
+    .arguments = "FILE",
+    .help = "run a topology until its input ends, or Ctrl-C",
+    .example = "engine run topologies/word_count.lua --set input=book.txt",
+    .options = option_table,
+    .run = run_run,
+};

@@ -1,0 +1,178 @@
+#include "cli/verb.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct verb *const verbs[] = {&run_verb, &version_verb};
+enum { VERBS = sizeof verbs / sizeof verbs[0], NAME_MAX_BYTES = 64 };
+
+void verb_say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("engine: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+/* How many letters must change to make b of a. */
+static unsigned distance(const char *a, const char *b)
+{
+    unsigned row[NAME_MAX_BYTES + 1];
+    size_t n = strlen(a), m = strlen(b);
+    if (n > NAME_MAX_BYTES || m > NAME_MAX_BYTES) return NAME_MAX_BYTES;
+    for (unsigned j = 0; j <= m; j++) row[j] = j;
+    for (unsigned i = 1; i <= n; i++) {
+        unsigned before = row[0];
+        row[0] = i;
+        for (unsigned j = 1; j <= m; j++) {
+            unsigned best = before + (a[i - 1] != b[j - 1]);
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            before = row[j];
+            row[j] = best;
+        }
+    }
+    return row[m];
+}
+
+const char *verb_nearest(const char *name, const char *const *names,
+                         unsigned count)
+{
+    const char *best = NULL;
+    unsigned least = (unsigned)strlen(name) / 3 + 2;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned d = distance(name, names[i]);
+        if (d < least) {
+            least = d;
+            best = names[i];
+        }
+    }
+    return best;
+}
+
+static void print_overview(FILE *to)
+{
+    fputs("engine runs stream topologies written in Lua.\n\n"
+          "  engine VERB [OPTION…] [ARGUMENT…]\n\n",
+          to);
+    for (int i = 0; i < VERBS; i++)
+        fprintf(to, "  %-10s %s\n", verbs[i]->name, verbs[i]->help);
+    fputs("\n  engine VERB --help tells a verb's options, with an example.\n"
+          "\nTry: engine run topologies/word_count.lua\n",
+          to);
+}
+
+static void print_help(const struct verb *verb)
+{
+    printf("engine %s [OPTION…] %s\n  %s\n", verb->name, verb->arguments,
+           verb->help);
+    for (const struct verb_option *o = verb->options; o->name; o++) {
+        char left[64];
+        snprintf(left, sizeof left, "--%s%s%s", o->name, o->value ? " " : "",
+                 o->value ? o->value : "");
+        printf("  %-20s %s\n", left, o->help);
+    }
+    printf("\nExample: %s\n", verb->example);
+}
+
+static int find_option(const struct verb *verb, const char *name, size_t bytes)
+{
+    for (int i = 0; verb->options[i].name; i++)
+        if (strlen(verb->options[i].name) == bytes &&
+            memcmp(verb->options[i].name, name, bytes) == 0)
+            return i;
+    return -1;
+}
+
+static int unknown_option(const struct verb *verb, const char *text)
+{
+    const char *names[64];
+    unsigned count = 0;
+    for (int i = 0; verb->options[i].name && count < 64; i++)
+        names[count++] = verb->options[i].name;
+    const char *near = verb_nearest(text, names, count);
+    if (near)
+        verb_say("%s has no option --%s; did you mean --%s?", verb->name, text,
+                 near);
+    else
+        verb_say("%s has no option --%s; engine %s --help lists them",
+                 verb->name, text, verb->name);
+    return EXIT_USAGE;
+}
+
+int verb_parse(const struct verb *verb, int *argc, char **argv,
+               bool (*take)(void *context, unsigned option, const char *value),
+               void *context)
+{
+    int kept = 1;
+    bool options = true;
+    for (int i = 1; i < *argc; i++) {
+        char *arg = argv[i];
+        if (options && strcmp(arg, "--") == 0) {
+            options = false;
+            continue;
+        }
+        if (options && (!strcmp(arg, "--help") || !strcmp(arg, "-h"))) {
+            print_help(verb);
+            return -1;
+        }
+        if (!options || arg[0] != '-' || arg[1] == '\0') {
+            argv[kept++] = arg;
+            continue;
+        }
+        const char *name = arg + (arg[1] == '-' ? 2 : 1);
+        size_t bytes = strcspn(name, "=");
+        int option = find_option(verb, name, bytes);
+        if (option < 0) {
+            char text[NAME_MAX_BYTES];
+            snprintf(text, sizeof text, "%.*s", (int)bytes, name);
+            return unknown_option(verb, text);
+        }
+        const char *value = name[bytes] == '=' ? name + bytes + 1 : NULL;
+        const struct verb_option *o = &verb->options[option];
+        if (o->value && value == NULL) {
+            if (i + 1 == *argc) {
+                verb_say("--%s needs a value: --%s %s", o->name, o->name,
+                         o->value);
+                return EXIT_USAGE;
+            }
+            value = argv[++i];
+        } else if (o->value == NULL && value) {
+            verb_say("--%s takes no value", o->name);
+            return EXIT_USAGE;
+        }
+        if (!take(context, (unsigned)option, value)) return EXIT_USAGE;
+    }
+    *argc = kept;
+    return EXIT_WELL;
+}
+
+int verb_main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_overview(stderr);
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") ||
+        !strcmp(name, "help")) {
+        print_overview(stdout);
+        return EXIT_WELL;
+    }
+    if (!strcmp(name, "--version")) name = "version";
+    const char *names[VERBS];
+    for (int i = 0; i < VERBS; i++) {
+        if (strcmp(verbs[i]->name, name) == 0)
+            return verbs[i]->run(verbs[i], argc - 1, argv + 1);
+        names[i] = verbs[i]->name;
+    }
+    const char *near = verb_nearest(name, names, VERBS);
+    if (near)
+        verb_say("there is no verb '%s'; did you mean 'engine %s'?", name,
+                 near);
+    else
+        verb_say("there is no verb '%s'; engine --help lists them", name);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,554 @@
+/* actor.c - birth, activations, ties and death of actors. */
+#include "core/actor.h"
+#include "core/alloc.h"
+#include "core/deadline.h"
+#include "core/edge.h"
+#include "core/log.h"
+#include "core/ref.h"
+#include "core/runtime.h"
+#include <assert.h>
+#include <string.h>
+
+enum { MAILBOX_MESSAGES_MAX = 10000 };
+
+struct birth {
+    actor_id id;
+    const struct actor_kind *kind;
+    uint64_t args[]; /* aligned for anything */
+};
+
+/* ---- slots ---- */
+
+static struct actor *new_slot(struct node *node)
+{
+    uint32_t slot = node->slot_count;
+    uint32_t chunk = slot >> CHUNK_BITS;
+    if (chunk == CHUNKS) return NULL;
+    struct actor *actors = at_load(&node->chunks[chunk], RELAXED);
+    if (actors == NULL) {
+        actors = mem_zero(1u << CHUNK_BITS, sizeof *actors);
+        if (actors == NULL) return NULL;
+        for (uint32_t i = 0; i < 1u << CHUNK_BITS; i++)
+            mailbox_init(&actors[i].box);
+        at_store(&node->chunks[chunk], actors, RELEASE);
+    }
+    node->slot_count++;
+    struct actor *actor = &actors[slot & ((1u << CHUNK_BITS) - 1)];
+    actor->slot = slot;
+    actor->generation = 1;
+    return actor;
+}
+
+/* A vacant slot and the id that its next owner will have. */
+static struct actor *slot_take(struct node *node, actor_id *id)
+{
+    pthread_mutex_lock(&node->slots_lock);
+    struct actor *actor = node->free_first;
+    if (actor) {
+        node->free_first = actor->free_next;
+    } else {
+        actor = new_slot(node);
+    }
+    if (actor)
+        *id = (actor_id)node->number << 48 |
+              (actor_id)actor->slot << GENERATION_BITS | actor->generation;
+    pthread_mutex_unlock(&node->slots_lock);
+    return actor;
+}
+
+static void slot_give(struct node *node, struct actor *actor)
+{
+    uint32_t mask = (1u << GENERATION_BITS) - 1;
+    pthread_mutex_lock(&node->slots_lock);
+    actor->generation = (actor->generation + 1) & mask;
+    if (actor->generation == 0) actor->generation = 1;
+    actor->free_next = NULL;
+    if (node->free_first)
+        node->free_last->free_next = actor;
+    else
+        node->free_first = actor;
+    node->free_last = actor;
+    pthread_mutex_unlock(&node->slots_lock);
+}
+
+/* ---- sending ---- */
+
+void actor_ready(struct env *env, struct actor *actor)
+{
+    const struct world *world = env->node->config.world;
+    world->ready(world->context, env, actor);
+}
+
+/* Into the mailbox. The only thread that runs actors goes straight to the
+ * lanes: a locked instruction costs as much as all the rest of a message. */
+static void put(struct env *env, struct actor *actor, struct msg *m)
+{
+    if (env->solo) {
+        /* What came from outside may be what this message follows from: the
+         * actor's birth, for one. */
+        if (mailbox_news(&actor->box)) mailbox_take(&actor->box);
+        mailbox_put(&actor->box, m);
+        if (actor->queued) return;
+        actor->queued = true;
+        actor_ready(env, actor);
+        return;
+    }
+    bool data = m->edge != NULL; /* once pushed, m is the receiver's */
+    if (mailbox_push(&actor->box, m)) {
+        actor_ready(env, actor);
+    } else if (data) {
+        const struct world *world = env->node->config.world;
+        if (world->pressed) world->pressed(world->context, env, actor);
+    }
+}
+
+void actor_post(struct env *env, actor_id to, struct msg *m)
+{
+    m->to = to;
+    put(env, actor_at(env->node, id_slot(to)), m);
+}
+
+err actor_send(struct env *env, actor_id to, uint16_t kind, const void *body,
+               uint32_t bytes)
+{
+    if (to == 0) return OK;
+    struct actor *actor = actor_at(env->node, id_slot(to));
+    if (mailbox_count(&actor->box) >= MAILBOX_MESSAGES_MAX) return ERR_FULL;
+    struct msg *m = msg_new(env, kind, bytes);
+    if (m == NULL) return ERR_NOMEM;
+    m->from = env->actor ? env->actor->id : 0;
+    m->to = to;
+    if (bytes) memcpy(msg_body(m), body, bytes);
+    env->spent++;
+    put(env, actor, m);
+    return OK;
+}
+
+err actor_spawn(struct env *env, const struct actor_kind *kind,
+                const void *args, uint32_t args_bytes, actor_id *id)
+{
+    struct msg *m =
+        msg_new(env, SYS_SPAWN, (uint32_t)sizeof(struct birth) + args_bytes);
+    if (m == NULL) return ERR_NOMEM;
+    struct actor *actor = slot_take(env->node, id);
+    if (actor == NULL) {
+        msg_free(env, m);
+        return ERR_LIMIT;
+    }
+    struct birth *birth = msg_body(m);
+    birth->id = *id;
+    birth->kind = kind;
+    if (args_bytes) memcpy(birth->args, args, args_bytes);
+    m->from = env->actor ? env->actor->id : 0;
+    m->to = *id;
+    env->spent++;
+    at_add(&env->node->alive, 1, RELAXED);
+    put(env, actor, m);
+    return OK;
+}
+
+/* ---- ties: monitors and links ---- */
+
+static struct tie *tie_new(struct env *env, actor_id watcher, actor_id who,
+                           bool link)
+{
+    struct tie *tie = mem_zero(1, sizeof *tie);
+    if (tie == NULL) return NULL;
+    tie->msg.flags = MSG_EMBEDDED;
+    tie->msg.kind = SYS_MONITOR;
+    tie->watcher = watcher;
+    tie->down.who = who;
+    tie->link = link;
+    return tie;
+}
+
+static struct tie *tie_of(struct msg *m)
+{
+    return (struct tie *)(void *)m; /* msg is its first member */
+}
+
+/* The watched one is gone: the tie goes home as the message it promised. */
+static void tie_tell(struct env *env, struct tie *tie, err why)
+{
+    tie->down.why = why;
+    tie->msg.kind = tie->link ? MSG_EXIT : MSG_DOWN;
+    tie->msg.from = tie->down.who;
+    actor_post(env, tie->watcher, &tie->msg);
+}
+
+err actor_monitor(struct env *env, actor_id who, uint64_t *ref)
+{
+    struct tie *tie = tie_new(env, env->actor->id, who, false);
+    if (tie == NULL) return ERR_NOMEM;
+    pthread_mutex_lock(&env->node->slots_lock);
+    tie->down.ref = ++env->node->tie_refs;
+    pthread_mutex_unlock(&env->node->slots_lock);
+    if (ref) *ref = tie->down.ref;
+    actor_post(env, who, &tie->msg);
+    return OK;
+}
+
+void actor_demonitor(struct env *env, actor_id who, uint64_t ref)
+{
+    struct msg *m = msg_new(env, SYS_DEMONITOR, sizeof ref);
+    if (m == NULL) return; /* the DOWN will come: compare refs */
+    memcpy(msg_body(m), &ref, sizeof ref);
+    m->from = env->actor->id;
+    actor_post(env, who, m);
+}
+
+err actor_link(struct env *env, actor_id other)
+{
+    actor_id me = env->actor->id;
+    struct tie *mine = tie_new(env, other, me, true);
+    struct tie *theirs = tie_new(env, me, other, true);
+    if (mine == NULL || theirs == NULL) {
+        mem_free(mine);
+        mem_free(theirs);
+        return ERR_NOMEM;
+    }
+    mine->next = env->actor->ties;
+    env->actor->ties = mine;
+    actor_post(env, other, &theirs->msg);
+    return OK;
+}
+
+err actor_kill(struct env *env, actor_id who, err why)
+{
+    struct msg *m = msg_new(env, SYS_KILL, sizeof why);
+    if (m == NULL) return ERR_NOMEM;
+    memcpy(msg_body(m), &why, sizeof why);
+    m->from = env->actor ? env->actor->id : 0;
+    actor_post(env, who, m);
+    return OK;
+}
+
+static void tie_drop(struct actor *actor, uint64_t ref)
+{
+    for (struct tie **at = &actor->ties; *at; at = &(*at)->next)
+        if ((*at)->down.ref == ref) {
+            struct tie *tie = *at;
+            *at = tie->next;
+            mem_free(tie);
+            return;
+        }
+}
+
+/* ---- the end ---- */
+
+static void post_notice(struct env *env, struct edge *edge)
+{
+    actor_id producer = at_load(&edge->producer, SEQ_CST);
+    if (producer) actor_post(env, producer, &edge->notice);
+}
+
+/* A message that nobody will receive: give back what it holds. */
+static void discard(struct env *env, struct msg *m)
+{
+    struct node *node = env->node;
+    switch (m->kind) {
+    case SYS_MONITOR:
+        tie_tell(env, tie_of(m), ERR_NOTFOUND);
+        return;
+    case MSG_DOWN:
+    case MSG_EXIT: mem_free(tie_of(m)); return;
+    case MSG_TIMER: deadline_arrived(node->deadlines, m, NULL); return;
+    case SYS_CREDIT: {
+        struct edge *of = container_of(m, struct edge, notice);
+        if (edge_notice_lost(of, m->to)) post_notice(env, of);
+        return;
+    }
+    default: break;
+    }
+    struct edge *edge = m->edge;
+    if (edge) {
+        metric_add(env->cells, node->dropped, 1);
+        if (edge->discard) edge->discard(env, edge, m);
+        if (edge_refund(edge, m->cost_bytes)) post_notice(env, edge);
+    }
+    msg_free(env, m);
+}
+
+static void return_credit(struct env *env, struct actor *actor)
+{
+    while (actor->owing) {
+        struct edge *edge = actor->owing;
+        actor->owing = edge->next_owing;
+        edge->owing = false;
+        if (edge_return(edge)) post_notice(env, edge);
+    }
+}
+
+static void end(struct env *env, struct actor *actor, err why)
+{
+    struct node *node = env->node;
+    if (actor->dead) return;
+    if (why != ERR_DONE) {
+        metric_add(env->cells, node->crashed, 1);
+        log_write(node->config.log, actor->kind->name, -1, LOG_DEBUG,
+                  "actor ends: %s", err_text(why));
+    }
+    if (actor->self && actor->kind->terminate)
+        actor->kind->terminate(env, actor->self, why);
+    mem_free(actor->self);
+    actor->self = NULL;
+    return_credit(env, actor);
+    struct tie *tie = actor->ties;
+    actor->ties = NULL;
+    while (tie) {
+        struct tie *next = tie->next;
+        tie_tell(env, tie, why);
+        tie = next;
+    }
+    actor->id = 0;
+    actor->dead = actor->vacant = true;
+    actor->again = false;
+    actor->holds = 0;
+    at_sub(&node->alive, 1, RELAXED);
+}
+
+/* ---- one activation ---- */
+
+static void be_born(struct env *env, struct actor *actor, const struct msg *m)
+{
+    const struct birth *birth = msg_body(m);
+    actor->id = birth->id;
+    actor->kind = birth->kind;
+    actor->dead = actor->vacant = false;
+    metric_add(env->cells, env->node->spawned, 1);
+    actor->self = mem_zero(1, birth->kind->state_bytes);
+    if (actor->self == NULL) {
+        end(env, actor, ERR_NOMEM);
+        return;
+    }
+    if (birth->kind->init == NULL) return;
+    err e = birth->kind->init(env, actor->self, birth->args);
+    if (e == OK) return;
+    mem_free(actor->self);
+    actor->self = NULL; /* init() undid its work: no terminate() */
+    end(env, actor, e);
+}
+
+static void receive(struct env *env, struct actor *actor, const struct msg *m)
+{
+    err e = actor->kind->receive(env, actor->self, m);
+    if (e != OK) end(env, actor, e);
+}
+
+/* A message whose own memory is gone (a timer's, a tie's), from the stack. */
+static void receive_copy(struct env *env, struct actor *actor, uint16_t kind,
+                         actor_id from, const void *body, uint32_t bytes)
+{
+    struct {
+        struct msg msg;
+        uint64_t body[4];
+    } copy = {{.to = actor->id,
+               .from = from,
+               .bytes = bytes,
+               .kind = kind,
+               .flags = MSG_EMBEDDED},
+              {0}};
+    assert(bytes <= sizeof copy.body);
+    memcpy(copy.body, body, bytes);
+    receive(env, actor, &copy.msg);
+}
+
+/* What the runtime itself has to say. True: m was consumed. */
+static bool system_message(struct env *env, struct actor *actor, struct msg *m)
+{
+    switch (m->kind) {
+    case SYS_SPAWN: be_born(env, actor, m); break;
+    case SYS_MONITOR: {
+        struct tie *tie = tie_of(m);
+        tie->next = actor->ties;
+        actor->ties = tie;
+        return true;
+    }
+    case SYS_DEMONITOR: tie_drop(actor, *(uint64_t *)msg_body(m)); break;
+    case SYS_KILL: end(env, actor, *(err *)msg_body(m)); break;
+    case SYS_CREDIT: {
+        struct edge *edge = container_of(m, struct edge, notice);
+        if (edge_credit(edge)) actor->holds--;
+        return true;
+    }
+    case MSG_TIMER: {
+        struct timer_due due;
+        if (deadline_arrived(env->node->deadlines, m, &due))
+            receive_copy(env, actor, MSG_TIMER, actor->id, &due, sizeof due);
+        return true;
+    }
+    case MSG_DOWN:
+    case MSG_EXIT: {
+        struct down down = tie_of(m)->down;
+        uint16_t kind = m->kind;
+        mem_free(tie_of(m));
+        if (kind == MSG_DOWN || actor->kind->traps_exits)
+            receive_copy(env, actor, kind, down.who, &down, sizeof down);
+        else if (down.why != ERR_DONE)
+            end(env, actor, down.why);
+        return true;
+    }
+    default: return false;
+    }
+    msg_free(env, m);
+    return true;
+}
+
+/* Nobody's id is 0, which is also what an empty slot has. */
+static bool is_for(const struct msg *m, const struct actor *actor)
+{
+    return m->to == actor->id && actor->id != 0;
+}
+
+static void deliver_control(struct env *env, struct actor *actor,
+                            struct msg *m)
+{
+    if (!is_for(m, actor) && m->kind != SYS_SPAWN) {
+        discard(env, m);
+        return;
+    }
+    if (m->kind < KIND_OWN && system_message(env, actor, m)) return;
+    receive(env, actor, m);
+    msg_free(env, m);
+}
+
+void msg_done(struct env *env, struct msg *m)
+{
+    struct edge *edge = m->edge;
+    bool enough = edge_owe(edge, m->cost_bytes);
+    if (!edge->owing) {
+        edge->owing = true;
+        edge->next_owing = env->actor->owing;
+        env->actor->owing = edge;
+    }
+    if (enough && edge_return(edge)) post_notice(env, edge);
+    msg_free(env, m);
+}
+
+static void deliver_data(struct env *env, struct actor *actor, struct msg *m)
+{
+    if (!is_for(m, actor)) {
+        discard(env, m);
+        return;
+    }
+    env->hand = m;
+    receive(env, actor, m);
+    if (env->hand == NULL) return; /* kept */
+    env->hand = NULL;
+    if (actor->dead)
+        discard(env, m);
+    else
+        msg_done(env, m);
+}
+
+static void deliver_again(struct env *env, struct actor *actor)
+{
+    struct msg m = {.to = actor->id, .from = actor->id, .kind = MSG_AGAIN,
+                    .flags = MSG_EMBEDDED};
+    actor->again = false;
+    receive(env, actor, &m);
+}
+
+/* One message, if there is one that may be taken. */
+static bool step(struct env *env, struct actor *actor)
+{
+    const struct world *world = env->node->config.world;
+    struct msg *m = mailbox_next(&actor->box, &actor->box.control);
+    if (m) {
+        if (world->trace) world->trace(world->context, env->node, m);
+        deliver_control(env, actor, m);
+        return true;
+    }
+    if (actor->holds > 0) return false;
+    m = mailbox_next(&actor->box, &actor->box.data);
+    if (m) {
+        if (world->trace) world->trace(world->context, env->node, m);
+        deliver_data(env, actor, m);
+        return true;
+    }
+    if (!actor->again) return false;
+    deliver_again(env, actor);
+    return true;
+}
+
+static void drain_dead(struct env *env, struct actor *actor)
+{
+    struct msg *m;
+    while ((m = mailbox_next(&actor->box, &actor->box.control)) != NULL) {
+        if (m->kind == SYS_SPAWN) { /* a new one moves in: not ours to drop */
+            m->next = actor->box.control.first;
+            if (actor->box.control.first == NULL) actor->box.control.last = m;
+            actor->box.control.first = m;
+            actor->box.in_lanes++;
+            return;
+        }
+            discard(env, m);
+    }
+    while ((m = mailbox_next(&actor->box, &actor->box.data)) != NULL) discard(env, m);
+}
+
+static bool has_more(const struct actor *actor)
+{
+    return actor->box.control.first != NULL ||
+           (actor->holds == 0 &&
+            (actor->box.data.first != NULL || actor->again));
+}
+
+/* Nothing is left to do: go idle. False: something came meanwhile. A vacant
+ * slot may be lived in again as soon as it is given back: that comes last. */
+static bool rest(struct env *env, struct actor *actor)
+{
+    bool vacant = actor->vacant;
+    actor->vacant = false;
+    actor->queued = false;
+    /* A solo thread that was not called from outside has nothing to undo. */
+    if (actor->token || !env->solo) {
+        if (!mailbox_idle(&actor->box)) {
+            actor->vacant = vacant;
+            actor->queued = true;
+            return false;
+        }
+        actor->token = false;
+    }
+    if (vacant) slot_give(env->node, actor);
+    return true;
+}
+
+bool actor_turn(struct env *env, struct actor *actor)
+{
+    env->actor = actor;
+    env->spent = 0;
+    env->now_ns = 0;
+    do {
+        if (mailbox_news(&actor->box)) mailbox_take(&actor->box);
+        if (!step(env, actor)) break;
+        env->spent++;
+    } while (env->spent < BUDGET);
+
+    if (actor->self && actor->kind->settle) {
+        err e = actor->kind->settle(env, actor->self);
+        if (e != OK) end(env, actor, e);
+    }
+    return_credit(env, actor);
+    if (actor->id == 0) drain_dead(env, actor);
+    mailbox_publish(&actor->box);
+    env->actor = NULL;
+    return has_more(actor) || !rest(env, actor);
+}
+
+void actor_reap(struct env *env, struct actor *actor)
+{
+    env->actor = actor;
+    env->spent = 0;
+    do {
+        if (mailbox_news(&actor->box)) mailbox_take(&actor->box);
+        if (actor->id != 0) end(env, actor, ERR_KILLED);
+        struct msg *m;
+        while ((m = mailbox_next(&actor->box, &actor->box.control)) != NULL) {
+            if (m->kind == SYS_SPAWN) at_sub(&env->node->alive, 1, RELAXED);
+            discard(env, m);
+        }
+        while ((m = mailbox_next(&actor->box, &actor->box.data)) != NULL) discard(env, m);
+    } while (mailbox_news(&actor->box));
+    env->actor = NULL;
+}

@@ -1,0 +1,38 @@
+#include "core/alloc.h"
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *mem_alloc(size_t bytes)
+{
+    return malloc(bytes ? bytes : 1);
+}
+
+void *mem_zero(size_t count, size_t bytes)
+{
+    return calloc(count ? count : 1, bytes ? bytes : 1);
+}
+
+void *mem_resize(void *block, size_t bytes)
+{
+    return realloc(block, bytes ? bytes : 1);
+}
+
+void *mem_aligned(size_t align, size_t bytes)
+{
+    return aligned_alloc(align, bytes);
+}
+
+char *mem_text(const char *text, size_t bytes)
+{
+    char *copy = mem_alloc(bytes + 1);
+    if (copy == NULL) return NULL;
+    if (bytes > 0) memcpy(copy, text, bytes);
+    copy[bytes] = '\0';
+    return copy;
+}
+
+void mem_free(void *block)
+{
+    free(block);
+}

@@ -1,0 +1,67 @@
+#include "core/disk.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int real_open(void *context, const char *path, enum disk_mode mode)
+{
+    static const int flags[] = {
+        [DISK_READ] = O_RDONLY,
+        [DISK_APPEND] = O_WRONLY | O_CREAT | O_APPEND,
+        [DISK_REPLACE] = O_WRONLY | O_CREAT | O_TRUNC,
+    };
+    int file = open(path, flags[mode] | O_CLOEXEC, 0666);
+    if (file < 0) return -errno;
+    struct stat info;
+    if (fstat(file, &info) == 0 && S_ISDIR(info.st_mode)) {
+        close(file);
+        return -EISDIR;
+    }
+    return file;
+}
+
+static int64_t real_read(void *context, int file, void *to, size_t bytes,
+                         int64_t at)
+{
+    ssize_t got;
+    do {
+        /* Pipes and terminals have no positions: they are read in order. */
+        got = pread(file, to, bytes, at);
+        if (got < 0 && errno == ESPIPE) got = read(file, to, bytes);
+    } while (got < 0 && errno == EINTR);
+    return got < 0 ? -errno : got;
+}
+
+static int64_t real_write(void *context, int file, const void *from,
+                          size_t bytes)
+{
+    const char *at = from;
+    size_t left = bytes;
+    while (left > 0) {
+        ssize_t put = write(file, at, left);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return left < bytes ? (int64_t)(bytes - left) : -errno;
+        at += put;
+        left -= (size_t)put;
+    }
+    return (int64_t)bytes;
+}
+
+static int real_sync(void *context, int file)
+{
+    return fsync(file) == 0 ? 0 : -errno;
+}
+
+static int real_close(void *context, int file)
+{
+    return close(file) == 0 ? 0 : -errno;
+}
+
+const struct disk disk_real = {
+    .open = real_open,
+    .read = real_read,
+    .write = real_write,
+    .sync = real_sync,
+    .close = real_close,
+};

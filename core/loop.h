@@ -1,0 +1,32 @@
+/* loop.h - the I/O thread: libevent, for file descriptors, signals, file
+ * watches and the node's next deadline. It turns what happens into messages or
+ * short callbacks; it never runs an actor. */
+#ifndef CORE_LOOP_H
+#define CORE_LOOP_H
+
+#include <stdint.h>
+
+#include "core/err.h"
+
+struct env;
+struct node;
+struct loop;
+
+/* No thread runs yet. NULL: out of memory or of file descriptors. */
+struct loop *loop_new(struct node *node);
+/* ERR_LIMIT: the system gives no more threads. */
+err loop_start(struct loop *loop);
+/* Ends the thread; idempotent. */
+void loop_stop(struct loop *loop);
+void loop_free(struct loop *loop);
+
+/* Calls back on the I/O thread whenever `fd` can be read, until loop_stop().
+ * The descriptor stays the caller's. Before loop_start() only. ERR_NOMEM. */
+typedef void loop_readable(struct env *env, int fd, void *context);
+err loop_watch(struct loop *loop, int fd, loop_readable *readable,
+               void *context);
+
+/* struct world's alarm: the next deadline. Any thread. */
+void loop_alarm(struct loop *loop, int64_t at_ns);
+
+#endif

@@ -1,0 +1,197 @@
+#include "core/supervisor.h"
+#include "core/alloc.h"
+#include "core/deadline.h"
+
+struct child {
+    actor_id id; /* 0: not running */
+    uint64_t ref;
+    unsigned restarts;
+    bool killed; /* by the strategy: its end is no crash of its own */
+    bool done;   /* ended for good */
+};
+
+struct supervisor {
+    struct supervisor_config config;
+    struct child *children; /* owned */
+    int64_t *restarts_ns;   /* owned ring: when the last ones were */
+    unsigned restart_count, restart_next;
+    bool ending;
+    err ends_with;
+    bool due; /* the backoff is over: restart when the killed have ended */
+    deadline_id timer;
+    unsigned running;
+};
+
+struct supervisor_config supervisor_defaults(void)
+{
+    return (struct supervisor_config){
+        .strategy = ONE_FOR_ONE,
+        .intensity = 5,
+        .period_ns = (int64_t)60 * 1000000000,
+        .backoff_ns = 100 * 1000000,
+        .backoff_max_ns = (int64_t)30 * 1000000000,
+    };
+}
+
+static err start_child(struct env *env, struct supervisor *s, unsigned i)
+{
+    const struct child_spec *spec = &s->config.children[i];
+    struct child *child = &s->children[i];
+    err e = actor_spawn(env, spec->kind, spec->args, spec->args_bytes,
+                        &child->id);
+    if (e != OK) {
+        child->id = 0;
+        return e;
+    }
+    e = actor_monitor(env, child->id, &child->ref);
+    if (e != OK) { /* unwatched children are not allowed to live */
+        actor_kill(env, child->id, ERR_KILLED);
+        child->id = 0;
+        return e;
+    }
+    s->running++;
+    child->killed = false;
+    if (s->config.started)
+        s->config.started(env, s->config.context, i, child->id,
+                          child->restarts);
+    return OK;
+}
+
+/* Every child that should run and doesn't, in order; not before those that
+ * the strategy killed have all ended. */
+static err start_missing(struct env *env, struct supervisor *s)
+{
+    for (unsigned i = 0; i < s->config.count; i++)
+        if (s->children[i].id != 0 && s->children[i].killed) return OK;
+    s->due = false;
+    for (unsigned i = 0; i < s->config.count; i++) {
+        if (s->children[i].id != 0 || s->children[i].done) continue;
+        err e = start_child(env, s, i);
+        if (e != OK) return e;
+    }
+    return OK;
+}
+
+static void kill_from(struct env *env, struct supervisor *s, unsigned first)
+{
+    for (unsigned i = s->config.count; i-- > first;) {
+        if (s->children[i].id == 0) continue;
+        s->children[i].killed = true;
+        actor_kill(env, s->children[i].id, ERR_STOPPED);
+    }
+}
+
+static err begin_ending(struct env *env, struct supervisor *s, err why)
+{
+    s->ending = true;
+    s->ends_with = why;
+    deadline_cancel(env, &s->timer);
+    kill_from(env, s, 0);
+    return s->running == 0 ? why : OK;
+}
+
+/* Notes a restart; returns how many the period holds now, with this one. */
+static unsigned note_restart(struct env *env, struct supervisor *s)
+{
+    unsigned room = s->config.intensity + 1;
+    s->restarts_ns[s->restart_next++ % room] = env_now(env);
+    if (s->restart_count < room) s->restart_count++;
+    unsigned recent = 0;
+    for (unsigned i = 0; i < s->restart_count; i++)
+        if (env_now(env) - s->restarts_ns[i] < s->config.period_ns) recent++;
+    return recent;
+}
+
+static int64_t backoff_ns(struct env *env, struct supervisor *s,
+                          unsigned recent)
+{
+    if (recent <= 1) return 0;
+    int64_t wait = s->config.backoff_ns;
+    for (unsigned i = 2; i < recent && wait < s->config.backoff_max_ns; i++)
+        wait *= 2;
+    if (wait > s->config.backoff_max_ns) wait = s->config.backoff_max_ns;
+    /* Up to a quarter sooner, so that many don't restart in step. */
+    return wait - (int64_t)(env_random(env) % (uint64_t)(wait / 4 + 1));
+}
+
+static err child_crashed(struct env *env, struct supervisor *s, unsigned i)
+{
+    s->children[i].restarts++;
+    unsigned recent = note_restart(env, s);
+    if (recent > s->config.intensity)
+        return begin_ending(env, s, ERR_CRASHED);
+    if (s->config.strategy == ONE_FOR_ALL) kill_from(env, s, 0);
+    if (s->config.strategy == REST_FOR_ONE) kill_from(env, s, i + 1);
+    deadline_cancel(env, &s->timer);
+    s->due = false;
+    return deadline_set(env, env_now(env) + backoff_ns(env, s, recent), 0,
+                        &s->timer);
+}
+
+static err child_down(struct env *env, struct supervisor *s,
+                      const struct down *down)
+{
+    for (unsigned i = 0; i < s->config.count; i++) {
+        struct child *child = &s->children[i];
+        if (child->ref != down->ref || child->id == 0) continue;
+        bool killed = child->killed;
+        child->id = 0;
+        child->killed = false;
+        s->running--;
+        if (s->ending) return s->running == 0 ? s->ends_with : OK;
+        if (killed) return s->due ? start_missing(env, s) : OK;
+        enum child_restart restart = s->config.children[i].restart;
+        child->done = restart == CHILD_TEMPORARY ||
+                      (restart == CHILD_TRANSIENT && down->why == ERR_DONE);
+        if (!child->done) return child_crashed(env, s, i);
+        for (unsigned k = 0; k < s->config.count; k++)
+            if (!s->children[k].done) return OK;
+        return ERR_DONE;
+    }
+    return OK;
+}
+
+static err supervisor_init(struct env *env, void *self, const void *args)
+{
+    struct supervisor *s = self;
+    s->config = *(const struct supervisor_config *)args;
+    s->children = mem_zero(s->config.count, sizeof *s->children);
+    s->restarts_ns = mem_zero(s->config.intensity + 1, sizeof(int64_t));
+    err e = s->children && s->restarts_ns ? start_missing(env, s) : ERR_NOMEM;
+    if (e != OK) {
+        if (s->children) kill_from(env, s, 0);
+        mem_free(s->children);
+        mem_free(s->restarts_ns);
+    }
+    return e;
+}
+
+static err supervisor_receive(struct env *env, void *self,
+                              const struct msg *m)
+{
+    struct supervisor *s = self;
+    switch (m->kind) {
+    case MSG_DOWN: return child_down(env, s, msg_body(m));
+    case MSG_TIMER: s->due = true; return start_missing(env, s);
+    case MSG_STOP: return begin_ending(env, s, ERR_DONE);
+    default: return ERR_BADMSG;
+    }
+}
+
+static void supervisor_terminate(struct env *env, void *self, err why)
+{
+    struct supervisor *s = self;
+    kill_from(env, s, 0);
+    deadline_cancel(env, &s->timer);
+    mem_free(s->children);
+    mem_free(s->restarts_ns);
+}
+
+const struct actor_kind supervisor_kind = {
+    .name = "supervisor",
+    .state_bytes = sizeof(struct supervisor),
+    .traps_exits = true,
+    .init = supervisor_init,
+    .receive = supervisor_receive,
+    .terminate = supervisor_terminate,
+};

@@ -1,0 +1,152 @@
+#include "lua/bundle.h"
+#include "core/alloc.h"
+#include "core/disk.h"
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TEXT_MAX = 1 << 20 };
+
+static void bundle_free(struct env *env, struct ref *ref)
+{
+    struct bundle *b = (struct bundle *)(void *)ref;
+    for (unsigned i = 0; i < b->count; i++) {
+        mem_free(b->files[i].name);
+        mem_free(b->files[i].path);
+        mem_free(b->files[i].text);
+    }
+    for (unsigned i = 0; i < b->param_count; i++) {
+        mem_free(b->params[i].name);
+        mem_free(b->params[i].text);
+    }
+    mem_free(b->files);
+    mem_free(b->params);
+    mem_free(b);
+}
+
+struct bundle *bundle_new(void)
+{
+    struct bundle *b = mem_zero(1, sizeof *b);
+    if (b) ref_init(&b->ref, bundle_free);
+    return b;
+}
+
+err bundle_set(struct bundle *b, const char *assignment)
+{
+    const char *equals = strchr(assignment, '=');
+    if (equals == NULL || equals == assignment) return ERR_USAGE;
+    struct bundle_param *more =
+        mem_resize(b->params, (b->param_count + 1) * sizeof *more);
+    if (more == NULL) return ERR_NOMEM;
+    b->params = more;
+    struct bundle_param *p = &more[b->param_count];
+    *p = (struct bundle_param){
+        .name = mem_text(assignment, (size_t)(equals - assignment)),
+        .text = mem_text(equals + 1, strlen(equals + 1))};
+    b->param_count++;
+    return p->name && p->text ? OK : ERR_NOMEM;
+}
+
+/* The whole file into a heap block with a 0 behind it. */
+static err read_all(const char *path, char **text, size_t *bytes, int *error)
+{
+    const struct disk *disk = &disk_real;
+    int file = disk->open(disk->context, path, DISK_READ);
+    if (file < 0) {
+        *error = -file;
+        return *error == ENOENT ? ERR_NOTFOUND : ERR_IO;
+    }
+    char *data = mem_alloc(TEXT_MAX + 2);
+    int64_t used = 0, got = 1;
+    while (data && got > 0 && used <= TEXT_MAX) {
+        got = disk->read(disk->context, file, data + used,
+                         (size_t)(TEXT_MAX + 1 - used), used);
+        if (got > 0) used += got;
+    }
+    disk->close(disk->context, file);
+    if (data == NULL) return ERR_NOMEM;
+    if (got < 0) {
+        mem_free(data);
+        *error = (int)-got;
+        return ERR_IO;
+    }
+    char *fitted = mem_text(data, (size_t)used);
+    mem_free(data);
+    *text = fitted;
+    *bytes = (size_t)used;
+    return fitted ? OK : ERR_NOMEM;
+}
+
+static const char *unfit(const char *text, size_t bytes)
+{
+    if (bytes > TEXT_MAX) return "is larger than 1 MB; move code to modules";
+    if (bytes > 0 && text[0] == '\033')
+        return "is compiled Lua; give the source file";
+    if (strspn(text, " \t\r\n") == bytes)
+        return "is empty; a definition ends with return topology \"name\" {…}";
+    return NULL;
+}
+
+err bundle_read(struct bundle *b, const char *name, const char *path,
+                char *why, size_t why_bytes)
+{
+    struct bundle_file file = {0};
+    int error = 0;
+    struct bundle_file *more =
+        mem_resize(b->files, (b->count + 1) * sizeof *more);
+    if (more == NULL) return ERR_NOMEM;
+    b->files = more;
+    err e = read_all(path, &file.text, &file.bytes, &error);
+    if (e == ERR_NOTFOUND || e == ERR_IO) {
+        snprintf(why, why_bytes, "%s: %s; check the path", path,
+                 strerror(error));
+        return e;
+    }
+    if (e == OK) {
+        const char *fault = unfit(file.text, file.bytes);
+        if (fault) {
+            snprintf(why, why_bytes, "%s: the file %s", path, fault);
+            mem_free(file.text);
+            return ERR_CONFIG;
+        }
+        file.name = mem_text(name, strlen(name));
+        file.path = mem_text(path, strlen(path));
+    }
+    if (file.name == NULL || file.path == NULL) {
+        mem_free(file.name);
+        mem_free(file.path);
+        mem_free(file.text);
+        snprintf(why, why_bytes, "%s: out of memory", path);
+        return ERR_NOMEM;
+    }
+    b->files[b->count++] = file;
+    return OK;
+}
+
+const struct bundle_file *bundle_find(const struct bundle *b, const char *name)
+{
+    for (unsigned i = 0; i < b->count; i++)
+        if (strcmp(b->files[i].name, name) == 0) return &b->files[i];
+    return NULL;
+}
+
+err bundle_module_path(const struct bundle *b, const char *name, char *path,
+                       size_t room)
+{
+    for (const char *at = name; *at; at++) {
+        bool first = at == name || at[-1] == '.';
+        bool fine = isalnum((unsigned char)*at) || *at == '_' ||
+                    (!first && (*at == '-' || (*at == '.' && at[1])));
+        if (!fine) return ERR_CONFIG;
+    }
+    if (*name == '\0') return ERR_CONFIG;
+    const char *main_path = b->files[0].path;
+    const char *slash = strrchr(main_path, '/');
+    int dir = slash ? (int)(slash - main_path) + 1 : 0;
+    int length = snprintf(path, room, "%.*s%s.lua", dir, main_path, name);
+    if (length < 0 || (size_t)length >= room) return ERR_LIMIT;
+    for (char *at = path + dir; at < path + length - 4; at++)
+        if (*at == '.') *at = '/';
+    return OK;
+}

@@ -1,0 +1,480 @@
+#include "lua/definition.h"
+#include "actors/connectors/connector.h"
+#include "core/alloc.h"
+#include "core/real.h"
+#include "core/value.h"
+#include "lua/component.h"
+#include "lua/sandbox.h"
+#include "lua/script.h"
+#include "lua/value.h"
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+/* lua/engine/plan.lua, put into the binary by the linker. */
+extern const char _binary_plan_lua_start[], _binary_plan_lua_end[];
+
+struct loader {
+    struct script script; /* first: the VM's host */
+    struct definition *definition;
+    struct arena *arena;
+    struct lua_runtime *runtime;
+    const char *path;
+    struct buffer rows; /* scratch of OPTION_ROWS */
+    char *errors;       /* owned; what the check found */
+    bool usage;
+};
+
+/* ---- connectors as the checker sees them ---- */
+
+static void set_text(lua_State *L, const char *key, const char *text)
+{
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, key);
+}
+
+static void push_option(lua_State *L, const char *name, const char *type,
+                        bool required, const char *choices)
+{
+    lua_createtable(L, 0, 4);
+    set_text(L, "name", name);
+    set_text(L, "type", type);
+    lua_pushboolean(L, required);
+    lua_setfield(L, -2, "required");
+    if (choices) set_text(L, "choices", choices);
+}
+
+static void push_generator(lua_State *L)
+{
+    lua_createtable(L, 0, 3);
+    lua_pushboolean(L, true);
+    lua_setfield(L, -2, "source");
+    lua_createtable(L, 3, 0);
+    push_option(L, "rate", "count", false, NULL);
+    lua_rawseti(L, -2, 1);
+    push_option(L, "count", "count", false, NULL);
+    lua_rawseti(L, -2, 2);
+    push_option(L, "make", "function", false, NULL);
+    lua_rawseti(L, -2, 3);
+    lua_setfield(L, -2, "options");
+}
+
+static void push_connectors(lua_State *L)
+{
+    static const char *const types[] = {
+        [OPTION_TEXT] = "text",         [OPTION_FLAG] = "flag",
+        [OPTION_COUNT] = "count",       [OPTION_DURATION] = "duration",
+        [OPTION_CHOICE] = "choice",     [OPTION_ROWS] = "rows",
+    };
+    const struct connector *c;
+    lua_newtable(L);
+    for (unsigned i = 0; (c = connector_at(i)) != NULL; i++) {
+        lua_createtable(L, 0, 4);
+        lua_pushboolean(L, c->source != NULL);
+        lua_setfield(L, -2, "source");
+        lua_pushboolean(L, c->sink != NULL);
+        lua_setfield(L, -2, "sink");
+        if (c->field) set_text(L, "field", c->field);
+        lua_createtable(L, (int)c->option_count, 0);
+        for (unsigned k = 0; k < c->option_count; k++) {
+            const struct option *o = &c->options[k];
+            push_option(L, o->name, types[o->type], o->required, o->choices);
+            lua_rawseti(L, -2, k + 1);
+        }
+        lua_setfield(L, -2, "options");
+        lua_setfield(L, -2, c->name);
+    }
+    push_generator(L);
+    lua_setfield(L, -2, "generator");
+}
+
+/* ---- Lua's plan into ours ---- */
+
+static void *take(lua_State *L, struct loader *l, size_t bytes)
+{
+    void *block = arena_zero(l->arena, bytes);
+    if (block == NULL) luaL_error(L, "out of memory");
+    return block;
+}
+
+static const char *text_field(lua_State *L, struct loader *l, const char *key)
+{
+    size_t bytes;
+    lua_getfield(L, -1, key);
+    const char *text = lua_tolstring(L, -1, &bytes);
+    char *copy = text ? arena_text(l->arena, text, bytes) : NULL;
+    lua_pop(L, 1);
+    return copy;
+}
+
+static int64_t number_field(lua_State *L, const char *key)
+{
+    lua_getfield(L, -1, key);
+    int64_t n = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return n;
+}
+
+/* The list at the top of the stack. */
+static const char *const *take_names(lua_State *L, struct loader *l,
+                                     unsigned *count)
+{
+    *count = (unsigned)lua_rawlen(L, -1);
+    const char **names = take(L, l, (*count + 1) * sizeof *names);
+    for (unsigned i = 0; i < *count; i++) {
+        size_t bytes;
+        lua_rawgeti(L, -1, i + 1);
+        const char *name = lua_tolstring(L, -1, &bytes);
+        names[i] = arena_text(l->arena, name, bytes);
+        if (names[i] == NULL) luaL_error(L, "out of memory");
+        lua_pop(L, 1);
+    }
+    return names;
+}
+
+static void take_streams(lua_State *L, struct loader *l,
+                         struct component_plan *c)
+{
+    lua_getfield(L, -1, "streams");
+    c->stream_count = (unsigned)lua_rawlen(L, -1);
+    c->streams = take(L, l, (c->stream_count + 1) * sizeof *c->streams);
+    for (unsigned i = 0; i < c->stream_count; i++) {
+        lua_rawgeti(L, -1, i + 1);
+        c->streams[i].name = text_field(L, l, "name");
+        lua_getfield(L, -1, "fields");
+        c->streams[i].fields = take_names(L, l, &c->streams[i].arity);
+        lua_pop(L, 2);
+    }
+    lua_pop(L, 1);
+}
+
+static void take_inputs(lua_State *L, struct loader *l,
+                        struct component_plan *c)
+{
+    static const char *const groupings[] = {
+        [GROUPING_SHUFFLE] = "shuffle",
+        [GROUPING_FIELDS] = "fields",
+        [GROUPING_GLOBAL] = "global",
+    };
+    lua_getfield(L, -1, "inputs");
+    c->input_count = (unsigned)lua_rawlen(L, -1);
+    c->inputs = take(L, l, (c->input_count + 1) * sizeof *c->inputs);
+    for (unsigned i = 0; i < c->input_count; i++) {
+        struct input_plan *input = &c->inputs[i];
+        lua_rawgeti(L, -1, i + 1);
+        input->component = (unsigned)number_field(L, "component");
+        input->stream = (unsigned)number_field(L, "stream");
+        const char *grouping = text_field(L, l, "grouping");
+        for (int g = GROUPING_SHUFFLE; g <= GROUPING_GLOBAL; g++)
+            if (strcmp(grouping, groupings[g]) == 0)
+                input->grouping = (enum grouping)g;
+        lua_getfield(L, -1, "keys");
+        input->key_count = (unsigned)lua_rawlen(L, -1);
+        for (unsigned k = 0; k < input->key_count; k++) {
+            lua_rawgeti(L, -1, k + 1);
+            input->keys[k] = (unsigned)lua_tointeger(L, -1);
+            lua_pop(L, 1);
+        }
+        lua_pop(L, 2);
+    }
+    lua_pop(L, 1);
+}
+
+/* The list of tuples at the top of the stack, each of `arity` values. */
+static void take_rows(lua_State *L, struct loader *l, unsigned arity,
+                      struct option_value *out)
+{
+    l->rows.used = 0;
+    out->rows = lua_rawlen(L, -1);
+    out->arity = arity;
+    for (uint64_t row = 1; row <= out->rows; row++) {
+        lua_rawgeti(L, -1, (lua_Integer)row);
+        for (unsigned i = 1; i <= arity; i++) {
+            lua_rawgeti(L, -1, i);
+            value_encode(L, -1, &l->rows);
+            lua_pop(L, 1);
+        }
+        lua_pop(L, 1);
+    }
+    out->set = true;
+    out->size = l->rows.used;
+    uint8_t *bytes = take(L, l, out->size + 1);
+    if (out->size) memcpy(bytes, l->rows.data, out->size);
+    out->bytes = bytes;
+}
+
+/* The component's table is at the top; its options are in its field. */
+static void take_options(lua_State *L, struct loader *l,
+                         struct component_plan *c,
+                         const struct connector *connector)
+{
+    struct connector_config *config = take(L, l, sizeof *config);
+    config->connector = connector;
+    lua_getfield(L, -1, "options");
+    for (unsigned i = 0; i < connector->option_count; i++) {
+        const struct option *o = &connector->options[i];
+        struct option_value *value = &config->values[i];
+        if (o->type == OPTION_ROWS) {
+            take_rows(L, l, c->streams[0].arity, value);
+            continue;
+        }
+        if (lua_getfield(L, -1, o->name) != LUA_TNIL) {
+            size_t bytes;
+            value->set = true;
+            value->flag = lua_toboolean(L, -1);
+            if (lua_isinteger(L, -1)) value->number = lua_tointeger(L, -1);
+            if (lua_type(L, -1) == LUA_TSTRING) {
+                const char *text = lua_tolstring(L, -1, &bytes);
+                value->text = arena_text(l->arena, text, bytes);
+                if (value->text == NULL) luaL_error(L, "out of memory");
+            }
+        }
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    c->config = config;
+    c->class = c->kind == COMPONENT_SPOUT ? connector->source
+                                          : connector->sink;
+    char why[256];
+    if (connector->check &&
+        !connector->check(config->values, c->kind == COMPONENT_SINK, why,
+                          sizeof why))
+        luaL_error(L, "%s:%d: %s", l->path, (int)number_field(L, "line"), why);
+}
+
+static void take_guest(lua_State *L, struct loader *l,
+                       struct component_plan *c, bool generates)
+{
+    struct lua_config *config = take(L, l, sizeof *config);
+    config->bundle = l->definition->bundle;
+    config->component = c->name;
+    config->runtime = l->runtime;
+    config->memory_bytes = (size_t)number_field(L, "memory");
+    config->budget_ns = number_field(L, "budget_ns");
+    config->generates = generates;
+    if (generates) {
+        lua_getfield(L, -1, "options");
+        config->rate = number_field(L, "rate");
+        config->count = number_field(L, "count");
+        lua_pop(L, 1);
+    }
+    c->config = config;
+    c->class = &lua_class;
+}
+
+static void take_component(lua_State *L, struct loader *l,
+                           struct component_plan *c)
+{
+    const char *kind = text_field(L, l, "kind");
+    c->name = text_field(L, l, "name");
+    c->kind = strcmp(kind, "spout") == 0  ? COMPONENT_SPOUT
+              : strcmp(kind, "bolt") == 0 ? COMPONENT_BOLT
+                                          : COMPONENT_SINK;
+    c->tasks = (unsigned)number_field(L, "tasks");
+    c->retries = (int)number_field(L, "retries");
+    c->every_ns = number_field(L, "every_ns");
+    take_streams(L, l, c);
+    take_inputs(L, l, c);
+    const char *name = text_field(L, l, "connector");
+    const struct connector *connector = name ? connector_named(name) : NULL;
+    if (connector)
+        take_options(L, l, c, connector);
+    else
+        take_guest(L, l, c, name != NULL);
+}
+
+/* Lua's plan is at the top of the stack. */
+static void take_plan(lua_State *L, struct loader *l)
+{
+    struct plan *plan = &l->definition->plan;
+    plan->name = text_field(L, l, "name");
+    plan->file = arena_text(l->arena, l->path, strlen(l->path));
+    plan->timeout_ns = number_field(L, "timeout_ns");
+    plan->pending_max = (unsigned)number_field(L, "max_pending");
+    const char *guarantee = text_field(L, l, "guarantee");
+    plan->guarantee = strcmp(guarantee, "at-most-once") == 0 ? AT_MOST_ONCE
+                                                             : AT_LEAST_ONCE;
+    lua_getfield(L, -1, "components");
+    plan->count = (unsigned)lua_rawlen(L, -1);
+    plan->components = take(L, l, plan->count * sizeof *plan->components);
+    for (unsigned i = 0; i < plan->count; i++) {
+        lua_rawgeti(L, -1, i + 1);
+        take_component(L, l, &plan->components[i]);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    plan_number(plan);
+}
+
+/* Joins the list of lines at the top of the stack. */
+static void keep_errors(lua_State *L, struct loader *l)
+{
+    luaL_Buffer b;
+    int list = lua_gettop(L);
+    lua_Integer n = (lua_Integer)lua_rawlen(L, list);
+    luaL_buffinit(L, &b);
+    for (lua_Integer i = 1; i <= n; i++) {
+        lua_rawgeti(L, list, i);
+        luaL_addvalue(&b);
+        if (i < n) luaL_addchar(&b, '\n');
+    }
+    luaL_pushresult(&b);
+    size_t bytes;
+    const char *text = lua_tolstring(L, -1, &bytes);
+    l->errors = mem_text(text, bytes);
+    lua_pop(L, 1);
+}
+
+static void check_sets(lua_State *L, struct loader *l)
+{
+    const struct bundle *b = l->definition->bundle;
+    for (unsigned i = 0; i < b->param_count; i++) {
+        vref_push(L, &l->script.now.params);
+        lua_getfield(L, -1, b->params[i].name);
+        bool known = lua_toboolean(L, -1);
+        lua_pop(L, 2);
+        if (known) continue;
+        /* plan.lua knows how to look for the nearest name. */
+        lua_rawgeti(L, 2, 2);
+        lua_pushstring(L, b->params[i].name);
+        vref_push(L, &l->script.now.params);
+        lua_call(L, 2, 1);
+        const char *hint = lua_tostring(L, -1);
+        l->usage = true;
+        luaL_error(L, "--set %s: %s has no param of that name; %s",
+                   b->params[i].name, l->path, hint);
+    }
+}
+
+static int make_plan(lua_State *L)
+{
+    struct loader *l = lua_touserdata(L, 1);
+    size_t bytes = (size_t)(_binary_plan_lua_end - _binary_plan_lua_start);
+    lua_pushnil(L);
+    sandbox_env(L);
+    sandbox_load(L, _binary_plan_lua_start, bytes, "=plan");
+    lua_call(L, 0, 1); /* { check, suggest } at 2 */
+    check_sets(L, l);
+    lua_rawgeti(L, 2, 1);
+    vref_push(L, &l->script.now.record);
+    push_connectors(L);
+    lua_pushstring(L, l->path);
+    lua_call(L, 3, 2);
+    if (lua_isnil(L, -2)) {
+        keep_errors(L, l);
+        return 0;
+    }
+    lua_pop(L, 1);
+    take_plan(L, l);
+    vref_push(L, &l->script.now.record);
+    l->definition->bundle->digest = script_digest(L);
+    return 0;
+}
+
+static int64_t wall_ns(struct script *script)
+{
+    return real_wall_ns(NULL);
+}
+
+/* What went wrong while the file ran: its first line is for people, the
+ * traceback only says that a loader called it. */
+static char *first_line(const char *text)
+{
+    return mem_text(text, strcspn(text, "\n"));
+}
+
+err definition_load(const char *path, const char *const *sets,
+                    unsigned set_count, struct lua_runtime *runtime,
+                    struct definition **out, char **errors)
+{
+    char why[1024] = "out of memory";
+    *errors = NULL;
+    struct definition *d = mem_zero(1, sizeof *d);
+    struct loader l = {.definition = d, .path = path, .runtime = runtime};
+    l.script.reads_disk = true;
+    l.script.wall_ns = wall_ns;
+    err e = ERR_NOMEM;
+    if (d) {
+        d->bundle = bundle_new();
+        d->plan.arena = l.arena = arena_new();
+    }
+    if (d && d->bundle && l.arena) e = OK;
+    for (unsigned i = 0; e == OK && i < set_count; i++) {
+        e = bundle_set(d->bundle, sets[i]);
+        if (e == ERR_USAGE)
+            snprintf(why, sizeof why, "--set %s: write --set name=value",
+                     sets[i]);
+    }
+    if (e == OK) e = bundle_read(d->bundle, "", path, why, sizeof why);
+    if (e == OK) {
+        struct vm_config config = {.seed = 1};
+        e = script_load(&l.script, d->bundle, config, NULL);
+        if (e == OK) e = script_run(&l.script, NULL, make_plan, &l);
+        if (e == ERR_CONFIG && l.usage) e = ERR_USAGE;
+        if (e == OK && l.errors) e = ERR_CONFIG;
+        if (e != OK && l.errors == NULL)
+            l.errors = first_line(l.script.error);
+        script_fini(&l.script);
+    }
+    buffer_fini(&l.rows);
+    if (e == OK) {
+        *out = d;
+        return OK;
+    }
+    *errors = l.errors ? l.errors : mem_text(why, strlen(why));
+    definition_free(d);
+    return e;
+}
+
+void definition_free(struct definition *d)
+{
+    if (d == NULL) return;
+    arena_free(d->plan.arena);
+    if (d->bundle) ref_drop(NULL, &d->bundle->ref);
+    mem_free(d);
+}
+
+/* ---- comparing ---- */
+
+static bool same_component(const struct component_plan *a,
+                           const struct component_plan *b)
+{
+    if (strcmp(a->name, b->name) || a->kind != b->kind ||
+        a->class != b->class || a->tasks != b->tasks ||
+        a->stream_count != b->stream_count ||
+        a->input_count != b->input_count || a->every_ns != b->every_ns)
+        return false;
+    for (unsigned i = 0; i < a->stream_count; i++) {
+        const struct stream_plan *s = &a->streams[i], *t = &b->streams[i];
+        if (strcmp(s->name, t->name) || s->arity != t->arity) return false;
+        for (unsigned k = 0; k < s->arity; k++)
+            if (strcmp(s->fields[k], t->fields[k])) return false;
+    }
+    for (unsigned i = 0; i < a->input_count; i++) {
+        const struct input_plan *s = &a->inputs[i], *t = &b->inputs[i];
+        if (s->component != t->component || s->stream != t->stream ||
+            s->grouping != t->grouping || s->key_count != t->key_count ||
+            memcmp(s->keys, t->keys, s->key_count * sizeof *s->keys))
+            return false;
+    }
+    return true;
+}
+
+bool definition_same_graph(const struct definition *now,
+                           const struct definition *next, char *why,
+                           size_t why_bytes)
+{
+    const struct plan *a = &now->plan, *b = &next->plan;
+    if (strcmp(a->name, b->name) || a->count != b->count) {
+        snprintf(why, why_bytes, "the topology has other components now");
+        return false;
+    }
+    for (unsigned i = 0; i < a->count; i++)
+        if (!same_component(&a->components[i], &b->components[i])) {
+            snprintf(why, why_bytes,
+                     "the streams, inputs or tasks of '%s' have changed",
+                     a->components[i].name);
+            return false;
+        }
+    return true;
+}

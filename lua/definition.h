@@ -1,0 +1,31 @@
+/* definition.h - a definition file into a checked plan. */
+#ifndef LUA_DEFINITION_H
+#define LUA_DEFINITION_H
+
+#include "actors/stream/plan.h"
+#include "lua/bundle.h"
+#include "lua/runtime.h"
+
+struct definition {
+    struct plan plan;      /* its components' configs borrow from the rest */
+    struct bundle *bundle; /* a reference */
+};
+
+/* Reads the file and its modules, runs it in a VM of its own and checks what
+ * it describes. `sets`: `name=value` of --set. `runtime` is given to the
+ * executors' configs; NULL in the simulated world. All faults are said at
+ * once, a line each, in *errors (heap, the caller's; NULL when OK).
+ * ERR_CONFIG: the definition is wrong; ERR_USAGE: the command line is;
+ * ERR_IO, ERR_NOTFOUND: the file can't be read; ERR_NOMEM. */
+err definition_load(const char *path, const char *const *sets,
+                    unsigned set_count, struct lua_runtime *runtime,
+                    struct definition **out, char **errors);
+void definition_free(struct definition *definition);
+
+/* True when `next` describes the same graph as `now`, so that its code can be
+ * taken over while it runs; else `why` says what changed first. */
+bool definition_same_graph(const struct definition *now,
+                           const struct definition *next, char *why,
+                           size_t why_bytes);
+
+#endif

@@ -1,0 +1,504 @@
+--- Turns the record that a definition file returns into a checked plan.
+-- All errors are gathered, so that a user sees them at once; each reads
+-- `file:line: what; what to do`. Runs once, in the loader's VM.
+
+local FIELDS_MAX, KEYS_MAX, TASKS_MAX = 64, 8, 1024
+
+local KINDS = { spout = true, bolt = true, sink = true }
+
+-- Keys of a component's table and what they hold. `later`: known to the
+-- language, not to this version.
+local KEYS = {
+  spout = { fields = "names", tasks = "count", retries = "retries",
+            open = "function", next = "function", ack = "function",
+            fail = "function", cleanup = "function", tick = "function",
+            every = "duration", on_reload = "function", config = "table",
+            memory = "size", budget = "duration", streams = "streams" },
+  bolt = { from = "from", fields = "names", streams = "streams",
+           tasks = "count", prepare = "function", execute = "execute",
+           tick = "function", every = "duration", finish = "function",
+           cleanup = "function", on_reload = "function", config = "table",
+           memory = "size", budget = "duration" },
+  sink = { from = "from", tasks = "count", prepare = "function",
+           execute = "execute", tick = "function", every = "duration",
+           finish = "function", cleanup = "function",
+           on_reload = "function", config = "table", memory = "size",
+           budget = "duration" },
+  topology = { guarantee = "guarantee", timeout = "duration",
+               max_pending = "count", config = "table" },
+}
+local LATER = { executors = true, acking = true, on_error = true,
+                initial = true, state = true, window = true, hooks = true,
+                activate = true, deactivate = true, combine = true }
+
+local UNITS = { ms = 1e6, s = 1e9, m = 60e9, h = 3600e9, us = 1e3, ns = 1 }
+local SIZES = { [""] = 1, KB = 2 ^ 10, MB = 2 ^ 20, GB = 2 ^ 30, B = 1 }
+
+--- How many letters must change to make `b` of `a`.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local before = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local same = a:byte(i) == b:byte(j) and 0 or 1
+      local best = math.min(row[j] + 1, row[j - 1] + 1, before + same)
+      before, row[j] = row[j], best
+    end
+  end
+  return row[#b]
+end
+
+local function nearest(name, names)
+  local best, least = nil, math.max(1, #name // 3) + 1
+  local sorted = {}
+  for n in pairs(names) do sorted[#sorted + 1] = tostring(n) end
+  table.sort(sorted)
+  for _, n in ipairs(sorted) do
+    local d = distance(name, n)
+    if d < least then best, least = n, d end
+  end
+  return best, sorted
+end
+
+local function suggest(name, names)
+  local best, all = nearest(tostring(name), names)
+  if best then return ("did you mean '%s'?"):format(best) end
+  if #all == 0 then return "there is none" end
+  return "there are: " .. table.concat(all, ", ")
+end
+
+--- Nanoseconds of 5, "5s", "100ms"; nil when it is none.
+local function duration(v)
+  if type(v) == "number" then return v >= 0 and v < 1e9 and v * 1e9 // 1 | 0 or nil end
+  if type(v) ~= "string" then return nil end
+  local number, unit = v:match("^%s*(%d+%.?%d*)%s*(%a+)%s*$")
+  if not number or not UNITS[unit] then return nil end
+  local ns = tonumber(number) * UNITS[unit]
+  return ns < 1e18 and ns // 1 | 0 or nil
+end
+
+local function size(v)
+  if type(v) == "number" then return v >= 0 and v // 1 | 0 or nil end
+  if type(v) ~= "string" then return nil end
+  local number, unit = v:match("^%s*(%d+%.?%d*)%s*(%a*)%s*$")
+  if not number or not SIZES[unit] then return nil end
+  return tonumber(number) * SIZES[unit] // 1 | 0
+end
+
+local function is_count(v, least)
+  return math.type(v) == "integer" and v >= least
+end
+
+--- record: what the file returned; connectors: name → description;
+-- file: its path, for messages. Gives the plan, or nil and the list of errors.
+local function check(record, connectors, file)
+  local errors = {}
+  local function fault(line, ...)
+    errors[#errors + 1] = { line = line or 0, text = string.format(...) }
+  end
+
+  local function done(plan)
+    table.sort(errors, function(a, b) return a.line < b.line end)
+    local lines = {}
+    for i, e in ipairs(errors) do
+      lines[i] = ("%s:%d: %s"):format(file, e.line, e.text)
+    end
+    return plan, lines
+  end
+
+  if type(record) ~= "table" or record.kind ~= "topology" then
+    fault(1, "the file returns no topology; end it with return topology \"name\" { … }")
+    return done(nil)
+  end
+  if not record.name:match("^[^/.:\\]+$") then
+    fault(record.line, "'%s' is no name for a topology; leave out / . : and \\", record.name)
+  end
+
+  local plan = { name = record.name, components = {}, guarantee = "at-least-once",
+                 timeout_ns = 30000000000, max_pending = 16384 }
+
+  --- Checks one value of a known key; returns it as the plan holds it.
+  local function value(owner, key, what, v)
+    local line = owner.line
+    local function bad(should)
+      fault(line, "%s of %s is %s; give %s", key, owner.title,
+            type(v) == "string" and "'" .. v .. "'" or tostring(v), should)
+    end
+    if what == "function" then
+      if type(v) ~= "function" then bad("a function") end
+    elseif what == "execute" then
+      if type(v) ~= "function" and type(v) ~= "table" then
+        bad("a function, or a table of functions by source")
+      end
+    elseif what == "count" then
+      if not is_count(v, 1) then bad("a whole number from 1 on") return 1 end
+    elseif what == "retries" then
+      if v == "forever" then return -1 end
+      if not is_count(v, 0) then bad("a whole number from 0 on, or \"forever\"") return 0 end
+    elseif what == "duration" then
+      local ns = duration(v)
+      if not ns or ns == 0 then bad("a duration like \"5s\" or \"100ms\"") return 1 end
+      return ns
+    elseif what == "size" then
+      local bytes = size(v)
+      if not bytes or bytes == 0 then bad("a size like \"64MB\"") return 1 end
+      return bytes
+    elseif what == "table" then
+      if type(v) ~= "table" then bad("a table") end
+    elseif what == "guarantee" then
+      if v == "exactly-once" then
+        fault(line, "guarantee \"exactly-once\" needs the store, which this version doesn't have; use \"at-least-once\"")
+      elseif v ~= "at-least-once" and v ~= "at-most-once" then
+        bad("\"at-least-once\" or \"at-most-once\"")
+      end
+    end
+    return v
+  end
+
+  local function names(owner, key, v)
+    local list, seen = {}, {}
+    if type(v) ~= "table" then
+      fault(owner.line, "%s of %s is no list of names; give { \"word\", … }", key, owner.title)
+      return list
+    end
+    for _, name in ipairs(v) do
+      if type(name) ~= "string" or name == "" then
+        fault(owner.line, "%s of %s holds %s; give names as strings", key, owner.title, tostring(name))
+      elseif seen[name] then
+        fault(owner.line, "%s declares field '%s' twice; rename one", owner.title, name)
+      else
+        seen[name] = true
+        list[#list + 1] = name
+      end
+    end
+    if #list > FIELDS_MAX then
+      fault(owner.line, "%s has more than %d fields; put some into a map", owner.title, FIELDS_MAX)
+    end
+    return list
+  end
+
+  -- The topology's own keys, then its components in order of declaration.
+  local owner = { line = record.line, title = "the topology" }
+  local by_name, order = {}, {}
+  for key, v in pairs(record.body) do
+    if math.type(key) == "integer" then -- components: below
+    elseif KEYS.topology[key] then
+      local checked = value(owner, key, KEYS.topology[key], v)
+      if key == "guarantee" then plan.guarantee = checked
+      elseif key == "timeout" then plan.timeout_ns = checked
+      elseif key == "max_pending" then plan.max_pending = checked end
+    elseif LATER[key] then
+      fault(record.line, "'%s' of a topology is not in this version; leave it out", tostring(key))
+    else
+      fault(record.line, "'%s' is no option of a topology; %s", tostring(key), suggest(key, KEYS.topology))
+    end
+  end
+  for _, c in ipairs(record.body) do
+    if type(c) ~= "table" or not KINDS[c.kind] then
+      fault(record.line, "the topology holds something that is no spout, bolt or sink; write spout \"name\" { … }")
+    elseif by_name[c.name] then
+      fault(c.line, "there are two components called '%s'; rename one", c.name)
+    else
+      by_name[c.name] = c
+      order[#order + 1] = c
+    end
+  end
+
+  --- The connector that stands first in a table, or nil.
+  local function connector_of(c)
+    local first = c.body[1]
+    if type(first) == "table" and first.connector then return first end
+    if first ~= nil then
+      fault(c.line, "the first entry of %s is no connector; write file { … } or a key", c.title)
+    end
+    return nil
+  end
+
+  local function check_connector(c, use)
+    local about = connectors[use.connector]
+    local role = c.kind == "spout" and "source" or "sink"
+    if not about[role] then
+      local fitting = {}
+      for name, other in pairs(connectors) do
+        if other[role] then fitting[name] = true end
+      end
+      fault(use.line, "%s can't be a %s; %s", use.connector, role, suggest("", fitting))
+      return
+    end
+    local known, rows = {}, nil
+    for _, option in ipairs(about.options) do
+      known[option.name] = option
+      if option.type == "rows" then rows = option end
+    end
+    for key, v in pairs(use.options) do
+      local option = known[key]
+      if math.type(key) == "integer" then
+        if not rows then
+          fault(use.line, "%s takes options by name, not a list", use.connector)
+          break
+        end
+      elseif not option or option.type == "rows" then
+        fault(use.line, "'%s' is no option of %s; %s", tostring(key), use.connector, suggest(key, known))
+      else
+        local function bad(should)
+          fault(use.line, "%s of %s is %s; give %s", key, use.connector,
+                type(v) == "string" and "'" .. v .. "'" or tostring(v), should)
+        end
+        if option.type == "text" then
+          if type(v) ~= "string" or v == "" then bad("a text") end
+        elseif option.type == "flag" then
+          if type(v) ~= "boolean" then bad("true or false") end
+        elseif option.type == "count" then
+          if not is_count(v, 0) then bad("a whole number from 0 on") end
+        elseif option.type == "duration" then
+          local ns = duration(v)
+          if not ns then bad("a duration like \"5s\"") else use.options[key] = ns end
+        elseif option.type == "choice" then
+          if not (" " .. option.choices .. " "):find(" " .. tostring(v) .. " ", 1, true) then
+            bad("one of " .. option.choices:gsub(" ", ", "))
+          end
+        elseif option.type == "function" then
+          if type(v) ~= "function" then bad("a function") end
+        end
+      end
+    end
+    for _, option in ipairs(about.options) do
+      if option.required and option.type ~= "rows" and use.options[option.name] == nil then
+        fault(use.line, "%s has no %s; write %s { %s = … }", use.connector, option.name, use.connector, option.name)
+      end
+    end
+    if rows then
+      local arity = nil
+      for i, row in ipairs(use.options) do
+        if type(row) ~= "table" then
+          fault(use.line, "entry %d of %s is no tuple; write { value, … }", i, use.connector)
+          return
+        end
+        -- A nil at a row's end can't be seen: the fields tell the arity.
+        arity = math.max(arity or 0, #row)
+      end
+      use.arity = arity
+    end
+    return about
+  end
+
+  for index, c in ipairs(order) do
+    c.title = ("%s '%s'"):format(c.kind, c.name)
+    c.index = index
+    local out = { name = c.name, kind = c.kind, line = c.line, tasks = 1, retries = 5,
+                  every_ns = 0, memory = 0, budget_ns = 0, streams = {}, inputs = {} }
+    c.out = out
+    plan.components[index] = out
+    if not c.name:match("^[%w_%-]+$") then
+      fault(c.line, "'%s' is no name for a component; use letters, digits, _ and -", c.name)
+    end
+    local use = connector_of(c)
+    local about = use and check_connector(c, use)
+    local keys = KEYS[c.kind]
+    for key, v in pairs(c.body) do
+      if key == 1 and use then -- the connector
+      elseif math.type(key) == "integer" then
+        if key > 1 or use then fault(c.line, "%s has more than one connector; keep one", c.title) end
+      elseif keys[key] then
+        local checked = value(c, key, keys[key], v)
+        if key == "tasks" then out.tasks = checked
+        elseif key == "retries" then out.retries = checked
+        elseif key == "every" then out.every_ns = checked
+        elseif key == "memory" then out.memory = checked
+        elseif key == "budget" then out.budget_ns = checked end
+      elseif LATER[key] then
+        fault(c.line, "'%s' of %s is not in this version; leave it out", tostring(key), c.title)
+      else
+        fault(c.line, "'%s' is no option of a %s; %s", tostring(key), c.kind, suggest(key, keys))
+      end
+    end
+    if out.tasks > TASKS_MAX then
+      fault(c.line, "%s has %d tasks; give at most %d", c.title, out.tasks, TASKS_MAX)
+    end
+    if c.body.every and not c.body.tick then
+      fault(c.line, "%s has every but no tick; add tick = function(self) … end", c.title)
+    elseif c.body.tick and not c.body.every then
+      fault(c.line, "%s has tick but no every; add every = \"1s\"", c.title)
+    end
+
+    -- What it brings.
+    local fields = c.body.fields and names(c, "fields", c.body.fields)
+    if use and about then
+      out.connector, out.options = use.connector, use.options
+      if c.kind == "spout" then
+        if about.field then
+          fields = fields or { about.field }
+          if #fields ~= 1 then
+            fault(c.line, "%s brings 1 field, %s names %d", use.connector, c.title, #fields)
+          end
+        elseif not fields then
+          fault(c.line, "%s has no fields; add fields = { \"…\" }", c.title)
+        elseif use.arity and use.arity > #fields then
+          fault(use.line, "a tuple of %s has %d values, fields names %d", use.connector, use.arity, #fields)
+        end
+      end
+      for _, key in ipairs { "open", "next", "execute", "prepare", "tick", "finish" } do
+        if c.body[key] then
+          fault(c.line, "%s has both %s and %s; a connector does that itself", c.title, use.connector, key)
+        end
+      end
+    elseif not use then
+      local needed = c.kind == "spout" and "next" or "execute"
+      if not c.body[needed] then
+        fault(c.line, "%s has no %s; add %s = function(self, …) … end%s", c.title, needed, needed,
+              c.kind == "bolt" and "" or ", or a connector")
+      end
+    end
+    if c.kind ~= "sink" then
+      local streams = {}
+      if c.body.streams then
+        if fields then
+          fault(c.line, "%s has both fields and streams; put the fields into streams.default", c.title)
+        elseif type(c.body.streams) ~= "table" then
+          fault(c.line, "streams of %s is no table; write streams = { default = { … } }", c.title)
+        else
+          for stream, list in pairs(c.body.streams) do
+            if type(stream) ~= "string" or stream:find("^__") then
+              fault(c.line, "%s has a stream called %s; use a name that doesn't begin with __", c.title, tostring(stream))
+            else
+              streams[#streams + 1] = { name = stream, fields = names(c, "stream '" .. stream .. "'", list) }
+            end
+          end
+          table.sort(streams, function(a, b)
+            if (a.name == "default") ~= (b.name == "default") then return a.name == "default" end
+            return a.name < b.name
+          end)
+        end
+      else
+        streams[1] = { name = "default", fields = fields or {} }
+      end
+      out.streams = streams
+    elseif fields then
+      fault(c.line, "%s has fields; a sink brings none, leave them out", c.title)
+    end
+  end
+
+  -- Who reads whom.
+  for _, c in ipairs(order) do
+    local from = c.body.from
+    if c.kind == "spout" then goto continue end
+    if from == nil then
+      fault(c.line, "%s reads nothing; add from = shuffle \"…\"", c.title)
+      goto continue
+    end
+    if type(from) == "table" and from.grouping then from = { from } end
+    if type(from) ~= "table" or #from == 0 then
+      fault(c.line, "from of %s is no grouping; write from = shuffle \"…\"", c.title)
+      goto continue
+    end
+    for _, input in ipairs(from) do
+      if type(input) ~= "table" or not input.grouping then
+        fault(c.line, "from of %s holds %s; write shuffle \"…\", fields(\"…\", \"key\") or global \"…\"", c.title, tostring(input))
+      else
+        local source, stream_name = input.from:match("^([^:]*):(.*)$")
+        source, stream_name = source or input.from, stream_name or "default"
+        local upstream = by_name[source]
+        if not upstream then
+          fault(input.line, "%s reads '%s', which is no component; %s", c.title, source, suggest(source, by_name))
+        elseif upstream.kind == "sink" then
+          fault(input.line, "%s reads '%s', which is a sink; read a spout or bolt", c.title, source)
+        else
+          local found, all = nil, {}
+          for i, s in ipairs(upstream.out.streams) do
+            all[s.name] = true
+            if s.name == stream_name then found = i end
+          end
+          if not found then
+            fault(input.line, "%s has no stream '%s'; %s", upstream.title, stream_name, suggest(stream_name, all))
+          else
+            local keys, places, known = {}, {}, {}
+            for i, name in ipairs(upstream.out.streams[found].fields) do
+              places[name], known[name] = i, true
+            end
+            for _, key in ipairs(input.keys) do
+              if not places[key] then
+                fault(input.line, "stream '%s' of %s has no field '%s'; %s", stream_name, upstream.title, tostring(key), suggest(key, known))
+              else
+                keys[#keys + 1] = places[key] - 1
+              end
+            end
+            if input.grouping == "fields" and #input.keys == 0 then
+              fault(input.line, "fields(\"%s\") names no key; write fields(\"%s\", \"key\")", source, source)
+            elseif #keys > KEYS_MAX then
+              fault(input.line, "fields(\"%s\", …) has more than %d keys", source, KEYS_MAX)
+            end
+            c.out.inputs[#c.out.inputs + 1] = {
+              component = upstream.index - 1, stream = found - 1, grouping = input.grouping,
+              keys = keys, source = source, fields = upstream.out.streams[found].fields,
+            }
+          end
+        end
+      end
+    end
+    -- One function for inputs of different layout would mix up its arguments.
+    local execute, inputs = c.body.execute, c.out.inputs
+    if type(execute) == "function" then
+      for i = 2, #inputs do
+        if table.concat(inputs[i].fields, "\0") ~= table.concat(inputs[1].fields, "\0") then
+          fault(c.line, "the inputs of %s have different fields; write execute = { %s = function(self, …) … end, … }", c.title, inputs[1].source)
+          break
+        end
+      end
+    elseif type(execute) == "table" then
+      local sources = {}
+      for _, input in ipairs(inputs) do
+        sources[input.source] = true
+        if type(execute[input.source]) ~= "function" then
+          fault(c.line, "execute of %s has no function for '%s'; add %s = function(self, …) … end", c.title, input.source, input.source)
+        end
+      end
+      for source in pairs(execute) do
+        if not sources[source] then
+          fault(c.line, "execute of %s has a function for '%s', which it doesn't read; %s", c.title, tostring(source), suggest(source, sources))
+        end
+      end
+    end
+    ::continue::
+  end
+
+  -- Everything must be reached from a spout, or it waits for ever.
+  local spouts = 0
+  for _, c in ipairs(order) do if c.kind == "spout" then spouts = spouts + 1 end end
+  if spouts == 0 then
+    fault(record.line, "the topology has no spout; add spout \"name\" { … }")
+  elseif #errors == 0 then
+    local reached, more = {}, true
+    while more do
+      more = false
+      for i, c in ipairs(order) do
+        local now = c.kind == "spout"
+        for _, input in ipairs(c.out.inputs) do now = now or reached[input.component + 1] end
+        if now and not reached[i] then reached[i], more = true, true end
+      end
+    end
+    for i, c in ipairs(order) do
+      if not reached[i] then fault(c.line, "%s is reached by no spout; check its from", c.title) end
+    end
+    -- A loop can't tell its end yet: refuse it rather than hang.
+    local state = {}
+    local function visit(i)
+      state[i] = 1
+      for _, input in ipairs(order[i].out.inputs) do
+        local up = input.component + 1
+        if state[up] == 1 then
+          fault(order[i].line, "%s and '%s' read each other; loops are not in this version", order[i].title, order[up].name)
+        elseif not state[up] then
+          visit(up)
+        end
+      end
+      state[i] = 2
+    end
+    for i = 1, #order do if not state[i] then visit(i) end end
+  end
+  if #errors > 0 then return done(nil) end
+  return done(plan)
+end
+
+return { check, suggest }

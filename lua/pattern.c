@@ -1,0 +1,1525 @@
+/* pattern.c - compiles Lua patterns into items and runs them.
+ * The items of a pattern follow each other without alternatives, so which
+ * captures are open at an item is known when it is compiled, and a capture
+ * needs no undoing: the walk that succeeds was the last to write it.
+ * Stock Lua finds a pattern's mistakes only when it gets there, and so does
+ * this: a mistake is an item that raises. */
+#define _GNU_SOURCE /* memmem: linear whatever the needle, unlike our own */
+#include "lua/pattern.h"
+#include "lua/vm.h"
+
+#include <lauxlib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum {
+    CAPTURES_MAX = 32,
+    DEPTH_MAX = 200, /* stock's MAXCCALLS: "pattern too complex" */
+    STEP_UNITS = 16, /* work is counted in units: an item tried is one, */
+    RUN_BYTES = 8,   /* and so are so many bytes run over */
+    TANK_STEPS = 4096,
+    TANK_UNITS = TANK_STEPS * STEP_UNITS,
+    CACHE_ROWS = 32,
+    CACHE_WAYS = 2,
+    CACHED_BYTES_MAX = 8192,
+    KEEP_EVERY = 8,
+    SCRATCH_BYTES = 2048,
+    TABLE_BYTES = 256,
+    SETS_PER_TABLE = 8,
+    FREE_SLOTS = 8, /* of LUA_MINSTACK, whatever else a function pushed */
+    VAIN_MAX = 16,
+};
+
+/* ---- Sets of bytes ---------------------------------------------------- */
+
+struct byteset {
+    uint64_t word[4];
+};
+
+enum { SET_SOME, SET_ALL, SET_ONE, SET_ALL_BUT_ONE };
+
+/* Eight sets share a table of 256 bytes, a bit for each. */
+struct set {
+    struct byteset bytes;
+    const uint8_t *table;
+    uint8_t bit;
+    uint8_t kind;
+    uint8_t byte; /* the one of SET_ONE and SET_ALL_BUT_ONE */
+};
+
+static const struct byteset nothing,
+    everything = {{~0ull, ~0ull, ~0ull, ~0ull}};
+/* The characters that make a pattern more than plain text: ^$*+?.([%- */
+static const struct byteset specials = {
+    {0x80006d3000000000, 0x0000000048000000}};
+
+/* The class of a letter as in "%a", lower case: false for other characters. */
+static bool class_of(uint8_t letter, struct byteset *out)
+{
+    struct byteset s = nothing;
+    switch (letter) {
+    case 'a': s.word[1] = 0x07fffffe07fffffe; break;
+    case 'c': s.word[0] = 0xffffffff, s.word[1] = 1ull << 63; break;
+    case 'd': s.word[0] = 0x03ff000000000000; break;
+    case 'g': s.word[0] = ~1ull << 32, s.word[1] = ~0ull >> 1; break;
+    case 'l': s.word[1] = 0x07fffffe00000000; break;
+    case 'p':
+        s.word[0] = 0xfc00fffe00000000, s.word[1] = 0x78000001f8000001;
+        break;
+    case 's': s.word[0] = 0x0000000100003e00; break;
+    case 'u': s.word[1] = 0x0000000007fffffe; break;
+    case 'w':
+        s.word[0] = 0x03ff000000000000, s.word[1] = 0x07fffffe07fffffe;
+        break;
+    case 'x':
+        s.word[0] = 0x03ff000000000000, s.word[1] = 0x0000007e0000007e;
+        break;
+    case 'z': s.word[0] = 1; break; /* undocumented, but there */
+    default: return false;
+    }
+    *out = s;
+    return true;
+}
+
+static bool in(const struct byteset *s, uint8_t byte)
+{
+    return s->word[byte >> 6] >> (byte & 63) & 1;
+}
+
+static void put(struct byteset *s, uint8_t byte)
+{
+    s->word[byte >> 6] |= 1ull << (byte & 63);
+}
+
+static void join(struct byteset *s, const struct byteset *other)
+{
+    for (int i = 0; i < 4; i++)
+        s->word[i] |= other->word[i];
+}
+
+static void cut(struct byteset *s, const struct byteset *other)
+{
+    for (int i = 0; i < 4; i++)
+        s->word[i] &= other->word[i];
+}
+
+static void invert(struct byteset *s)
+{
+    for (int i = 0; i < 4; i++)
+        s->word[i] = ~s->word[i];
+}
+
+static bool same(const struct byteset *a, const struct byteset *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+static bool apart(const struct byteset *a, const struct byteset *b)
+{
+    struct byteset both = *a;
+    cut(&both, b);
+    return same(&both, &nothing);
+}
+
+/* What "%c" matches; false when that is the character itself. */
+static bool escape_class(uint8_t c, struct byteset *out)
+{
+    bool upper = c >= 'A' && c <= 'Z';
+    if (!class_of(upper ? c | 0x20 : c, out)) return false;
+    if (upper) invert(out);
+    return true;
+}
+
+static void put_escape(struct byteset *s, uint8_t c)
+{
+    struct byteset class;
+    if (escape_class(c, &class))
+        join(s, &class);
+    else
+        put(s, c);
+}
+
+/* What "[...]" matches; p is at the '[', end at the ']' that closes it. Where a
+ * range swallows a '%', the escape behind it may name the ']' itself. */
+static struct byteset bracket(const char *p, const char *end)
+{
+    struct byteset s = nothing;
+    bool inverted = p[1] == '^';
+    for (p += inverted ? 2 : 1; p < end; p++) {
+        if (*p == '%') {
+            put_escape(&s, (uint8_t) * ++p);
+        } else if (p[1] == '-' && p + 2 < end) {
+            for (int c = (uint8_t)p[0]; c <= (uint8_t)p[2]; c++)
+                put(&s, (uint8_t)c);
+            p += 2;
+        } else {
+            put(&s, (uint8_t)*p);
+        }
+    }
+    if (inverted) invert(&s);
+    return s;
+}
+
+static bool has(const struct set *x, char c)
+{
+    return x->table[(uint8_t)c] & x->bit;
+}
+
+/* The first byte from s on that is not in x; end if there is none. */
+static inline const char *run_end(const struct set *x, const char *s,
+                                  const char *end)
+{
+    if (x->kind == SET_ALL) return end;
+    if (x->kind == SET_ALL_BUT_ONE) {
+        const char *at = memchr(s, x->byte, (size_t)(end - s));
+        return at ? at : end;
+    }
+    while (s < end && has(x, *s))
+        s++;
+    return s;
+}
+
+/* The first byte from s on that is in x; end if there is none. */
+static inline const char *first_in(const struct set *x, const char *s,
+                                   const char *end)
+{
+    if (x->kind == SET_ALL) return s;
+    if (x->kind == SET_ONE) {
+        const char *at = memchr(s, x->byte, (size_t)(end - s));
+        return at ? at : end;
+    }
+    while (s < end && !has(x, *s))
+        s++;
+    return s;
+}
+
+/* ---- Programs --------------------------------------------------------- */
+
+enum op {
+    OP_END,
+    OP_BYTE,     /* one given byte */
+    OP_TEXT,     /* several */
+    OP_SET,      /* one byte of a set */
+    OP_SPAN,     /* as many as there are, at least `min`; never taken back */
+    OP_OPTION,   /* one byte of a set if it is there; never taken back */
+    OP_GREEDY,   /* as many as there are, then fewer, at least `min` */
+    OP_LAZY,     /* none, then more */
+    OP_MAYBE,    /* one, then none */
+    OP_OPEN,     /* "(", capture number `arg` */
+    OP_CLOSE,    /* ")" */
+    OP_POSITION, /* "()" */
+    OP_BACK,     /* "%1": what capture `arg` holds */
+    OP_BALANCE,  /* "%bxy": x is `arg`, y is `arg2` */
+    OP_FRONTIER, /* "%f[set]" */
+    OP_DOLLAR,   /* "$": the subject's end */
+    OP_MISTAKE,  /* raises mistake `arg` */
+};
+
+enum mistake {
+    MISTAKE_ENDS_WITH_ESCAPE,
+    MISTAKE_NO_BRACKET,
+    MISTAKE_NO_FRONTIER_SET,
+    MISTAKE_NO_BALANCE,
+    MISTAKE_CAPTURES,
+    MISTAKE_CLOSE,
+    MISTAKE_BACK,
+};
+
+struct item {
+    uint8_t op;
+    uint8_t arg;
+    uint8_t arg2;
+    uint8_t min;        /* SPAN, GREEDY */
+    bool follow_at_end; /* the rest of the pattern may match "" */
+    const struct set *set;
+    union {
+        /* GREEDY, LAZY: what the rest of the pattern can begin with; NULL if
+         * that is anything. */
+        const struct set *follow;
+        struct {
+            char *at; /* in the program */
+            size_t bytes;
+        } text;
+    } u;
+};
+
+enum program_kind {
+    PROGRAM_ITEMS, /* any */
+    PROGRAM_RUN,   /* "%a+" or "(%a+)": one item, a SPAN of at least one */
+    PROGRAM_TEXT,  /* a text of bytes */
+};
+
+/* A compiled pattern: one block. */
+struct program {
+    uint8_t kind;
+    uint8_t captures;
+    bool anchored;
+    bool start_at_end; /* it may match "" at the subject's end */
+    bool skips_run;    /* failed at s, it fails in all of s's run of `run` */
+    size_t bytes;
+    const struct set *start; /* its first byte; NULL if that is anything, or
+                              * if it is anchored */
+    const struct set *run;   /* of a leading SPAN */
+    struct item *items;
+};
+
+/* Compiling is done twice: with `out` NULL it only counts. */
+struct build {
+    lua_State *L;
+    const char *pattern, *end;
+    void *scratch;       /* borrowed; NULL, or to be used if it is enough */
+    struct program *out; /* in it, or owned by Lua, on its stack */
+    struct item *items;
+    struct set *sets;
+    uint8_t *tables;
+    char *text;
+    size_t item_count, set_count, text_bytes;
+    bool in_text; /* the last item is a text that may grow */
+    struct item unused;
+    unsigned level;
+    bool open[CAPTURES_MAX];
+    bool has_back;
+};
+
+/* Short enough that stock Lua's depth can't be reached: only such a pattern
+ * may be made faster, so that "pattern too complex" comes when it should. */
+static bool is_small(const struct build *b)
+{
+    return b->item_count < DEPTH_MAX;
+}
+
+static struct item *add(struct build *b, enum op op)
+{
+    struct item *item = b->out ? &b->items[b->item_count] : &b->unused;
+    b->item_count++;
+    b->in_text = false;
+    *item = (struct item){.op = (uint8_t)op};
+    return item;
+}
+
+/* The only byte of the set; -1 if there are more, or none. */
+static int only_byte(const struct byteset *s)
+{
+    int byte = -1;
+    for (int i = 0; i < 4; i++) {
+        uint64_t w = s->word[i];
+        if (w == 0) continue;
+        if (byte >= 0 || (w & (w - 1)) != 0) return -1;
+        byte = i * 64 + __builtin_ctzll(w);
+    }
+    return byte;
+}
+
+static void classify(struct set *x)
+{
+    struct byteset others = x->bytes;
+    invert(&others);
+    int member = only_byte(&x->bytes), missing = only_byte(&others);
+    x->kind = same(&others, &nothing) ? SET_ALL : SET_SOME;
+    if (member >= 0) x->kind = SET_ONE;
+    if (missing >= 0) x->kind = SET_ALL_BUT_ONE;
+    x->byte = (uint8_t)(member >= 0 ? member : missing);
+}
+
+static void fill(const struct set *x, uint8_t *table)
+{
+    for (int i = 0; i < 4; i++)
+        for (uint64_t w = x->bytes.word[i]; w != 0; w &= w - 1)
+            table[i * 64 + __builtin_ctzll(w)] |= x->bit;
+}
+
+/* The set with these bytes: of the last few, or a new one. */
+static const struct set *add_set(struct build *b, const struct byteset *bytes)
+{
+    size_t n = b->set_count;
+    if (b->out) {
+        size_t first = n > SETS_PER_TABLE ? n - SETS_PER_TABLE : 0;
+        for (size_t i = first; i < n; i++)
+            if (same(&b->sets[i].bytes, bytes)) return &b->sets[i];
+        uint8_t *table = b->tables + n / SETS_PER_TABLE * TABLE_BYTES;
+        b->sets[n] = (struct set){
+            .bytes = *bytes,
+            .table = table,
+            .bit = (uint8_t)(1u << n % SETS_PER_TABLE),
+        };
+        classify(&b->sets[n]);
+        fill(&b->sets[n], table);
+    }
+    b->set_count++;
+    return b->out ? &b->sets[n] : NULL;
+}
+
+static void add_mistake(struct build *b, enum mistake mistake)
+{
+    add(b, OP_MISTAKE)->arg = (uint8_t)mistake;
+}
+
+static void add_text(struct build *b, char c)
+{
+    if (!b->in_text) {
+        struct item *item = add(b, OP_TEXT);
+        item->u.text.at = b->out ? b->text + b->text_bytes : NULL;
+        b->in_text = true;
+    }
+    if (b->out) {
+        b->text[b->text_bytes] = c;
+        b->items[b->item_count - 1].u.text.bytes++;
+    }
+    b->text_bytes++;
+}
+
+/* The end of the single-character item at p; NULL when it has none, `why` says
+ * what is wrong with it. */
+static const char *single_end(const struct build *b, const char *p,
+                              enum mistake *why)
+{
+    if (*p == '%') {
+        *why = MISTAKE_ENDS_WITH_ESCAPE;
+        return p + 1 == b->end ? NULL : p + 2;
+    }
+    if (*p++ != '[') return p;
+    *why = MISTAKE_NO_BRACKET;
+    if (p < b->end && *p == '^') p++;
+    do { /* a ']' that comes first stands for itself */
+        if (p == b->end) return NULL;
+        if (*p++ == '%' && p < b->end) p++;
+    } while (p == b->end || *p != ']');
+    return p + 1;
+}
+
+/* What the single-character item from p to end matches. */
+static struct byteset single_set(const char *p, const char *end)
+{
+    struct byteset s = nothing;
+    switch (*p) {
+    case '.': return everything;
+    case '[': return bracket(p, end - 1);
+    case '%': put_escape(&s, (uint8_t)p[1]); break;
+    default: put(&s, (uint8_t)*p); break;
+    }
+    return s;
+}
+
+static bool is_literal(const char *p)
+{
+    struct byteset unused;
+    if (*p == '%') return !escape_class((uint8_t)p[1], &unused);
+    return *p != '.' && *p != '[';
+}
+
+static void add_repeat(struct build *b, enum op op, uint8_t min,
+                       const struct byteset *bytes)
+{
+    struct item *item = add(b, op);
+    item->min = min;
+    item->set = add_set(b, bytes);
+    if (!b->out) b->set_count++; /* there may be a `follow` */
+}
+
+/* Each of these adds what begins at p and returns where the next item begins;
+ * NULL after a mistake: what follows it is never reached. */
+static const char *add_single(struct build *b, const char *p)
+{
+    enum mistake why;
+    const char *end = single_end(b, p, &why);
+    if (end == NULL) return add_mistake(b, why), NULL;
+    char repeat = end < b->end ? *end : 0;
+    if (is_literal(p) && !memchr("*+?-", repeat, 4)) {
+        add_text(b, *p == '%' ? p[1] : *p);
+        return end;
+    }
+    struct byteset bytes = single_set(p, end);
+    switch (repeat) {
+    case '*': add_repeat(b, OP_GREEDY, 0, &bytes); break;
+    case '+': add_repeat(b, OP_GREEDY, 1, &bytes); break;
+    case '-': add_repeat(b, OP_LAZY, 0, &bytes); break;
+    case '?': add_repeat(b, OP_MAYBE, 0, &bytes); break;
+    default: add(b, OP_SET)->set = add_set(b, &bytes); return end;
+    }
+    return end + 1;
+}
+
+static const char *add_open(struct build *b, const char *p)
+{
+    if (b->level == CAPTURES_MAX) return add_mistake(b, MISTAKE_CAPTURES), NULL;
+    bool position = p + 1 < b->end && p[1] == ')';
+    b->open[b->level] = !position;
+    add(b, position ? OP_POSITION : OP_OPEN)->arg = (uint8_t)b->level++;
+    return p + (position ? 2 : 1);
+}
+
+static const char *add_close(struct build *b, const char *p)
+{
+    unsigned level = b->level;
+    while (level > 0 && !b->open[level - 1])
+        level--;
+    if (level == 0) return add_mistake(b, MISTAKE_CLOSE), NULL;
+    b->open[level - 1] = false;
+    add(b, OP_CLOSE)->arg = (uint8_t)(level - 1);
+    return p + 1;
+}
+
+static const char *add_balance(struct build *b, const char *p)
+{
+    if (b->end - p < 4) return add_mistake(b, MISTAKE_NO_BALANCE), NULL;
+    struct item *item = add(b, OP_BALANCE);
+    item->arg = (uint8_t)p[2];
+    item->arg2 = (uint8_t)p[3];
+    return p + 4;
+}
+
+static const char *add_frontier(struct build *b, const char *p)
+{
+    enum mistake why = MISTAKE_NO_FRONTIER_SET;
+    const char *end = NULL;
+    if (b->end - p > 2 && p[2] == '[') end = single_end(b, p + 2, &why);
+    if (end == NULL) return add_mistake(b, why), NULL;
+    struct byteset bytes = bracket(p + 2, end - 1);
+    add(b, OP_FRONTIER)->set = add_set(b, &bytes);
+    return end;
+}
+
+static const char *add_back(struct build *b, const char *p)
+{
+    unsigned capture = (unsigned)(p[1] - '1'); /* "%0" is huge: a mistake */
+    if (capture >= b->level || b->open[capture]) {
+        add_mistake(b, MISTAKE_BACK);
+        if (b->out) b->items[b->item_count - 1].arg2 = (uint8_t)(p[1] - '0');
+        return NULL;
+    }
+    add(b, OP_BACK)->arg = (uint8_t)capture;
+    b->has_back = true;
+    return p + 2;
+}
+
+static const char *add_next(struct build *b, const char *p)
+{
+    char second = p + 1 < b->end ? p[1] : 0;
+    if (*p == '(') return add_open(b, p);
+    if (*p == ')') return add_close(b, p);
+    if (*p == '$' && p + 1 == b->end) return add(b, OP_DOLLAR), p + 1;
+    if (*p == '%' && second == 'b') return add_balance(b, p);
+    if (*p == '%' && second == 'f') return add_frontier(b, p);
+    if (*p == '%' && second >= '0' && second <= '9') return add_back(b, p);
+    return add_single(b, p);
+}
+
+static void parse(struct build *b)
+{
+    const char *p = b->pattern;
+    while (p != NULL && p < b->end)
+        p = add_next(b, p);
+    add(b, OP_END);
+    if (!b->out) b->set_count++; /* there may be a `start` */
+}
+
+/* What is known of the pattern from an item on. */
+struct ahead {
+    struct byteset first; /* before another byte it fails, and raises nothing */
+    bool at_end;          /* so it does at the subject's end if this is false */
+    bool sure;            /* it matches anywhere */
+};
+
+static void set_follow(struct build *b, struct item *item,
+                       const struct ahead *a)
+{
+    bool anything = a->at_end && same(&a->first, &everything);
+    item->u.follow = anything ? NULL : add_set(b, &a->first);
+    item->follow_at_end = a->at_end;
+}
+
+/* A choice that could never be taken back with success is none: bytes given
+ * back are in the item's set, and the rest can't begin with such a byte. */
+static void settle(struct build *b, struct item *item, const struct ahead *a)
+{
+    bool settled = a->sure || apart(&item->set->bytes, &a->first);
+    switch (item->op) {
+    case OP_MAYBE:
+        if (settled) item->op = OP_OPTION;
+        return;
+    case OP_LAZY:
+        if (settled && !a->sure) item->op = OP_SPAN;
+        break;
+    default:
+        if (settled) item->op = OP_SPAN;
+        break;
+    }
+    if (item->op != OP_SPAN) set_follow(b, item, a);
+}
+
+static void look_back(struct build *b, struct item *item, struct ahead *a)
+{
+    switch (item->op) {
+    case OP_OPEN:
+    case OP_CLOSE:
+    case OP_POSITION: return;
+    case OP_END:
+        *a = (struct ahead){everything, .at_end = true, .sure = true};
+        return;
+    case OP_MISTAKE:
+    case OP_BACK: *a = (struct ahead){everything, .at_end = true}; return;
+    case OP_DOLLAR: *a = (struct ahead){nothing, .at_end = true}; return;
+    case OP_BYTE:
+    case OP_TEXT:
+        *a = (struct ahead){.at_end = false};
+        put(&a->first, (uint8_t)item->u.text.at[0]);
+        return;
+    case OP_BALANCE:
+        *a = (struct ahead){.at_end = false};
+        put(&a->first, item->arg);
+        return;
+    case OP_SET: *a = (struct ahead){.first = item->set->bytes}; return;
+    case OP_FRONTIER:
+        cut(&a->first, &item->set->bytes);
+        a->at_end = a->at_end && in(&item->set->bytes, 0);
+        a->sure = false;
+        return;
+    default: break;
+    }
+    settle(b, item, a);
+    if (item->min > 0)
+        *a = (struct ahead){.first = item->set->bytes};
+    else
+        join(&a->first, &item->set->bytes);
+}
+
+/* The leading SPAN: a walk that begins later in its run ends it at the same
+ * place, so it fails as well, unless it asks what was captured. */
+static void set_skip(const struct build *b, struct program *program)
+{
+    const struct item *item = program->items;
+    while (item->op == OP_OPEN || item->op == OP_POSITION)
+        item++;
+    if (item->op != OP_SPAN) return;
+    program->run = item->set;
+    program->skips_run = !b->has_back;
+}
+
+static void set_kind(struct program *program)
+{
+    const struct item *item = program->items;
+    bool captures = item->op == OP_OPEN;
+    if (captures) item++;
+    if (item->op == OP_TEXT && item[1].op == OP_END && !captures)
+        program->kind = PROGRAM_TEXT;
+    if (item->op != OP_SPAN || item->min == 0) return;
+    if (captures && (++item)->op != OP_CLOSE) return;
+    if (item[1].op == OP_END) program->kind = PROGRAM_RUN;
+}
+
+static void optimise(struct build *b)
+{
+    struct program *program = b->out;
+    struct ahead a = {.at_end = false};
+    for (size_t i = b->item_count; i-- > 0;)
+        look_back(b, &b->items[i], &a);
+    program->start_at_end = a.at_end;
+    if (!program->anchored && !same(&a.first, &everything))
+        program->start = add_set(b, &a.first);
+    set_skip(b, program);
+    set_kind(program);
+    for (size_t i = 0; i < b->item_count; i++) {
+        struct item *item = &b->items[i];
+        if (item->op != OP_TEXT || item->u.text.bytes > 1) continue;
+        if (program->kind == PROGRAM_TEXT) continue;
+        item->op = OP_BYTE;
+        item->arg = (uint8_t)item->u.text.at[0];
+    }
+}
+
+/* The block of a counted build; its parts follow each other. [-0, +(0|1), m] */
+static void place(struct build *b)
+{
+    size_t items = sizeof *b->out;
+    size_t sets = items + b->item_count * sizeof *b->items;
+    size_t tables = sets + b->set_count * sizeof *b->sets;
+    size_t table_count = (b->set_count + SETS_PER_TABLE - 1) / SETS_PER_TABLE;
+    size_t text = tables + table_count * TABLE_BYTES;
+    size_t bytes = text + b->text_bytes;
+    char *block = b->scratch;
+    if (block == NULL || bytes > SCRATCH_BYTES)
+        block = lua_newuserdatauv(b->L, bytes, 0);
+    memset(block + tables, 0, text - tables);
+    b->out = (struct program *)block;
+    b->items = (struct item *)(block + items);
+    b->sets = (struct set *)(block + sets);
+    b->tables = (uint8_t *)block + tables;
+    b->text = block + text;
+    *b->out = (struct program){.bytes = bytes, .items = b->items};
+}
+
+/* The compiled pattern: in `scratch` (may be NULL) if it has SCRATCH_BYTES at
+ * most, else in a userdata that is pushed. [-0, +(0|1), m] */
+static const struct program *compile(lua_State *L, const char *pattern,
+                                     size_t bytes, bool anchored, void *scratch)
+{
+    struct build b = {
+        .L = L,
+        .pattern = pattern + anchored,
+        .end = pattern + bytes,
+        .scratch = scratch,
+    };
+    parse(&b);
+    place(&b);
+    bool small = is_small(&b);
+    b.item_count = b.set_count = b.text_bytes = b.level = 0;
+    parse(&b);
+    b.out->anchored = anchored;
+    b.out->captures = (uint8_t)b.level;
+    b.out->start_at_end = true;
+    if (small) optimise(&b);
+    return b.out;
+}
+
+/* ---- The cache -------------------------------------------------------- */
+
+struct cached {
+    const char *pattern; /* kept by a user value: the same address, the same
+                          * pattern */
+    bool anchors;        /* a leading '^' was an anchor */
+    const struct program *program; /* kept by a user value */
+};
+
+/* In a userdata, an upvalue of all the functions. The user values of
+ * entry n are 2n + 1, the pattern, and 2n + 2, its program. */
+struct cache {
+    int64_t fuel; /* units until the next charge; < 0 never stays */
+    struct cached entries[CACHE_ROWS * CACHE_WAYS];
+    uint8_t victim[CACHE_ROWS]; /* the way to give up next */
+    uint32_t seen[CACHE_ROWS];  /* hash of the last one that was not kept */
+    uint32_t misses;
+    uint64_t scratch[SCRATCH_BYTES / sizeof(uint64_t)];
+};
+
+enum { CACHE = lua_upvalueindex(1) };
+
+/* By content, not by address: what is kept, and so what is allocated, is the
+ * same in each run of a simulated world. */
+static unsigned row_of(const char *pattern, size_t bytes)
+{
+    uint8_t first = (uint8_t)pattern[0];
+    uint8_t middle = (uint8_t)pattern[bytes / 2];
+    uint8_t last = (uint8_t)pattern[bytes > 0 ? bytes - 1 : 0];
+    uint32_t mixed = ((uint32_t)bytes * 31 + first) * 31 + middle;
+    return ((mixed * 31 + last) * 0x9e3779b9u) >> 27; /* CACHE_ROWS is 2^5 */
+}
+
+/* FNV-1a. */
+static uint32_t hash_of(const char *pattern, size_t bytes)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < bytes; i++)
+        hash = (hash ^ (uint8_t)pattern[i]) * 16777619u;
+    return hash;
+}
+
+static bool holds(const struct cached *e, const char *pattern, bool anchors)
+{
+    return e->pattern == pattern && e->anchors == anchors;
+}
+
+/* Takes the program at the top for the pattern at index 2. [-0, +0, -] */
+static void keep(lua_State *L, struct cache *cache, const char *pattern,
+                 size_t bytes, bool anchors, const struct program *program)
+{
+    unsigned row = row_of(pattern, bytes);
+    unsigned n = row * CACHE_WAYS + cache->victim[row];
+    cache->victim[row] = (uint8_t)((cache->victim[row] + 1) % CACHE_WAYS);
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, CACHE, (int)n * 2 + 1);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, CACHE, (int)n * 2 + 2);
+    cache->entries[n] = (struct cached){pattern, anchors, program};
+}
+
+/* The number of the pattern's entry, or -1. */
+static inline int probe(const struct cache *cache, const char *pattern,
+                        size_t bytes, bool anchors)
+{
+    int n = (int)row_of(pattern, bytes) * CACHE_WAYS;
+    if (holds(&cache->entries[n], pattern, anchors)) return n;
+    if (holds(&cache->entries[n + 1], pattern, anchors)) return n + 1;
+    return -1;
+}
+
+/* A pattern too large to be kept costs its length each time; it is charged when
+ * the matching begins. */
+static void charge_large(struct cache *cache, const struct program *program,
+                         size_t bytes)
+{
+    if (program->bytes > CACHED_BYTES_MAX) cache->fuel -= (int64_t)bytes;
+}
+
+/* [-0, +1, m] */
+static const struct program *compile_kept(lua_State *L, struct cache *cache,
+                                          const char *pattern, size_t bytes,
+                                          bool anchors)
+{
+    const struct program *program =
+        compile(L, pattern, bytes, anchors && *pattern == '^', NULL);
+    charge_large(cache, program, bytes);
+    if (program->bytes <= CACHED_BYTES_MAX)
+        keep(L, cache, pattern, bytes, anchors, program);
+    return program;
+}
+
+/* The program of the pattern at index 2. It lives until one of the functions is
+ * called again. Patterns made for a single call are common: one is kept when
+ * it comes a second time, so that such don't drive out the others, nor cost an
+ * allocation. Some are kept at once: patterns that take turns might never be
+ * seen twice. [-0, +(0|1), m] */
+static const struct program *program_at_2(lua_State *L, struct cache *cache,
+                                          const char *pattern, size_t bytes)
+{
+    int n = probe(cache, pattern, bytes, true);
+    if (n >= 0) return cache->entries[n].program;
+    uint32_t hash = hash_of(pattern, bytes);
+    uint32_t *seen = &cache->seen[row_of(pattern, bytes)];
+    if (*seen == hash || ++cache->misses % KEEP_EVERY == 0)
+        return compile_kept(L, cache, pattern, bytes, true);
+    *seen = hash;
+    const struct program *program =
+        compile(L, pattern, bytes, *pattern == '^', cache->scratch);
+    charge_large(cache, program, bytes);
+    return program;
+}
+
+/* The same, and pushes what keeps the program alive. [-0, +1, m] */
+static const struct program *push_program(lua_State *L, struct cache *cache,
+                                          const char *pattern, size_t bytes,
+                                          bool anchors)
+{
+    int n = probe(cache, pattern, bytes, anchors);
+    if (n < 0) return compile_kept(L, cache, pattern, bytes, anchors);
+    lua_getiuservalue(L, CACHE, n * 2 + 2);
+    return cache->entries[n].program;
+}
+
+/* ---- Matching --------------------------------------------------------- */
+
+enum { CAPTURE_OPEN = -1, CAPTURE_POSITION = -2 };
+
+struct capture {
+    const char *from;
+    ptrdiff_t bytes; /* or one of the above */
+};
+
+/* One call of find, match or gsub, or one result of gmatch. */
+struct match {
+    lua_State *L;
+    struct cache *cache;
+    const struct program *program;
+    const char *subject, *end; /* a 0 stands at the end, as behind any string */
+    int64_t fuel;              /* units until the next charge */
+    int64_t tank;              /* the fuel when last looked at */
+    int64_t burnt;             /* units that this call took before that */
+    unsigned capture_count;    /* the program's, which may be gone when results
+                                * are pushed: a collection may run callbacks */
+    struct capture captures[CAPTURES_MAX];
+};
+
+static inline void match_init(struct match *m, lua_State *L,
+                              struct cache *cache,
+                              const struct program *program,
+                              const char *subject, size_t bytes)
+{
+    m->L = L;
+    m->cache = cache;
+    m->program = program;
+    m->capture_count = program->captures;
+    m->subject = subject;
+    m->end = subject + bytes;
+    m->fuel = m->tank = cache->fuel;
+    m->burnt = 0;
+}
+
+/* Gives the rest of the tank back. Before any error too: what was burnt stays
+ * burnt. */
+static inline void match_end(struct match *m)
+{
+    m->cache->fuel = m->fuel;
+}
+
+/* The tank is empty: charge it, and look at the limit. */
+__attribute__((noinline)) static void refuel(struct match *m)
+{
+    int64_t due = TANK_UNITS - m->fuel;
+    m->burnt += m->tank - m->fuel;
+    m->fuel = m->tank = TANK_UNITS;
+    match_end(m);
+    due /= STEP_UNITS;
+    vm_charge(m->L, (size_t)due);
+    if (m->burnt > (int64_t)PATTERN_STEPS_MAX * STEP_UNITS)
+        luaL_error(m->L,
+                   "pattern takes more than %d steps; make it simpler or "
+                   "anchor it",
+                   PATTERN_STEPS_MAX);
+}
+
+static inline void burn(struct match *m, int64_t units)
+{
+    m->fuel -= units;
+    if (m->fuel < 0) refuel(m);
+}
+
+static inline void burn_run(struct match *m, const char *from, const char *to)
+{
+    burn(m, (to - from) / RUN_BYTES);
+}
+
+static void raise_mistake(struct match *m, const struct item *item)
+{
+    match_end(m);
+    switch ((enum mistake)item->arg) {
+    case MISTAKE_ENDS_WITH_ESCAPE:
+        luaL_error(m->L, "malformed pattern (ends with '%%')");
+        break;
+    case MISTAKE_NO_BRACKET:
+        luaL_error(m->L, "malformed pattern (missing ']')");
+        break;
+    case MISTAKE_NO_FRONTIER_SET:
+        luaL_error(m->L, "missing '[' after '%%f' in pattern");
+        break;
+    case MISTAKE_NO_BALANCE:
+        luaL_error(m->L, "malformed pattern (missing arguments to '%%b')");
+        break;
+    case MISTAKE_CAPTURES: luaL_error(m->L, "too many captures"); break;
+    case MISTAKE_CLOSE: luaL_error(m->L, "invalid pattern capture"); break;
+    case MISTAKE_BACK:
+        luaL_error(m->L, "invalid capture index %%%d", item->arg2);
+        break;
+    }
+}
+
+/* A choice that may be taken back. */
+struct choice {
+    const struct item *at;
+    const char *s;   /* where the rest of the pattern was tried last */
+    const char *low; /* GREEDY: the shortest */
+    unsigned depth;  /* of the walk that goes on from it */
+};
+
+struct walk {
+    const struct item *at;
+    const char *s;
+    unsigned depth;     /* calls that stock Lua's match() would be in */
+    struct choice *top; /* the first free choice; there are never more than
+                         * `depth` below it */
+};
+
+static inline void go_deeper(struct match *m, struct walk *w)
+{
+    if (++w->depth < DEPTH_MAX) return;
+    match_end(m);
+    luaL_error(m->L, "pattern too complex");
+}
+
+static inline bool follows(const struct match *m, const struct item *at,
+                           const char *s)
+{
+    if (at->u.follow == NULL) return true;
+    return s == m->end ? at->follow_at_end : has(at->u.follow, *s);
+}
+
+static inline bool go_greedy(struct match *m, struct walk *w,
+                             const struct item *at)
+{
+    const char *low = w->s + at->min;
+    w->s = run_end(at->set, w->s, m->end);
+    burn_run(m, low, w->s);
+    if (w->s < low) return false;
+    if (w->s == low && at->min == 0) return true;
+    go_deeper(m, w);
+    if (w->s > low) *w->top++ = (struct choice){at, w->s, low, w->depth};
+    return true;
+}
+
+static inline bool go_lazy(struct match *m, struct walk *w,
+                           const struct item *at)
+{
+    if (w->s == m->end || !has(at->set, *w->s)) return true;
+    go_deeper(m, w);
+    *w->top++ = (struct choice){at, w->s, NULL, w->depth};
+    return follows(m, at, w->s);
+}
+
+static inline bool go_maybe(struct match *m, struct walk *w,
+                            const struct item *at)
+{
+    if (w->s == m->end || !has(at->set, *w->s)) return true;
+    *w->top = (struct choice){at, w->s, NULL, w->depth};
+    go_deeper(m, w);
+    w->top++;
+    w->s++;
+    return true;
+}
+
+static inline bool go_back_reference(struct match *m, struct walk *w,
+                                     const struct item *at)
+{
+    const struct capture *c = &m->captures[at->arg];
+    if (c->bytes < 0 || m->end - w->s < c->bytes) return false;
+    burn(m, c->bytes / RUN_BYTES);
+    if (memcmp(c->from, w->s, (size_t)c->bytes) != 0) return false;
+    w->s += c->bytes;
+    return true;
+}
+
+static bool go_balance(struct match *m, struct walk *w, const struct item *at)
+{
+    const char *s = w->s;
+    if (s == m->end || (uint8_t)*s != at->arg) return false;
+    size_t open = 1;
+    while (++s < m->end) {
+        if ((uint8_t)*s == at->arg2) {
+            if (--open == 0) break;
+        } else if ((uint8_t)*s == at->arg) {
+            open++;
+        }
+    }
+    burn(m, (s - w->s) / (RUN_BYTES / 2)); /* twice the work of a run */
+    if (s == m->end) return false;
+    w->s = s + 1;
+    return true;
+}
+
+static inline bool go_text(struct match *m, struct walk *w,
+                           const struct item *at)
+{
+    size_t bytes = at->u.text.bytes;
+    if ((size_t)(m->end - w->s) < bytes) return false;
+    burn(m, (int64_t)(bytes / RUN_BYTES));
+    if (memcmp(w->s, at->u.text.at, bytes) != 0) return false;
+    w->s += bytes;
+    return true;
+}
+
+static inline bool go_span(struct match *m, struct walk *w,
+                           const struct item *at)
+{
+    const char *from = w->s;
+    w->s = run_end(at->set, from, m->end);
+    burn_run(m, from, w->s);
+    return w->s - from >= at->min;
+}
+
+static inline bool at_frontier(const struct match *m, const char *s,
+                               const struct set *set)
+{
+    char before = s == m->subject ? 0 : s[-1];
+    return !has(set, before) && has(set, *s);
+}
+
+/* Does the item and moves behind it; false if it doesn't match. */
+static inline bool advance(struct match *m, struct walk *w)
+{
+    const struct item *at = w->at++;
+    const char *s = w->s;
+    switch ((enum op)at->op) {
+    case OP_BYTE: w->s++; return s < m->end && (uint8_t)*s == at->arg;
+    case OP_TEXT: return go_text(m, w, at);
+    case OP_SET: w->s++; return s < m->end && has(at->set, *s);
+    case OP_SPAN: return go_span(m, w, at);
+    case OP_OPTION:
+        if (s < m->end && has(at->set, *s)) w->s++;
+        return true;
+    case OP_GREEDY: return go_greedy(m, w, at);
+    case OP_LAZY: return go_lazy(m, w, at);
+    case OP_MAYBE: return go_maybe(m, w, at);
+    case OP_OPEN:
+        m->captures[at->arg] = (struct capture){s, CAPTURE_OPEN};
+        go_deeper(m, w);
+        return true;
+    case OP_CLOSE:
+        m->captures[at->arg].bytes = s - m->captures[at->arg].from;
+        go_deeper(m, w);
+        return true;
+    case OP_POSITION:
+        m->captures[at->arg] = (struct capture){s, CAPTURE_POSITION};
+        go_deeper(m, w);
+        return true;
+    case OP_BACK: return go_back_reference(m, w, at);
+    case OP_BALANCE: return go_balance(m, w, at);
+    case OP_FRONTIER: return at_frontier(m, s, at->set);
+    case OP_DOLLAR: return s == m->end;
+    case OP_MISTAKE: raise_mistake(m, at); return false;
+    case OP_END: break;
+    }
+    return true;
+}
+
+/* The next shorter one whose follower may match; false if there is none. */
+static inline bool shorten(struct match *m, struct choice *c)
+{
+    const char *s = c->s, *from = s;
+    bool found = false;
+    while (!found && s > c->low)
+        found = follows(m, c->at, --s);
+    c->s = s;
+    burn_run(m, s, from);
+    return found;
+}
+
+/* The next longer one whose follower may match; false if there is none. */
+static inline bool lengthen(struct match *m, struct choice *c)
+{
+    const char *s = c->s, *from = s;
+    const struct item *at = c->at;
+    bool found = false;
+    if (at->set->kind == SET_ALL && at->u.follow && s < m->end) {
+        s = first_in(at->u.follow, s + 1, m->end);
+        found = s < m->end || at->follow_at_end;
+    } else {
+        while (!found && s < m->end && has(at->set, *s))
+            found = follows(m, at, ++s);
+    }
+    c->s = s;
+    burn_run(m, from, s);
+    return found;
+}
+
+/* Takes the last choice back; false if it has nothing else to offer, and then
+ * it is gone. */
+static inline bool retry(struct match *m, struct walk *w)
+{
+    struct choice *c = w->top - 1;
+    bool found = true, last = false;
+    burn(m, STEP_UNITS);
+    switch (c->at->op) {
+    case OP_GREEDY:
+        found = shorten(m, c);
+        last = c->s == c->low;
+        break;
+    case OP_LAZY: found = lengthen(m, c); break;
+    default: last = true; break;
+    }
+    if (!found || last) w->top--;
+    w->at = c->at + 1;
+    w->s = c->s;
+    w->depth = c->depth;
+    return found;
+}
+
+/* The end of a match that begins at s; NULL if there is none. */
+static const char *walk(struct match *m, const char *s)
+{
+    struct choice choices[DEPTH_MAX];
+    struct walk w = {m->program->items, s, 0, choices};
+    while (w.at->op != OP_END) {
+        burn(m, 1);
+        if (advance(m, &w)) continue;
+        do {
+            if (w.top == choices) return NULL;
+        } while (!retry(m, &w));
+    }
+    return w.s;
+}
+
+static const char *search_run(struct match *m, const char *s, const char **to)
+{
+    const struct set *set = m->program->run;
+    const char *from = first_in(set, s, m->end);
+    if (from == m->end) return burn_run(m, s, from), NULL;
+    *to = run_end(set, from + 1, m->end);
+    m->captures[0] = (struct capture){from, *to - from};
+    burn_run(m, s, *to);
+    burn(m, 1);
+    return from;
+}
+
+/* memchr is several times faster where the first byte is rare or the text is
+ * near; memmem is linear where someone made sure that it is neither. */
+static const char *find_bytes(const char *s, size_t bytes, const char *text,
+                              size_t text_bytes)
+{
+    if (text_bytes == 0) return s;
+    for (int vain = 0; vain < VAIN_MAX && bytes >= text_bytes; vain++) {
+        const char *at = memchr(s, text[0], bytes - text_bytes + 1);
+        if (at == NULL) return NULL;
+        if (memcmp(at + 1, text + 1, text_bytes - 1) == 0) return at;
+        bytes -= (size_t)(at + 1 - s);
+        s = at + 1;
+    }
+    return memmem(s, bytes, text, text_bytes);
+}
+
+static const char *search_text(struct match *m, const char *s, const char **to)
+{
+    const struct item *item = m->program->items;
+    size_t left = (size_t)(m->end - s), bytes = item->u.text.bytes;
+    const char *from = find_bytes(s, left, item->u.text.at, bytes);
+    burn_run(m, s, from ? from : m->end);
+    burn(m, 1);
+    if (from != NULL) *to = from + bytes;
+    return from;
+}
+
+/* The first match from s on but for an empty one at `last` (may be NULL);
+ * `to` is its end. NULL if there is none. */
+static const char *search(struct match *m, const char *s, const char *last,
+                          const char **to)
+{
+    const struct program *p = m->program;
+    if (!p->anchored && p->kind == PROGRAM_RUN) return search_run(m, s, to);
+    if (!p->anchored && p->kind == PROGRAM_TEXT) return search_text(m, s, to);
+    for (;;) {
+        if (p->start != NULL) {
+            const char *from = s;
+            s = first_in(p->start, s, m->end);
+            burn_run(m, from, s);
+            if (s == m->end && !p->start_at_end) return NULL;
+        }
+        *to = walk(m, s);
+        if (*to != NULL && *to != last) return s;
+        if (s == m->end || p->anchored) return NULL;
+        if (*to == NULL && p->skips_run && has(p->run, *s))
+            s = run_end(p->run, s, m->end);
+        else
+            s++;
+    }
+}
+
+/* ---- Results ---------------------------------------------------------- */
+
+/* What a capture stands for in a match from `from` to `to`: its bytes, or
+ * CAPTURE_POSITION. Without captures the first one is the whole match. */
+static struct capture capture_at(struct match *m, unsigned n, const char *from,
+                                 const char *to)
+{
+    if (n >= m->capture_count) {
+        if (n == 0) return (struct capture){from, to - from};
+        match_end(m);
+        luaL_error(m->L, "invalid capture index %%%d", (int)n + 1);
+    }
+    if (m->captures[n].bytes == CAPTURE_OPEN) {
+        match_end(m);
+        luaL_error(m->L, "unfinished capture");
+    }
+    return m->captures[n];
+}
+
+static void push_capture(struct match *m, unsigned n, const char *from,
+                         const char *to)
+{
+    struct capture c = capture_at(m, n, from, to);
+    if (c.bytes == CAPTURE_POSITION)
+        lua_pushinteger(m->L, c.from - m->subject + 1);
+    else
+        lua_pushlstring(m->L, c.from, (size_t)c.bytes);
+}
+
+/* Pushes all captures, the whole match if there is none; their number.
+ * [-0, +n, e] */
+static int push_captures(struct match *m, const char *from, const char *to)
+{
+    unsigned count = m->capture_count;
+    if (count == 0) count = 1;
+    if (count > FREE_SLOTS)
+        luaL_checkstack(m->L, (int)count, "too many captures");
+    for (unsigned i = 0; i < count; i++)
+        push_capture(m, i, from, to);
+    return (int)count;
+}
+
+/* ---- The four functions ----------------------------------------------- */
+
+/* The arguments of find, match and gmatch. */
+struct arguments {
+    const char *subject, *pattern;
+    size_t subject_bytes, pattern_bytes;
+    size_t init; /* from 0; may be beyond the end */
+};
+
+static size_t start_offset(lua_Integer init, size_t bytes)
+{
+    if (init > 0) return (size_t)init - 1;
+    if (init == 0 || init < -(lua_Integer)bytes) return 0;
+    return bytes + (size_t)init;
+}
+
+static inline void take_arguments(lua_State *L, struct arguments *a)
+{
+    a->subject = luaL_checklstring(L, 1, &a->subject_bytes);
+    a->pattern = luaL_checklstring(L, 2, &a->pattern_bytes);
+    a->init = start_offset(luaL_optinteger(L, 3, 1), a->subject_bytes);
+}
+
+/* find() looks for such a pattern as it is: nothing to compile. */
+static inline bool is_plain(const char *pattern, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        if (in(&specials, (uint8_t)pattern[i])) return false;
+    return true;
+}
+
+/* For work that needs no limit: it is linear. */
+static inline void spend(lua_State *L, struct cache *cache, size_t units)
+{
+    cache->fuel -= (int64_t)units;
+    if (cache->fuel >= 0) return;
+    size_t due = (size_t)(TANK_UNITS - cache->fuel) / STEP_UNITS;
+    cache->fuel = TANK_UNITS;
+    vm_charge(L, due);
+}
+
+static int find_plain(lua_State *L, const struct arguments *a)
+{
+    const char *s = a->subject + a->init;
+    size_t bytes = a->subject_bytes - a->init;
+    const char *at = find_bytes(s, bytes, a->pattern, a->pattern_bytes);
+    if (at != NULL) bytes = (size_t)(at - s);
+    spend(L, lua_touserdata(L, CACHE), 1 + bytes / RUN_BYTES);
+    if (at == NULL) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_Integer first = at - a->subject + 1;
+    lua_pushinteger(L, first);
+    lua_pushinteger(L, first + (lua_Integer)a->pattern_bytes - 1);
+    return 2;
+}
+
+/* The results of find() (`wants_place`) or match(). */
+static int find_compiled(lua_State *L, const struct arguments *a,
+                         bool wants_place)
+{
+    struct match m;
+    struct cache *cache = lua_touserdata(L, CACHE);
+    const struct program *program =
+        program_at_2(L, cache, a->pattern, a->pattern_bytes);
+    match_init(&m, L, cache, program, a->subject, a->subject_bytes);
+    const char *to, *from = search(&m, a->subject + a->init, NULL, &to);
+    match_end(&m);
+    if (from == NULL) {
+        lua_pushnil(L);
+        return 1;
+    }
+    if (!wants_place) return push_captures(&m, from, to);
+    lua_pushinteger(L, from - a->subject + 1);
+    lua_pushinteger(L, to - a->subject);
+    return 2 + (m.capture_count ? push_captures(&m, from, to) : 0);
+}
+
+static int find(lua_State *L)
+{
+    struct arguments a;
+    take_arguments(L, &a);
+    if (a.init > a.subject_bytes) {
+        lua_pushnil(L);
+        return 1;
+    }
+    if (is_plain(a.pattern, a.pattern_bytes) || lua_toboolean(L, 4))
+        return find_plain(L, &a);
+    return find_compiled(L, &a, true);
+}
+
+static int match(lua_State *L)
+{
+    struct arguments a;
+    take_arguments(L, &a);
+    if (a.init <= a.subject_bytes) return find_compiled(L, &a, false);
+    lua_pushnil(L);
+    return 1;
+}
+
+/* An iterator's upvalues: the subject, this, the program, the cache. The
+ * others keep what it points to. */
+enum { GMATCH = lua_upvalueindex(2) };
+
+struct gmatch {
+    struct cache *cache;
+    const struct program *program;
+    const char *subject;
+    size_t subject_bytes;
+    const char *at;   /* where to go on; NULL: nowhere */
+    const char *last; /* the end of the last match, or NULL */
+};
+
+static int gmatch_next(lua_State *L)
+{
+    struct gmatch *g = lua_touserdata(L, GMATCH);
+    struct match m;
+    if (g->at == NULL) return 0;
+    match_init(&m, L, g->cache, g->program, g->subject, g->subject_bytes);
+    const char *to, *from = search(&m, g->at, g->last, &to);
+    match_end(&m);
+    if (from == NULL) return 0;
+    g->at = g->last = to;
+    return push_captures(&m, from, to);
+}
+
+static int gmatch(lua_State *L)
+{
+    struct arguments a;
+    take_arguments(L, &a);
+    struct cache *cache = lua_touserdata(L, CACHE);
+    lua_settop(L, 2);
+    const struct program *program =
+        push_program(L, cache, a.pattern, a.pattern_bytes, *a.pattern != '^');
+    struct gmatch *g = lua_newuserdatauv(L, sizeof *g, 0);
+    *g = (struct gmatch){
+        .cache = cache,
+        .program = program,
+        .subject = a.subject,
+        .subject_bytes = a.subject_bytes,
+        .at = a.init <= a.subject_bytes ? a.subject + a.init : NULL,
+    };
+    lua_replace(L, 2); /* the pattern is not needed any more */
+    lua_pushvalue(L, CACHE);
+    lua_pushcclosure(L, gmatch_next, 4);
+    return 1;
+}
+
+enum { REPLACEMENT = 3 };
+
+/* A call of gsub. */
+struct gsub {
+    struct match m;
+    luaL_Buffer out;  /* Lua owns what it allocates */
+    const char *kept; /* from here to the match the subject stays as it is */
+    int type;         /* of the replacement */
+    bool is_plain;    /* it is a string without '%' */
+    const char *text; /* of a string replacement */
+    size_t text_bytes;
+};
+
+static void add_kept(struct gsub *g, const char *to)
+{
+    luaL_addlstring(&g->out, g->kept, (size_t)(to - g->kept));
+    g->kept = to;
+}
+
+/* What "%c" in a replacement stands for. */
+static void add_escape(struct gsub *g, char c, const char *from, const char *to)
+{
+    if (c == '%') {
+        luaL_addchar(&g->out, '%');
+    } else if (c == '0') {
+        luaL_addlstring(&g->out, from, (size_t)(to - from));
+    } else if (c >= '1' && c <= '9') {
+        struct capture capture =
+            capture_at(&g->m, (unsigned)(c - '1'), from, to);
+        if (capture.bytes == CAPTURE_POSITION) {
+            lua_pushinteger(g->m.L, capture.from - g->m.subject + 1);
+            luaL_addvalue(&g->out);
+        } else {
+            luaL_addlstring(&g->out, capture.from, (size_t)capture.bytes);
+        }
+    } else {
+        match_end(&g->m);
+        luaL_error(g->m.L, "invalid use of '%%' in replacement string");
+    }
+}
+
+static void add_template(struct gsub *g, const char *from, const char *to)
+{
+    const char *s = g->text, *end = s + g->text_bytes, *escape;
+    while ((escape = memchr(s, '%', (size_t)(end - s))) != NULL) {
+        luaL_addlstring(&g->out, s, (size_t)(escape - s));
+        add_escape(g, escape[1], from, to);
+        s = escape + 2;
+    }
+    luaL_addlstring(&g->out, s, (size_t)(end - s));
+}
+
+/* The value that a function or a table gives for the match; false if that is
+ * to stay as it is. */
+static bool add_looked_up(struct gsub *g, const char *from, const char *to)
+{
+    lua_State *L = g->m.L;
+    match_end(&g->m); /* the callback may match too */
+    if (g->type == LUA_TFUNCTION) {
+        lua_pushvalue(L, REPLACEMENT);
+        lua_call(L, push_captures(&g->m, from, to), 1);
+    } else {
+        push_capture(&g->m, 0, from, to);
+        lua_gettable(L, REPLACEMENT);
+    }
+    g->m.burnt += g->m.tank - g->m.fuel;
+    g->m.fuel = g->m.tank = g->m.cache->fuel;
+    if (!lua_toboolean(L, -1)) return lua_pop(L, 1), false;
+    if (!lua_isstring(L, -1))
+        luaL_error(L, "invalid replacement value (a %s)", luaL_typename(L, -1));
+    luaL_addvalue(&g->out);
+    return true;
+}
+
+/* Replaces the match, or leaves it: false. */
+static bool replace(struct gsub *g, const char *from, const char *to)
+{
+    bool replaced = true;
+    add_kept(g, from);
+    if (g->is_plain)
+        luaL_addlstring(&g->out, g->text, g->text_bytes);
+    else if (g->text != NULL)
+        add_template(g, from, to);
+    else
+        replaced = add_looked_up(g, from, to);
+    if (replaced) g->kept = to;
+    return replaced;
+}
+
+static void take_replacement(lua_State *L, struct gsub *g)
+{
+    g->type = lua_type(L, REPLACEMENT);
+    g->text = NULL;
+    g->is_plain = false;
+    if (g->type != LUA_TSTRING && g->type != LUA_TNUMBER) return;
+    g->text = lua_tolstring(L, REPLACEMENT, &g->text_bytes);
+    g->is_plain = memchr(g->text, '%', g->text_bytes) == NULL;
+}
+
+static int gsub(lua_State *L)
+{
+    struct gsub g;
+    size_t subject_bytes, bytes;
+    const char *subject = luaL_checklstring(L, 1, &subject_bytes);
+    const char *pattern = luaL_checklstring(L, 2, &bytes);
+    int type = lua_type(L, REPLACEMENT);
+    lua_Integer most = luaL_optinteger(L, 4, (lua_Integer)subject_bytes + 1);
+    luaL_argexpected(L,
+                     type == LUA_TNUMBER || type == LUA_TSTRING ||
+                         type == LUA_TFUNCTION || type == LUA_TTABLE,
+                     REPLACEMENT, "string/function/table");
+    lua_settop(L, REPLACEMENT);
+    take_replacement(L, &g);
+    struct cache *cache = lua_touserdata(L, CACHE);
+    const struct program *program =
+        push_program(L, cache, pattern, bytes, true);
+    match_init(&g.m, L, cache, program, subject, subject_bytes);
+    g.kept = subject;
+    luaL_buffinit(L, &g.out);
+    const char *s = subject, *last = NULL, *from, *to;
+    lua_Integer count = 0;
+    bool changed = false;
+    while (count < most && (from = search(&g.m, s, last, &to)) != NULL) {
+        count++;
+        if (replace(&g, from, to)) changed = true;
+        s = last = to;
+        if (program->anchored) break;
+    }
+    match_end(&g.m);
+    if (changed) {
+        add_kept(&g, g.m.end);
+        luaL_pushresult(&g.out);
+    } else {
+        lua_pushvalue(L, 1);
+    }
+    lua_pushinteger(L, count);
+    return 2;
+}
+
+void pattern_open(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"find", find}, {"match", match}, {"gmatch", gmatch},
+        {"gsub", gsub}, {NULL, NULL},
+    };
+    luaL_checkstack(L, 2, NULL);
+    struct cache *cache =
+        lua_newuserdatauv(L, sizeof *cache, CACHE_ROWS * CACHE_WAYS * 2);
+    *cache = (struct cache){.fuel = TANK_UNITS};
+    luaL_setfuncs(L, functions, 1);
+}

@@ -1,0 +1,600 @@
+#include "lua/script.h"
+#include "actors/connectors/connector.h"
+#include "core/log.h"
+#include "core/value.h"
+#include "lua/sandbox.h"
+#include "lua/tables.h"
+#include "lua/value.h"
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct script *script_of(lua_State *L)
+{
+    return vm_host(L);
+}
+
+/* ---- words that make records ---- */
+
+static int caller_line(lua_State *L)
+{
+    lua_Debug where;
+    if (!lua_getstack(L, 1, &where) || !lua_getinfo(L, "l", &where)) return 0;
+    return where.currentline > 0 ? where.currentline : 0;
+}
+
+/* What `spout "name"` gave is called with its table: upvalues kind, name,
+ * line. */
+static int take_body(lua_State *L)
+{
+    const char *kind = lua_tostring(L, lua_upvalueindex(1));
+    const char *name = lua_tostring(L, lua_upvalueindex(2));
+    if (!lua_istable(L, 1))
+        return luaL_error(L, "%s \"%s\" is followed by %s; write %s \"%s\" { … }",
+                          kind, name, luaL_typename(L, 1), kind, name);
+    lua_settop(L, 1);
+    lua_createtable(L, 0, 4);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_setfield(L, -2, "kind");
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_setfield(L, -2, "name");
+    lua_pushvalue(L, lua_upvalueindex(3));
+    lua_setfield(L, -2, "line");
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "body");
+    return 1;
+}
+
+static int take_name(lua_State *L)
+{
+    const char *kind = lua_tostring(L, lua_upvalueindex(1));
+    if (lua_type(L, 1) != LUA_TSTRING)
+        return luaL_error(L, "%s has no name; write %s \"name\" { … }", kind,
+                          kind);
+    lua_settop(L, 1);
+    int line = caller_line(L);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 1);
+    lua_pushinteger(L, line);
+    lua_pushcclosure(L, take_body, 3);
+    return 1;
+}
+
+static int take_grouping(lua_State *L)
+{
+    const char *name = lua_tostring(L, lua_upvalueindex(1));
+    int keys = lua_gettop(L) - 1;
+    if (lua_type(L, 1) != LUA_TSTRING)
+        return luaL_error(L, "%s names no component; write %s \"name\"", name,
+                          name);
+    if (keys > 0 && strcmp(name, "fields") != 0)
+        return luaL_error(L, "%s takes no keys; write %s \"%s\" or "
+                             "fields(\"%s\", …)",
+                          name, name, lua_tostring(L, 1), lua_tostring(L, 1));
+    int line = caller_line(L);
+    lua_createtable(L, 0, 4);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_setfield(L, -2, "grouping");
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "from");
+    lua_pushinteger(L, line);
+    lua_setfield(L, -2, "line");
+    lua_createtable(L, keys, 0);
+    for (int i = 1; i <= keys; i++) {
+        lua_pushvalue(L, i + 1);
+        lua_rawseti(L, -2, i);
+    }
+    lua_setfield(L, -2, "keys");
+    return 1;
+}
+
+static int take_connector(lua_State *L)
+{
+    const char *name = lua_tostring(L, lua_upvalueindex(1));
+    if (!lua_istable(L, 1))
+        return luaL_error(L, "%s is followed by %s; write %s { … }", name,
+                          luaL_typename(L, 1), name);
+    lua_settop(L, 1);
+    int line = caller_line(L);
+    lua_createtable(L, 0, 3);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_setfield(L, -2, "connector");
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "options");
+    lua_pushinteger(L, line);
+    lua_setfield(L, -2, "line");
+    return 1;
+}
+
+/* ---- param ---- */
+
+static void push_as(lua_State *L, const char *name, const char *text, int like)
+{
+    switch (lua_type(L, like)) {
+    case LUA_TNUMBER:
+        if (lua_stringtonumber(L, text)) return;
+        luaL_error(L, "--set %s=%s is no number", name, text);
+        return;
+    case LUA_TBOOLEAN:
+        if (strcmp(text, "true") && strcmp(text, "false"))
+            luaL_error(L, "--set %s=%s is neither true nor false", name, text);
+        lua_pushboolean(L, strcmp(text, "true") == 0);
+        return;
+    default: lua_pushstring(L, text); return;
+    }
+}
+
+static int param(lua_State *L)
+{
+    struct script *s = script_of(L);
+    const char *name = luaL_checkstring(L, 1);
+    lua_settop(L, 3);
+    vref_push(L, &s->loading->params);
+    lua_pushboolean(L, true);
+    lua_setfield(L, -2, name);
+    const struct bundle *bundle = s->loading->bundle;
+    for (unsigned i = bundle->param_count; i-- > 0;) {
+        const struct bundle_param *p = &bundle->params[i];
+        if (strcmp(p->name, name) != 0) continue;
+        s->usage = true; /* an error here is one of the command line */
+        push_as(L, name, p->text, 2);
+        s->usage = false;
+        return 1;
+    }
+    if (lua_isnil(L, 2)) {
+        s->usage = true;
+        return luaL_error(L, "param '%s' has no default; give --set %s=…",
+                          name, name);
+    }
+    lua_settop(L, 2);
+    return 1;
+}
+
+/* ---- words for running code ---- */
+
+static int refuse_loading(lua_State *L, const char *name)
+{
+    return luaL_error(L, "%s() at the top level would differ between tasks; "
+                         "call it inside a function", name);
+}
+
+static int say(lua_State *L)
+{
+    struct script *s = script_of(L);
+    int level = (int)lua_tointeger(L, lua_upvalueindex(1));
+    int n = lua_gettop(L);
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    for (int i = 1; i <= n; i++) {
+        if (i > 1) luaL_addchar(&b, ' ');
+        vm_text(L, i);
+        luaL_addvalue(&b);
+    }
+    luaL_pushresult(&b);
+    size_t bytes;
+    const char *text = lua_tolstring(L, -1, &bytes);
+    if (s->say) s->say(s, level, text, bytes);
+    return 0;
+}
+
+static int now(lua_State *L)
+{
+    struct script *s = script_of(L);
+    if (s->loading) return refuse_loading(L, "now");
+    lua_pushnumber(L, (lua_Number)s->wall_ns(s) / 1e9);
+    return 1;
+}
+
+static int random_number(lua_State *L)
+{
+    if (script_of(L)->loading) return refuse_loading(L, "random");
+    int n = lua_gettop(L);
+    lua_pushvalue(L, lua_upvalueindex(1)); /* math.random */
+    lua_insert(L, 1);
+    lua_call(L, n, 1);
+    return 1;
+}
+
+static int sleep_for(lua_State *L)
+{
+    struct script *s = script_of(L);
+    if (s->loading) return refuse_loading(L, "sleep");
+    lua_Number seconds = -1;
+    if (lua_type(L, 1) == LUA_TNUMBER) {
+        seconds = lua_tonumber(L, 1);
+    } else if (lua_type(L, 1) == LUA_TSTRING) {
+        char unit[4] = "";
+        const char *text = lua_tostring(L, 1);
+        if (sscanf(text, "%lf%3s", &seconds, unit) == 2) {
+            if (strcmp(unit, "ms") == 0) seconds /= 1e3;
+            else if (strcmp(unit, "m") == 0) seconds *= 60;
+            else if (strcmp(unit, "h") == 0) seconds *= 3600;
+            else if (strcmp(unit, "s") != 0) seconds = -1;
+        }
+    }
+    if (!(seconds >= 0 && seconds < 1e9))
+        return luaL_error(L, "sleep takes a duration like \"5s\" or \"100ms\"");
+    if (s->may_sleep == NULL || !s->may_sleep(s))
+        return luaL_error(L, "sleep in a bolt would hold up its tuples; use "
+                             "tick with every, or a spout");
+    return vm_sleep(L, (uint64_t)(seconds * 1e9));
+}
+
+static bool less_key(lua_State *L, int b, int a)
+{
+    return lua_compare(L, b, a, LUA_OPLT);
+}
+
+/* Iterator: upvalues table, keys, place. */
+static int sorted_next(lua_State *L)
+{
+    lua_Integer i = lua_tointeger(L, lua_upvalueindex(3)) + 1;
+    lua_pushinteger(L, i);
+    lua_replace(L, lua_upvalueindex(3));
+    if (lua_rawgeti(L, lua_upvalueindex(2), i) == LUA_TNIL) return 1;
+    lua_pushvalue(L, -1);
+    lua_rawget(L, lua_upvalueindex(1));
+    return 2;
+}
+
+static int sorted(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_newtable(L);
+    lua_Integer n = 0;
+    lua_pushnil(L);
+    while (lua_next(L, 1)) {
+        lua_pop(L, 1);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, 2, ++n);
+    }
+    tables_sort(L, n, less_key);
+    lua_pushinteger(L, 0);
+    lua_pushcclosure(L, sorted_next, 3);
+    return 1;
+}
+
+/* ---- the vocabulary ---- */
+
+static const char *const loading_words[] = {
+    "topology", "spout", "bolt", "sink", "shuffle", "fields", "global", "param",
+    NULL,
+};
+
+static void add_kind(lua_State *L, const char *name)
+{
+    lua_pushstring(L, name);
+    lua_pushcclosure(L, take_name, 1);
+    lua_setfield(L, -2, name);
+}
+
+static void add_grouping(lua_State *L, const char *name)
+{
+    lua_pushstring(L, name);
+    lua_pushcclosure(L, take_grouping, 1);
+    lua_setfield(L, -2, name);
+}
+
+static void add_connectors(lua_State *L)
+{
+    const struct connector *c;
+    for (unsigned i = 0; (c = connector_at(i)) != NULL; i++) {
+        lua_pushstring(L, c->name);
+        lua_pushcclosure(L, take_connector, 1);
+        lua_setfield(L, -2, c->name);
+    }
+    lua_pushliteral(L, "generator"); /* its make() is Lua: lua/component.c */
+    lua_pushcclosure(L, take_connector, 1);
+    lua_setfield(L, -2, "generator");
+}
+
+static void add_log(lua_State *L)
+{
+    lua_createtable(L, 0, 5);
+    for (int level = LOG_TRACE; level < LOG_OFF; level++) {
+        lua_pushinteger(L, level);
+        lua_pushcclosure(L, say, 1);
+        lua_setfield(L, -2, log_level_name((enum log_level)level));
+    }
+    sandbox_freeze(L, "log");
+    lua_setfield(L, -2, "log");
+}
+
+/* [-0, +1, m] */
+static void push_vocabulary(lua_State *L)
+{
+    lua_createtable(L, 0, 32);
+    add_kind(L, "topology");
+    add_kind(L, "spout");
+    add_kind(L, "bolt");
+    add_kind(L, "sink");
+    add_grouping(L, "shuffle");
+    add_grouping(L, "fields");
+    add_grouping(L, "global");
+    lua_pushcfunction(L, param);
+    lua_setfield(L, -2, "param");
+    add_connectors(L);
+    add_log(L);
+    value_open(L);
+    lua_pushcfunction(L, now);
+    lua_setfield(L, -2, "now");
+    lua_pushcfunction(L, sleep_for);
+    lua_setfield(L, -2, "sleep");
+    lua_pushcfunction(L, sorted);
+    lua_setfield(L, -2, "sorted");
+    static const char get[] = "return math.random";
+    lua_pushnil(L);
+    sandbox_env(L);
+    sandbox_load(L, get, sizeof get - 1, "=random");
+    lua_call(L, 0, 1);
+    lua_pushcclosure(L, random_number, 1);
+    lua_setfield(L, -2, "random");
+}
+
+/* Those that make records exist only while a file is loaded. */
+static void close_vocabulary(lua_State *L, int index)
+{
+    for (int i = 0; loading_words[i]; i++) {
+        lua_pushnil(L);
+        lua_setfield(L, index, loading_words[i]);
+    }
+    const struct connector *c;
+    for (unsigned i = 0; (c = connector_at(i)) != NULL; i++) {
+        lua_pushnil(L);
+        lua_setfield(L, index, c->name);
+    }
+}
+
+/* ---- modules ---- */
+
+/* Compiles a file of the edition with a fresh environment. [-0, +1, v] */
+static void compile(lua_State *L, struct edition *edition, const char *name)
+{
+    const struct bundle_file *file = bundle_find(edition->bundle, name);
+    char chunk[512];
+    snprintf(chunk, sizeof chunk, "@%s", file->path);
+    vref_push(L, &edition->vocabulary);
+    sandbox_env(L);
+    sandbox_load(L, file->text, file->bytes, chunk);
+}
+
+/* A module that isn't in the bundle yet: only the loader may read it. */
+static void fetch(lua_State *L, struct script *s, struct bundle *bundle,
+                  const char *name)
+{
+    char path[512], why[700] = "";
+    if (bundle_module_path(bundle, name, path, sizeof path) != OK)
+        luaL_error(L, "'%s' is no module's name; use letters, digits and _, "
+                      "with dots for folders", name);
+    if (!s->reads_disk || s->loading == NULL)
+        luaL_error(L, "module '%s' is not loaded; require it at the top of a "
+                      "file", name);
+    if (bundle_read(bundle, name, path, why, sizeof why) != OK)
+        luaL_error(L, "module '%s': %s", name, why);
+}
+
+static int require(lua_State *L)
+{
+    struct script *s = script_of(L);
+    struct edition *edition = s->loading ? s->loading : &s->now;
+    const char *name = luaL_checkstring(L, 1);
+    lua_settop(L, 1);
+    vref_push(L, &edition->modules);
+    if (lua_getfield(L, 2, name) != LUA_TNIL) {
+        if (lua_islightuserdata(L, -1))
+            return luaL_error(L, "module '%s' requires itself; break the circle",
+                              name);
+        return 1;
+    }
+    if (bundle_find(edition->bundle, name) == NULL)
+        fetch(L, s, edition->bundle, name);
+    lua_pushlightuserdata(L, s);
+    lua_setfield(L, 2, name);
+    compile(L, edition, name);
+    lua_call(L, 0, 1);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushboolean(L, true);
+    }
+    lua_pushvalue(L, -1);
+    lua_setfield(L, 2, name);
+    return 1;
+}
+
+/* ---- loading ---- */
+
+static int load_file(lua_State *L)
+{
+    struct script *s = lua_touserdata(L, 1);
+    struct edition *edition = s->loading;
+    push_vocabulary(L);
+    vref_take(L, &edition->vocabulary);
+    lua_newtable(L);
+    vref_take(L, &edition->modules);
+    lua_newtable(L);
+    vref_take(L, &edition->params);
+    compile(L, edition, "");
+    lua_call(L, 0, 1);
+    vref_take(L, &edition->record);
+    vref_push(L, &edition->vocabulary);
+    close_vocabulary(L, lua_gettop(L));
+    return 0;
+}
+
+err script_run(struct script *s, struct watchdog_seat *seat,
+               lua_CFunction body, void *ctx)
+{
+    s->usage = false;
+    enum vm_outcome outcome = vm_run(s->vm, seat, body, ctx);
+    while (outcome == VM_YIELDED) outcome = vm_resume(s->vm, seat);
+    if (outcome == VM_DONE) return OK;
+    snprintf(s->error, sizeof s->error, "%s",
+             outcome == VM_SLEEPING ? "sleep() can't be called here"
+                                    : vm_error(s->vm));
+    if (outcome == VM_SLEEPING) vm_abandon(s->vm, seat);
+    return s->usage ? ERR_USAGE : ERR_CONFIG;
+}
+
+static void print_line(void *host, const char *text, size_t bytes)
+{
+    struct script *s = host;
+    if (s->say) s->say(s, LOG_INFO, text, bytes);
+}
+
+static int64_t clock_ns(void *host)
+{
+    struct script *s = host;
+    return s->wall_ns(s);
+}
+
+static void edition_fini(struct edition *edition)
+{
+    vref_drop(&edition->record);
+    vref_drop(&edition->modules);
+    vref_drop(&edition->params);
+    vref_drop(&edition->vocabulary);
+    if (edition->bundle) ref_drop(NULL, &edition->bundle->ref);
+    edition->bundle = NULL;
+}
+
+static err load_edition(struct script *s, struct edition *edition,
+                        struct bundle *bundle, struct watchdog_seat *seat)
+{
+    ref_take(&bundle->ref);
+    edition->bundle = bundle;
+    s->loading = edition;
+    err e = script_run(s, seat, load_file, s);
+    s->loading = NULL;
+    return e;
+}
+
+err script_load(struct script *s, struct bundle *bundle,
+                struct vm_config config, struct watchdog_seat *seat)
+{
+    config.host = s;
+    config.print = print_line;
+    config.wall_ns = clock_ns;
+    config.require = require;
+    err e = vm_new(&s->vm, &config);
+    if (e != OK) {
+        snprintf(s->error, sizeof s->error,
+                 "no memory for a Lua machine; raise its memory");
+        return e;
+    }
+    return load_edition(s, &s->now, bundle, seat);
+}
+
+err script_load_next(struct script *s, struct bundle *bundle,
+                     struct watchdog_seat *seat)
+{
+    script_drop(s);
+    err e = load_edition(s, &s->next, bundle, seat);
+    if (e != OK) script_drop(s);
+    return e;
+}
+
+void script_take(struct script *s)
+{
+    edition_fini(&s->now);
+    s->now = s->next;
+    s->next = (struct edition){0};
+}
+
+void script_drop(struct script *s)
+{
+    edition_fini(&s->next);
+}
+
+void script_fini(struct script *s)
+{
+    edition_fini(&s->next);
+    edition_fini(&s->now);
+    vm_free(s->vm);
+    s->vm = NULL;
+}
+
+/* ---- records ---- */
+
+bool script_component(lua_State *L, const struct vref *record,
+                      const char *name)
+{
+    int top = lua_gettop(L);
+    vref_push(L, record);
+    if (lua_istable(L, -1) && lua_getfield(L, -1, "body") == LUA_TTABLE) {
+        int body = lua_gettop(L);
+        lua_Integer n = (lua_Integer)lua_rawlen(L, body);
+        for (lua_Integer i = 1; i <= n; i++) {
+            if (lua_rawgeti(L, body, i) == LUA_TTABLE &&
+                lua_getfield(L, -1, "name") == LUA_TSTRING &&
+                strcmp(lua_tostring(L, -1), name) == 0) {
+                lua_pop(L, 1);
+                lua_replace(L, top + 1);
+                lua_settop(L, top + 1);
+                return true;
+            }
+            lua_settop(L, body);
+        }
+    }
+    lua_settop(L, top);
+    return false;
+}
+
+static uint64_t fold(uint64_t digest, const char *text)
+{
+    return value_hash_combine(digest, value_hash_bytes(text, strlen(text), 0));
+}
+
+static uint64_t fold_field(lua_State *L, const char *name, uint64_t digest)
+{
+    lua_getfield(L, -1, name);
+    if (lua_type(L, -1) == LUA_TSTRING) digest = fold(digest, lua_tostring(L, -1));
+    lua_pop(L, 1);
+    return digest;
+}
+
+/* A grouping, or a list of them. */
+static uint64_t fold_from(lua_State *L, uint64_t digest)
+{
+    if (!lua_istable(L, -1)) return digest;
+    digest = fold_field(L, "grouping", digest);
+    digest = fold_field(L, "from", digest);
+    lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+    for (lua_Integer i = 1; i <= n; i++) {
+        lua_rawgeti(L, -1, i);
+        if (lua_istable(L, -1)) {
+            digest = fold_field(L, "grouping", digest);
+            digest = fold_field(L, "from", digest);
+        }
+        lua_pop(L, 1);
+    }
+    return digest;
+}
+
+uint64_t script_digest(lua_State *L)
+{
+    int top = lua_gettop(L);
+    uint64_t digest = 1;
+    if (lua_istable(L, top)) {
+        digest = fold_field(L, "name", digest);
+        if (lua_getfield(L, top, "body") == LUA_TTABLE) {
+            int body = lua_gettop(L);
+            lua_Integer n = (lua_Integer)lua_rawlen(L, body);
+            for (lua_Integer i = 1; i <= n; i++) {
+                if (lua_rawgeti(L, body, i) == LUA_TTABLE) {
+                    digest = fold_field(L, "kind", digest);
+                    digest = fold_field(L, "name", digest);
+                    if (lua_getfield(L, -1, "body") == LUA_TTABLE) {
+                        lua_getfield(L, -1, "from");
+                        digest = fold_from(L, digest);
+                        lua_pop(L, 1);
+                    }
+                }
+                lua_settop(L, body);
+            }
+        }
+    }
+    lua_settop(L, top);
+    return digest;
+}

@@ -1,0 +1,323 @@
+#include "spec/sim/disk.h"
+#include "core/alloc.h"
+#include "core/buffer.h"
+#include "core/random.h"
+#include "spec/sim/hash.h"
+#include "spec/spec.h"
+#include <errno.h>
+
+enum { FILES_MAX = 256, HANDLES_MAX = 256, FIRST_HANDLE = 3 };
+
+struct file {
+    char *path;         /* owned; NULL: never made, or lost */
+    struct buffer seen; /* what processes read */
+    struct buffer kept; /* what survives; its bytes up to `clean` are final */
+    size_t clean;       /* bytes of `seen` that no sync will write again */
+    bool emptied;       /* since the last sync: `kept` is from before */
+    bool lasting;       /* the file itself survives */
+};
+
+struct handle {
+    struct file *file; /* NULL: closed */
+    enum disk_mode mode;
+};
+
+struct sim_disk {
+    struct disk calls;
+    struct sim_faults faults;
+    struct rng rng;
+    uint64_t hash;
+    int64_t took_ns;
+    struct file files[FILES_MAX];
+    struct handle handles[HANDLES_MAX];
+};
+
+static bool chance(struct sim_disk *disk, unsigned of_1000)
+{
+    return of_1000 > 0 && rng_below(&disk->rng, SIM_FAULTS_ALL) < of_1000;
+}
+
+/* Each operation begins here. */
+static void begin(struct sim_disk *disk, char operation, int file)
+{
+    disk->hash = hash_word(disk->hash, (uint64_t)operation << 32 |
+                                           (uint32_t)file);
+    if (chance(disk, disk->faults.slow))
+        disk->took_ns += (int64_t)rng_below(
+            &disk->rng, (uint64_t)disk->faults.slow_ns + 1);
+}
+
+static int64_t end(struct sim_disk *disk, int64_t result)
+{
+    disk->hash = hash_word(disk->hash, (uint64_t)result);
+    return result;
+}
+
+/* ---- files ---- */
+
+static struct file *find(const struct sim_disk *disk, const char *path)
+{
+    for (int i = 0; i < FILES_MAX; i++)
+        if (disk->files[i].path && strcmp(disk->files[i].path, path) == 0)
+            return (struct file *)(uintptr_t)&disk->files[i];
+    return NULL;
+}
+
+static struct file *make(struct sim_disk *disk, const char *path)
+{
+    for (int i = 0; i < FILES_MAX; i++) {
+        struct file *file = &disk->files[i];
+        if (file->path) continue;
+        file->path = mem_text(path, strlen(path));
+        CHECK(file->path != NULL);
+        return file;
+    }
+    spec_fail(__FILE__, __LINE__, "more than %d simulated files", FILES_MAX);
+}
+
+static void lose(struct file *file)
+{
+    mem_free(file->path);
+    buffer_fini(&file->seen);
+    buffer_fini(&file->kept);
+    *file = (struct file){0};
+}
+
+static void copy(struct buffer *to, const struct buffer *from)
+{
+    to->used = 0;
+    CHECK_EQ(buffer_append(to, from->data, from->used), OK);
+}
+
+static void empty(struct file *file)
+{
+    if (file->seen.used == 0 && file->clean == 0) return;
+    file->seen.used = 0;
+    file->clean = 0;
+    file->emptied = true;
+}
+
+static uint64_t used_bytes(const struct sim_disk *disk)
+{
+    uint64_t used = 0;
+    for (int i = 0; i < FILES_MAX; i++) used += disk->files[i].seen.used;
+    return used;
+}
+
+/* ---- the calls ---- */
+
+static struct handle *handle_at(struct sim_disk *disk, int number)
+{
+    int i = number - FIRST_HANDLE;
+    if (i < 0 || i >= HANDLES_MAX || disk->handles[i].file == NULL) return NULL;
+    return &disk->handles[i];
+}
+
+static int new_handle(struct sim_disk *disk, struct file *file,
+                      enum disk_mode mode)
+{
+    for (int i = 0; i < HANDLES_MAX; i++)
+        if (disk->handles[i].file == NULL) {
+            disk->handles[i] = (struct handle){file, mode};
+            return i + FIRST_HANDLE;
+        }
+    return -EMFILE;
+}
+
+static int disk_open(void *context, const char *path, enum disk_mode mode)
+{
+    struct sim_disk *disk = context;
+    begin(disk, 'o', (int)mode);
+    if (chance(disk, disk->faults.open_fails)) return (int)end(disk, -EIO);
+    struct file *file = find(disk, path);
+    if (file == NULL && mode == DISK_READ) return (int)end(disk, -ENOENT);
+    if (file == NULL) file = make(disk, path);
+    int number = new_handle(disk, file, mode);
+    if (number >= 0 && mode == DISK_REPLACE) empty(file);
+    return (int)end(disk, number);
+}
+
+static int64_t disk_read(void *context, int number, void *to, size_t bytes,
+                         int64_t at)
+{
+    struct sim_disk *disk = context;
+    begin(disk, 'r', number);
+    struct handle *handle = handle_at(disk, number);
+    if (handle == NULL || handle->mode != DISK_READ) return end(disk, -EBADF);
+    if (at < 0) return end(disk, -EINVAL);
+    if (chance(disk, disk->faults.read_fails)) return end(disk, -EIO);
+    const struct buffer *seen = &handle->file->seen;
+    if ((uint64_t)at >= seen->used) return end(disk, 0);
+    size_t count = seen->used - (size_t)at;
+    if (count > bytes) count = bytes;
+    if (count > 1 && chance(disk, disk->faults.reads_short))
+        count = 1 + rng_below(&disk->rng, count - 1);
+    if (count > 0) memcpy(to, seen->data + at, count);
+    return end(disk, (int64_t)count);
+}
+
+static int64_t disk_write(void *context, int number, const void *from,
+                          size_t bytes)
+{
+    struct sim_disk *disk = context;
+    begin(disk, 'w', number);
+    struct handle *handle = handle_at(disk, number);
+    if (handle == NULL || handle->mode == DISK_READ) return end(disk, -EBADF);
+    if (chance(disk, disk->faults.write_fails)) return end(disk, -EIO);
+    size_t count = bytes;
+    if (disk->faults.room_bytes > 0) {
+        uint64_t used = used_bytes(disk), room = disk->faults.room_bytes;
+        uint64_t left = used < room ? room - used : 0;
+        if (left == 0 && count > 0) return end(disk, -ENOSPC);
+        if (count > left) count = left;
+    }
+    if (count > 1 && chance(disk, disk->faults.writes_short))
+        count = 1 + rng_below(&disk->rng, count - 1);
+    CHECK_EQ(buffer_append(&handle->file->seen, from, count), OK);
+    return end(disk, (int64_t)count);
+}
+
+/* Brings `kept` to where `seen` is; a failing disk keeps some sectors only. */
+static void keep(struct sim_disk *disk, struct file *file, bool whole)
+{
+    if (file->emptied) file->kept.used = 0;
+    file->emptied = false;
+    file->lasting = true;
+    file->kept.used = file->clean;
+    size_t at = file->clean;
+    while (at < file->seen.used) {
+        size_t sector_end = (at / SIM_SECTOR_BYTES + 1) * SIM_SECTOR_BYTES;
+        if (sector_end > file->seen.used) sector_end = file->seen.used;
+        size_t count = sector_end - at;
+        CHECK_EQ(buffer_reserve(&file->kept, count), OK);
+        if (whole || rng_below(&disk->rng, 2))
+            memcpy(file->kept.data + at, file->seen.data + at, count);
+        else
+            memset(file->kept.data + at, 0, count);
+        file->kept.used = at = sector_end;
+    }
+    file->clean = file->seen.used;
+}
+
+static int disk_sync(void *context, int number)
+{
+    struct sim_disk *disk = context;
+    begin(disk, 's', number);
+    struct handle *handle = handle_at(disk, number);
+    if (handle == NULL) return (int)end(disk, -EBADF);
+    bool whole = !chance(disk, disk->faults.sync_fails);
+    keep(disk, handle->file, whole);
+    return (int)end(disk, whole ? 0 : -EIO);
+}
+
+static int disk_close(void *context, int number)
+{
+    struct sim_disk *disk = context;
+    begin(disk, 'c', number);
+    struct handle *handle = handle_at(disk, number);
+    if (handle == NULL) return (int)end(disk, -EBADF);
+    handle->file = NULL;
+    return (int)end(disk, 0);
+}
+
+/* ---- the whole ---- */
+
+struct sim_disk *sim_disk_new(uint64_t seed)
+{
+    struct sim_disk *disk = mem_zero(1, sizeof *disk);
+    if (disk == NULL) return NULL;
+    disk->rng.state = seed;
+    disk->hash = HASH_START;
+    disk->calls = (struct disk){
+        .open = disk_open,
+        .read = disk_read,
+        .write = disk_write,
+        .sync = disk_sync,
+        .close = disk_close,
+        .context = disk,
+    };
+    return disk;
+}
+
+void sim_disk_free(struct sim_disk *disk)
+{
+    if (disk == NULL) return;
+    for (int i = 0; i < FILES_MAX; i++) lose(&disk->files[i]);
+    mem_free(disk);
+}
+
+const struct disk *sim_disk_calls(const struct sim_disk *disk)
+{
+    return &disk->calls;
+}
+
+void sim_disk_set_faults(struct sim_disk *disk,
+                         const struct sim_faults *faults)
+{
+    disk->faults = *faults;
+}
+
+void sim_disk_put(struct sim_disk *disk, const char *path, const void *bytes,
+                  size_t count)
+{
+    struct file *file = find(disk, path);
+    if (file == NULL) file = make(disk, path);
+    file->seen.used = 0;
+    file->clean = 0;
+    CHECK_EQ(buffer_append(&file->seen, bytes, count), OK);
+    keep(disk, file, true);
+}
+
+const uint8_t *sim_disk_get(const struct sim_disk *disk, const char *path,
+                            size_t *count)
+{
+    const struct file *file = find(disk, path);
+    if (file == NULL) return NULL;
+    *count = file->seen.used;
+    return file->seen.data ? file->seen.data : (const uint8_t *)"";
+}
+
+void sim_disk_close_all(struct sim_disk *disk)
+{
+    for (int i = 0; i < HANDLES_MAX; i++) disk->handles[i].file = NULL;
+}
+
+/* What the disk wrote of its own accord before the lights went out. */
+static void cut(struct sim_disk *disk, struct file *file)
+{
+    bool dirty = file->emptied || file->clean < file->seen.used;
+    if (!file->lasting && rng_below(&disk->rng, 2)) {
+        lose(file);
+        return;
+    }
+    /* The emptying and the new content are one or the other's. */
+    if (dirty && !(file->emptied && rng_below(&disk->rng, 2))) {
+        size_t more = file->seen.used - file->clean;
+        file->seen.used =
+            file->clean + (size_t)rng_below(&disk->rng, more + 1);
+        keep(disk, file, false);
+    }
+    copy(&file->seen, &file->kept);
+    file->clean = file->seen.used;
+    file->emptied = false;
+    file->lasting = true;
+}
+
+void sim_disk_power_cut(struct sim_disk *disk)
+{
+    sim_disk_close_all(disk);
+    for (int i = 0; i < FILES_MAX; i++)
+        if (disk->files[i].path) cut(disk, &disk->files[i]);
+}
+
+int64_t sim_disk_took_ns(struct sim_disk *disk)
+{
+    int64_t took_ns = disk->took_ns;
+    disk->took_ns = 0;
+    return took_ns;
+}
+
+uint64_t sim_disk_hash(const struct sim_disk *disk)
+{
+    return disk->hash;
+}

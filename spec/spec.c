@@ -1,0 +1,78 @@
+/* spec.c - finds, runs and counts the specs of one binary. */
+#include "spec/spec.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { STORIES_MAX = 4096 };
+
+uint64_t spec_seed = 1;
+
+/* A test program may keep its list of tests in static storage. */
+static struct CMUnitTest stories[STORIES_MAX];
+static size_t story_count;
+
+static void run_story(void **state)
+{
+    spec_story **story = *state;
+    spec_seed = spec_first_seed();
+    (*story)();
+}
+
+static spec_story *bodies[STORIES_MAX];
+
+void spec_register(const char *name, spec_story *story)
+{
+    if (story_count == STORIES_MAX) abort();
+    bodies[story_count] = story;
+    stories[story_count] = (struct CMUnitTest){
+        .name = name,
+        .test_func = run_story,
+        .initial_state = &bodies[story_count],
+    };
+    story_count++;
+}
+
+void spec_fail(const char *file, int line, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "%s:%d: ", file, line);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, " (ENGINE_SEED=%llu)\n", (unsigned long long)spec_seed);
+    va_end(args);
+    _fail(file, line);
+    abort(); /* _fail() jumps out */
+}
+
+static uint64_t env_number(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+uint64_t spec_first_seed(void)
+{
+    return env_number("ENGINE_SEED", 1);
+}
+
+uint64_t spec_seeds(uint64_t count)
+{
+    if (getenv("ENGINE_SEED")) return 1;
+    return count * env_number("ENGINE_SEEDS_FACTOR", 1);
+}
+
+int main(int argc, char **argv)
+{
+    const char *wanted = argc > 1 ? argv[1] : "";
+    struct CMUnitTest chosen[STORIES_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < story_count; i++)
+        if (strstr(stories[i].name, wanted)) chosen[n++] = stories[i];
+    if (n == 0) {
+        fprintf(stderr, "no spec's name contains \"%s\"\n", wanted);
+        return 2;
+    }
+    int failed = _cmocka_run_group_tests("spec", chosen, n, NULL, NULL);
+    printf("%zu passed, %d failed\n", n - (size_t)failed, failed);
+    return failed ? 1 : 0;
+}
