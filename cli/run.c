@@ -155,13 +155,8 @@ static void on_signal(struct env *env, int fd, void *context)
 
 /* ---- reload ---- */
 
-struct told_code {
-    struct code *code;
-};
-
 static void on_reloaded(struct code *code, bool taken, const char *error)
 {
-    (void)code;
     if (taken)
         fputs("reload: the new code runs\n", stderr);
     else
@@ -206,8 +201,6 @@ static void reload(struct run *run)
 }
 
 /* ---- the run ---- */
-
-static struct log *open_log(const struct options *o);
 
 static uint64_t wall_ms(void *unused)
 {
@@ -275,6 +268,11 @@ static int exit_code(const struct run *run)
     if (end->why == ERR_CRASHED) {
         fputs("engine: a component kept crashing; the run has ended\n",
               stderr);
+        return EXIT_FAILED;
+    }
+    if (end->why != OK && end->why != ERR_STOPPED) {
+        fprintf(stderr, "engine: the run has failed: %s\n",
+                err_text(end->why));
         return EXIT_FAILED;
     }
     if (end->unsettled > 0)

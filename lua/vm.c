@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-    COUNT_STEPS = 1000, /* counting mode: instructions between two looks */
+    COUNT_STEPS = 1000, /* a hook that is always on: between two looks */
     TRACE_LEVELS = 20,  /* lines of a traceback */
     /* Each nested close has a C stack of its own of up to 200 calls. */
     CLOSES_MAX = 6,
@@ -33,6 +33,7 @@ struct vm {
     struct watchdog_seat *seat; /* the running thread's, else &alone */
     struct watchdog_seat alone; /* a seat that nobody watches */
     struct meter meter;
+    bool ticking;         /* the hook is always on: counting, or no signals */
     uint64_t steps;       /* counting: instructions so far */
     uint64_t slice_steps; /* counting: `steps` when the slice began */
     /* How many frames between here and the host can't yield: calls of
@@ -178,7 +179,7 @@ static void arm(lua_State *L)
 /* Back to normal running. */
 static void calm(struct vm *vm, lua_State *L)
 {
-    if (vm->config.counting)
+    if (vm->ticking)
         lua_sethook(L, on_count, LUA_MASKCOUNT, COUNT_STEPS);
     else
         lua_sethook(L, NULL, 0, 0);
@@ -667,6 +668,7 @@ err vm_new(struct vm **out, const struct vm_config *config)
     if (vm == NULL) return ERR_NOMEM;
     vm->config = *config;
     set_defaults(&vm->config);
+    vm->ticking = config->counting || !watchdog_interrupts();
     vm->seat = &vm->alone;
     vm->meter.budget = full_budget(vm);
     vm->heap = heap_new(vm->config.memory_bytes, vm->config.heap_plain);

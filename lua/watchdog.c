@@ -5,20 +5,24 @@
 #include <signal.h>
 #include <time.h>
 
-/* The one place that chooses the signal. SIGURG is ignored by default, so a
- * stray one harms nobody. The thread sanitizer delays all signals but those
- * that a fault of the thread itself can raise, until the next system call,
- * which an endless loop never makes: it gets one of those. */
+/* The thread sanitizer's runtime is no place to be interrupted: it delays
+ * signals to the next system call, which an endless loop never makes, and those
+ * it doesn't delay can deadlock in its own allocator. There the VM's hook is
+ * always on and asks for the order that the signal would have brought. */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define SANITIZES_THREADS 1
 #endif
 #endif
 #if defined(__SANITIZE_THREAD__) || defined(SANITIZES_THREADS)
-enum { SIGNAL = SIGSYS };
+enum { BY_SIGNAL = false };
 #else
-enum { SIGNAL = SIGURG };
+enum { BY_SIGNAL = true };
 #endif
+
+/* The one place that chooses the signal. SIGURG is ignored by default, so a
+ * stray one harms nobody. */
+enum { SIGNAL = SIGURG };
 
 struct watchdog {
     pthread_t thread;
@@ -39,7 +43,7 @@ static _Thread_local struct watchdog_seat *own_seat;
  * here is async-signal-safe: lock-free atomics and lua_sethook(), which Lua
  * documents for this use. Plain atomics instead of at_*: no schedule explorer
  * may switch here. */
-__attribute__((no_sanitize_thread)) static void on_signal(int number)
+static void on_signal(int number)
 {
     struct watchdog_seat *s = own_seat;
     if (s == NULL) return;
@@ -71,7 +75,7 @@ static bool look_at(struct watchdog *w, struct watchdog_seat *s)
     /* A slice that began between the two loads is caught by its number. */
     if (at_load(&s->slice, ACQUIRE) != slice) return true;
     at_store(&s->ordered, slice, RELEASE);
-    pthread_kill(s->thread, SIGNAL);
+    if (BY_SIGNAL) pthread_kill(s->thread, SIGNAL);
     return true;
 }
 
@@ -243,11 +247,18 @@ void watchdog_end(struct watchdog_seat *seat)
 
 bool watchdog_is_over(struct watchdog_seat *seat)
 {
-    return at_load(&seat->ordered, RELAXED) == at_load(&seat->slice, RELAXED);
+    return seat->watchdog != NULL &&
+           at_load(&seat->ordered, RELAXED) == at_load(&seat->slice, RELAXED);
+}
+
+bool watchdog_interrupts(void)
+{
+    return BY_SIGNAL;
 }
 
 bool watchdog_landed(struct watchdog_seat *seat)
 {
+    if (!BY_SIGNAL) return watchdog_is_over(seat);
     if (!at_load(&seat->overdue, RELAXED)) return false;
     at_store(&seat->overdue, false, RELAXED);
     return true;

@@ -58,6 +58,9 @@ void watchdog_end(struct watchdog_seat *seat);
 bool watchdog_is_over(struct watchdog_seat *seat);
 /* A signal has landed since the last question. Its own thread; cheap. */
 bool watchdog_landed(struct watchdog_seat *seat);
+/* False where signals can't be used (the thread sanitizer's build): there the
+ * VM must look by itself every now and then. Any thread. */
+bool watchdog_interrupts(void);
 /* CLOCK_MONOTONIC. Any thread. */
 uint64_t watchdog_now_ns(void);
 

@@ -399,21 +399,20 @@ enum step reader_next(struct component_context *context, void *self)
     context->sleep_ns = 0; /* STEP_IDLE waits for a job */
     if (r->ended) return STEP_END;
     while (!executor_full(context) && !env_spent(context->env)) {
-        if (lines_start(&r->lines) >= r->stripe_end)
+        enum lines_step found = lines_next(&r->lines, &line);
+        if (found == LINES_NOMEM) return no_memory(context);
+        int64_t start =
+            found == LINES_MORE ? lines_start(&r->lines) : line.offset;
+        if (start >= r->stripe_end) { /* the next one is another's */
             stripe_take(r, stripe_next(context, r));
-        switch (lines_next(&r->lines, &line)) {
-        case LINES_LINE:
+        } else if (found == LINES_LINE) {
             if (!emit_line(context, r, &line)) return no_memory(context);
-            break;
-        case LINES_LONG: say_long(context, r, &line); break;
-        case LINES_NOMEM: return no_memory(context);
-        case LINES_MORE: {
-            /* A stripe inside one long line has nothing for us. */
-            if (lines_start(&r->lines) >= r->stripe_end) break;
+        } else if (found == LINES_LONG) {
+            say_long(context, r, &line);
+        } else {
             enum step step = more(context, r);
             if (step == STEP_END) return reader_end(context, r);
             if (step != STEP_DONE) return step;
-        }
         }
     }
     return STEP_AGAIN;

@@ -481,7 +481,7 @@ static err begin_batch(struct executor *x, struct msg *m)
 
 static err finish_if_over(struct executor *x)
 {
-    if (x->finished || x->suspended != CALL_NONE || x->hand ||
+    if (is_spout(x) || x->finished || x->suspended != CALL_NONE || x->hand ||
         !inputs_ended(x))
         return OK;
     x->finished = true;
