@@ -92,6 +92,7 @@ $(OUT)/obj/%.o: %.c
 MAKE
 }
 
+
 build() { # the release binary: hardened, stripped, in build/engine
     need $PACKAGES_BUILD
     make_flavour release engine

@@ -45,7 +45,8 @@ static struct actor *slot_take(struct node *node, actor_id *id)
     pthread_mutex_lock(&node->slots_lock);
     struct actor *actor = node->free_first;
     if (actor) {
-        node->free_first = actor->free_next;
+        uint32_t next = actor->free_next;
+        node->free_first = next ? actor_at(node, next - 1) : NULL;
     } else {
         actor = new_slot(node);
     }
@@ -62,9 +63,9 @@ static void slot_give(struct node *node, struct actor *actor)
     pthread_mutex_lock(&node->slots_lock);
     actor->generation = (actor->generation + 1) & mask;
     if (actor->generation == 0) actor->generation = 1;
-    actor->free_next = NULL;
+    actor->free_next = 0;
     if (node->free_first)
-        node->free_last->free_next = actor;
+        node->free_last->free_next = actor->slot + 1;
     else
         node->free_first = actor;
     node->free_last = actor;
@@ -86,8 +87,8 @@ static void put(struct env *env, struct actor *actor, struct msg *m)
     if (env->solo) {
         /* What came from outside may be what this message follows from: the
          * actor's birth, for one. */
-        if (mailbox_news(&actor->box)) mailbox_take(&actor->box);
-        mailbox_put(&actor->box, m);
+        if (mailbox_news(&actor->box)) mailbox_take(&actor->box, actor->id);
+        mailbox_put(&actor->box, m, actor->id);
         if (actor->queued) return;
         actor->queued = true;
         actor_ready(env, actor);
@@ -456,7 +457,10 @@ static bool step(struct env *env, struct actor *actor)
     struct msg *m = mailbox_next(&actor->box, &actor->box.control);
     if (m) {
         if (world->trace) world->trace(world->context, env->node, m);
-        deliver_control(env, actor, m);
+        if (m->edge) /* for a former inhabitant: see mailbox_is_data() */
+            deliver_data(env, actor, m);
+        else
+            deliver_control(env, actor, m);
         return true;
     }
     if (actor->holds > 0) return false;
@@ -520,7 +524,7 @@ bool actor_turn(struct env *env, struct actor *actor)
     env->spent = 0;
     env->now_ns = 0;
     do {
-        if (mailbox_news(&actor->box)) mailbox_take(&actor->box);
+        if (mailbox_news(&actor->box)) mailbox_take(&actor->box, actor->id);
         if (!step(env, actor)) break;
         env->spent++;
     } while (env->spent < BUDGET);
@@ -541,7 +545,7 @@ void actor_reap(struct env *env, struct actor *actor)
     env->actor = actor;
     env->spent = 0;
     do {
-        if (mailbox_news(&actor->box)) mailbox_take(&actor->box);
+        if (mailbox_news(&actor->box)) mailbox_take(&actor->box, actor->id);
         if (actor->id != 0) end(env, actor, ERR_KILLED);
         struct msg *m;
         while ((m = mailbox_next(&actor->box, &actor->box.control)) != NULL) {

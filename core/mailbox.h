@@ -90,12 +90,21 @@ static inline struct msg *mailbox_next(struct mailbox *box, struct lane *lane)
     return m;
 }
 
+/* Data for `owner` waits in the data lane. What an edge still brings for a
+ * former inhabitant goes with control, where nothing holds it up: the credit
+ * it carries may be what the present one waits for. */
+static inline bool mailbox_is_data(const struct msg *m, actor_id owner)
+{
+    return m->edge != NULL && m->to == owner;
+}
+
 /* The receiver's own thread, when no other thread runs receivers: straight
  * into its lane. */
-static inline void mailbox_put(struct mailbox *box, struct msg *m)
+static inline void mailbox_put(struct mailbox *box, struct msg *m,
+                               actor_id owner)
 {
     m->next = NULL;
-    lane_append(m->edge ? &box->data : &box->control, m, m);
+    lane_append(mailbox_is_data(m, owner) ? &box->data : &box->control, m, m);
     at_store(&box->backlog, ++box->in_lanes, RELAXED);
 }
 
@@ -106,13 +115,13 @@ static inline bool mailbox_news(struct mailbox *box)
 }
 
 /* Receiver: move what came (mailbox_news()) into the lanes. */
-static inline void mailbox_take(struct mailbox *box)
+static inline void mailbox_take(struct mailbox *box, actor_id owner)
 {
     struct msg *m = mailbox_newest(at_swap(&box->head, 0, ACQ_REL));
     struct lane control = {NULL, NULL}, data = {NULL, NULL};
     while (m) { /* newest first: prepending restores the order */
         struct msg *older = m->next;
-        struct lane *lane = m->edge ? &data : &control;
+        struct lane *lane = mailbox_is_data(m, owner) ? &data : &control;
         if (lane->first == NULL) lane->last = m;
         m->next = lane->first;
         lane->first = m;

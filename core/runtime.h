@@ -31,10 +31,11 @@ struct actor {
     struct tie *ties;         /* owned: who is told of its end */
     struct edge *owing;       /* edges with credit to hand back */
     struct actor *run_next;   /* of the run queue that holds it */
-    struct actor *free_next;  /* of the free list; under slots_lock */
+    struct actor *called_next; /* of those that were pushed from outside */
     uint32_t holds;           /* parked while above 0 */
     uint32_t slot;
     uint32_t generation;      /* of the next one to live here */
+    uint32_t free_next;       /* slot + 1 in the free list; under slots_lock */
     bool again;
     bool queued; /* with a solo thread: in its queue, or running */
     bool token;  /* with a solo thread: a push from outside scheduled it */

@@ -106,13 +106,20 @@ static void wake_one(struct scheduler *s, bool outside)
     } while (idle != 0);
 }
 
+/* With a solo thread an actor may wait in both crowds at once. */
+static struct actor **next_in(struct scheduler *s, const struct crowd *crowd,
+                              struct actor *actor)
+{
+    return crowd == &s->called ? &actor->called_next : &actor->run_next;
+}
+
 static void crowd_push(struct scheduler *s, struct crowd *crowd,
                        struct actor *actor)
 {
-    actor->run_next = NULL;
     pthread_mutex_lock(&s->lock);
+    *next_in(s, crowd, actor) = NULL;
     if (crowd->first)
-        crowd->last->run_next = actor;
+        *next_in(s, crowd, crowd->last) = actor;
     else
         crowd->first = actor;
     crowd->last = actor;
@@ -126,7 +133,7 @@ static struct actor *crowd_pop(struct scheduler *s, struct crowd *crowd)
     pthread_mutex_lock(&s->lock);
     struct actor *actor = crowd->first;
     if (actor) {
-        crowd->first = actor->run_next;
+        crowd->first = *next_in(s, crowd, actor);
         at_sub(&crowd->count, 1, RELAXED);
     }
     pthread_mutex_unlock(&s->lock);

@@ -88,32 +88,22 @@ static const char *unfit(const char *text, size_t bytes)
     return NULL;
 }
 
-err bundle_read(struct bundle *b, const char *name, const char *path,
-                char *why, size_t why_bytes)
+err bundle_add(struct bundle *b, const char *name, const char *path,
+               const char *text, size_t bytes, char *why, size_t why_bytes)
 {
-    struct bundle_file file = {0};
-    int error = 0;
+    const char *fault = unfit(text, bytes);
+    if (fault) {
+        snprintf(why, why_bytes, "%s: the file %s", path, fault);
+        return ERR_CONFIG;
+    }
     struct bundle_file *more =
         mem_resize(b->files, (b->count + 1) * sizeof *more);
-    if (more == NULL) return ERR_NOMEM;
-    b->files = more;
-    err e = read_all(path, &file.text, &file.bytes, &error);
-    if (e == ERR_NOTFOUND || e == ERR_IO) {
-        snprintf(why, why_bytes, "%s: %s; check the path", path,
-                 strerror(error));
-        return e;
-    }
-    if (e == OK) {
-        const char *fault = unfit(file.text, file.bytes);
-        if (fault) {
-            snprintf(why, why_bytes, "%s: the file %s", path, fault);
-            mem_free(file.text);
-            return ERR_CONFIG;
-        }
-        file.name = mem_text(name, strlen(name));
-        file.path = mem_text(path, strlen(path));
-    }
-    if (file.name == NULL || file.path == NULL) {
+    if (more) b->files = more;
+    struct bundle_file file = {.name = mem_text(name, strlen(name)),
+                               .path = mem_text(path, strlen(path)),
+                               .text = mem_text(text, bytes),
+                               .bytes = bytes};
+    if (more == NULL || !file.name || !file.path || !file.text) {
         mem_free(file.name);
         mem_free(file.path);
         mem_free(file.text);
@@ -122,6 +112,22 @@ err bundle_read(struct bundle *b, const char *name, const char *path,
     }
     b->files[b->count++] = file;
     return OK;
+}
+
+err bundle_read(struct bundle *b, const char *name, const char *path,
+                char *why, size_t why_bytes)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    int error = 0;
+    err e = read_all(path, &text, &bytes, &error);
+    if (e == ERR_NOMEM) snprintf(why, why_bytes, "%s: out of memory", path);
+    if (e == ERR_NOTFOUND || e == ERR_IO)
+        snprintf(why, why_bytes, "%s: %s; check the path", path,
+                 strerror(error));
+    if (e == OK) e = bundle_add(b, name, path, text, bytes, why, why_bytes);
+    mem_free(text);
+    return e;
 }
 
 const struct bundle_file *bundle_find(const struct bundle *b, const char *name)

@@ -45,6 +45,9 @@ err bundle_set(struct bundle *b, const char *assignment);
  * large), ERR_NOMEM. */
 err bundle_read(struct bundle *b, const char *name, const char *path,
                 char *why, size_t why_bytes);
+/* The same for text that is at hand; `path` is shown in messages. */
+err bundle_add(struct bundle *b, const char *name, const char *path,
+               const char *text, size_t bytes, char *why, size_t why_bytes);
 /* NULL: it has no file of that name. */
 const struct bundle_file *bundle_find(const struct bundle *b,
                                       const char *name);

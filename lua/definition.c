@@ -387,6 +387,15 @@ err definition_load(const char *path, const char *const *sets,
                     unsigned set_count, struct lua_runtime *runtime,
                     struct definition **out, char **errors)
 {
+    return definition_parse(path, NULL, 0, sets, set_count, runtime, out,
+                            errors);
+}
+
+err definition_parse(const char *path, const char *text, size_t bytes,
+                     const char *const *sets, unsigned set_count,
+                     struct lua_runtime *runtime, struct definition **out,
+                     char **errors)
+{
     char why[1024] = "out of memory";
     *errors = NULL;
     struct definition *d = mem_zero(1, sizeof *d);
@@ -405,7 +414,10 @@ err definition_load(const char *path, const char *const *sets,
             snprintf(why, sizeof why, "--set %s: write --set name=value",
                      sets[i]);
     }
-    if (e == OK) e = bundle_read(d->bundle, "", path, why, sizeof why);
+    if (e == OK && text)
+        e = bundle_add(d->bundle, "", path, text, bytes, why, sizeof why);
+    else if (e == OK)
+        e = bundle_read(d->bundle, "", path, why, sizeof why);
     if (e == OK) {
         struct vm_config config = {.seed = 1};
         e = script_load(&l.script, d->bundle, config, NULL);

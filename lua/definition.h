@@ -20,6 +20,11 @@ struct definition {
 err definition_load(const char *path, const char *const *sets,
                     unsigned set_count, struct lua_runtime *runtime,
                     struct definition **out, char **errors);
+/* The same for text that is at hand; its modules are read beside `path`. */
+err definition_parse(const char *path, const char *text, size_t bytes,
+                     const char *const *sets, unsigned set_count,
+                     struct lua_runtime *runtime, struct definition **out,
+                     char **errors);
 void definition_free(struct definition *definition);
 
 /* True when `next` describes the same graph as `now`, so that its code can be

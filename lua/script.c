@@ -263,6 +263,25 @@ static const char *const loading_words[] = {
     NULL,
 };
 
+/* `null { … }`: the value that is called like a connector. */
+static int call_null(lua_State *L)
+{
+    if (script_of(L)->loading == NULL)
+        return luaL_error(L, "null { … } is a sink of a definition");
+    lua_remove(L, 1);
+    return take_connector(L);
+}
+
+static void add_null(lua_State *L)
+{
+    lua_getfield(L, -1, "null");
+    lua_getmetatable(L, -1);
+    lua_pushliteral(L, "null");
+    lua_pushcclosure(L, call_null, 1);
+    lua_setfield(L, -2, "__call");
+    lua_pop(L, 2);
+}
+
 static void add_kind(lua_State *L, const char *name)
 {
     lua_pushstring(L, name);
@@ -317,7 +336,8 @@ static void push_vocabulary(lua_State *L)
     lua_setfield(L, -2, "param");
     add_connectors(L);
     add_log(L);
-    value_open(L);
+    value_open(L); /* its null comes instead of the connector's name */
+    add_null(L);
     lua_pushcfunction(L, now);
     lua_setfield(L, -2, "now");
     lua_pushcfunction(L, sleep_for);
@@ -342,6 +362,7 @@ static void close_vocabulary(lua_State *L, int index)
     }
     const struct connector *c;
     for (unsigned i = 0; (c = connector_at(i)) != NULL; i++) {
+        if (strcmp(c->name, "null") == 0) continue; /* a value, too */
         lua_pushnil(L);
         lua_setfield(L, index, c->name);
     }

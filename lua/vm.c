@@ -240,7 +240,7 @@ static void on_count(lua_State *L, lua_Debug *ar)
     if (vm->config.counting) vm->steps += (uint64_t)lua_gethookcount(L);
     /* The signal repeats; and another coroutine's hook may be left over from a
      * slice long ago. */
-    if (!vm->config.counting || lua_gethookcount(L) != COUNT_STEPS) calm(vm, L);
+    if (!vm->ticking || lua_gethookcount(L) != COUNT_STEPS) calm(vm, L);
     if (!vm->config.counting && !vm->meter.doomed && !is_slice_over(vm)) return;
     bool over = is_over_budget(vm);
     if (!over && !is_slice_over(vm)) return;

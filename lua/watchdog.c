@@ -24,6 +24,9 @@ enum { BY_SIGNAL = true };
  * stray one harms nobody. */
 enum { SIGNAL = SIGURG };
 
+/* A signal is repeated at most so many slices after the one before. */
+enum { GAP_SLICES = 8 };
+
 struct watchdog {
     pthread_t thread;
     pthread_mutex_t lock;
@@ -63,6 +66,22 @@ uint64_t watchdog_now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* At once for a slice that has just been found over, then at growing distances:
+ * arming the hook walks all frames of a coroutine, and a deep recursion would
+ * do nothing else any more. */
+static bool is_time_for_signal(struct watchdog *w, struct watchdog_seat *s,
+                               uint64_t slice, uint64_t now)
+{
+    if (at_load(&s->ordered, RELAXED) != slice)
+        s->gap_ns = w->slice_ns / 2;
+    else if (now < s->again_ns)
+        return false;
+    else if (s->gap_ns < GAP_SLICES * w->slice_ns)
+        s->gap_ns *= 2;
+    s->again_ns = now + s->gap_ns;
+    return true;
+}
+
 /* Sends the signal if the seat's slice is over. Under the lock, so the thread
  * has not left its seat. Returns whether Lua runs there. */
 static bool look_at(struct watchdog *w, struct watchdog_seat *s)
@@ -74,8 +93,10 @@ static bool look_at(struct watchdog *w, struct watchdog_seat *s)
     if (now < since || now - since < w->slice_ns) return true;
     /* A slice that began between the two loads is caught by its number. */
     if (at_load(&s->slice, ACQUIRE) != slice) return true;
-    at_store(&s->ordered, slice, RELEASE);
-    if (BY_SIGNAL) pthread_kill(s->thread, SIGNAL);
+    if (is_time_for_signal(w, s, slice, now)) {
+        at_store(&s->ordered, slice, RELEASE);
+        if (BY_SIGNAL) pthread_kill(s->thread, SIGNAL);
+    }
     return true;
 }
 

@@ -29,13 +29,16 @@ struct watchdog_seat {
     _Atomic uint64_t ordered;     /* the slice that shall end (watchdog) */
     _Atomic bool overdue;         /* a signal for this slice has landed */
     lua_Hook hook;                /* what the handler arms */
+    uint64_t again_ns; /* when the signal is repeated, and the distance to */
+    uint64_t gap_ns;   /* the one after: the watchdog's, under its lock */
     pthread_t thread;
     struct watchdog *watchdog;  /* NULL: nobody watches this seat */
     struct watchdog_seat *next; /* list of the watchdog, under its lock */
 };
 
 /* Starts the thread and installs the handler of the (process-wide) signal.
- * A slice is signalled between slice_ns and 1.5 slice_ns after it began.
+ * A slice is signalled between slice_ns and 1.5 slice_ns after it began, then
+ * again after half a slice, after a whole one, two, four, and every eight.
  * ERR_NOMEM; ERR_LIMIT: the system gives no further thread. */
 err watchdog_new(struct watchdog **out, uint64_t slice_ns);
 /* All seats must have been left. Joins the thread. NULL is fine. */

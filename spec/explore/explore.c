@@ -34,7 +34,8 @@ static struct explorer {
     struct rng rng;
     struct fiber fibers[EXPLORE_FIBERS];
     jmp_buf home;
-    int current; /* the fiber running; -1: none */
+    int current;  /* the fiber running; -1: none */
+    bool choosing; /* conditions are looked at: nobody else may run */
     uint64_t coin; /* a point switches when these bits of a draw are 0 */
     uint64_t points, schedule; /* of this run; the second is a hash */
     const struct explore_story *story;
@@ -78,18 +79,20 @@ static void go_to(int next)
 static int choose(void)
 {
     int able[EXPLORE_FIBERS], count = 0;
+    x.choosing = true;
     for (int i = 0; i < EXPLORE_FIBERS; i++) {
         struct fiber *fiber = &x.fibers[i];
         if (!fiber->live) continue;
         if (fiber->ready && !fiber->ready(fiber->ready_context)) continue;
         able[count++] = i;
     }
+    x.choosing = false;
     return count == 0 ? -1 : able[rng_below(&x.rng, (uint64_t)count)];
 }
 
 void explore_point(void)
 {
-    if (x.current < 0) return;
+    if (x.current < 0 || x.choosing) return;
     if (++x.points > POINTS_MAX)
         explore_fail(__FILE__, __LINE__, "ended after 20 million points");
     if ((rng_next(&x.rng) & x.coin) == 0) go_to(choose());
@@ -107,6 +110,19 @@ void explore_wait(explore_ready *ready, void *context)
     me->ready = NULL;
 }
 
+/* The running fiber has ended: on to another, or home after the last. */
+static void go_on(void)
+{
+    bool last = true;
+    for (int i = 0; i < EXPLORE_FIBERS; i++) last &= !x.fibers[i].live;
+    if (last) _longjmp(x.home, 1);
+    int next = choose();
+    if (next < 0)
+        explore_fail(__FILE__, __LINE__, "able to go on: all threads wait");
+    x.current = next;
+    enter(&x.fibers[next]);
+}
+
 /* A fiber's stack is entered once; then it takes one body after the other, so
  * that a run costs no system call. */
 static void live(void)
@@ -115,16 +131,7 @@ static void live(void)
         struct fiber *me = &x.fibers[x.current];
         me->body(me->context);
         me->live = false;
-        bool last = true;
-        for (int i = 0; i < EXPLORE_FIBERS; i++) last &= !x.fibers[i].live;
-        if (_setjmp(me->at) != 0) continue; /* a new body */
-        if (last) _longjmp(x.home, 1);
-        int next = choose();
-        if (next < 0)
-            explore_fail(__FILE__, __LINE__,
-                         "able to go on: all threads wait");
-        x.current = next;
-        enter(&x.fibers[next]);
+        if (_setjmp(me->at) == 0) go_on();
     }
 }
 
@@ -314,6 +321,7 @@ int main(int argc, char **argv)
     static const struct explore_story *const stories[] = {
         &explore_mailbox, &explore_runqueue, &explore_edge,
         &explore_edge_deaths, &explore_solo, &explore_scheduler,
+        &explore_crowd,
     };
     const char *wanted = argc > 1 ? argv[1] : "";
     x.seen = mem_zero((size_t)1 << SET_BITS, sizeof *x.seen);

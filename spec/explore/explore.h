@@ -52,5 +52,6 @@ extern const struct explore_story explore_edge;
 extern const struct explore_story explore_edge_deaths;
 extern const struct explore_story explore_solo;
 extern const struct explore_story explore_scheduler;
+extern const struct explore_story explore_crowd;
 
 #endif

@@ -5,7 +5,7 @@
 #include "core/mailbox.h"
 #include "spec/explore/explore.h"
 
-enum { SENDERS = 3, EACH_MAX = 4, WORKERS = 2 };
+enum { SENDERS = 3, EACH_MAX = 4, WORKERS = 2, OWNER = 1 };
 
 struct sender {
     struct story *story;
@@ -50,7 +50,7 @@ static bool turn(struct story *s)
 {
     unsigned budget = 1 + (unsigned)explore_random(4);
     for (; budget > 0; budget--) {
-        if (mailbox_news(&s->box)) mailbox_take(&s->box);
+        if (mailbox_news(&s->box)) mailbox_take(&s->box, OWNER);
         struct msg *m = mailbox_next(&s->box, &s->box.control);
         if (m == NULL) m = mailbox_next(&s->box, &s->box.data);
         if (m == NULL) break;
@@ -98,6 +98,7 @@ static void run(void *unused)
         for (unsigned k = 0; k < sender->count; k++) {
             bool data = explore_random(2);
             sender->messages[k] = (struct msg){
+                .to = OWNER,
                 .from = i,
                 .edge = data ? &s.edge : NULL,
                 .cost_bytes = numbers[data]++,
@@ -113,4 +114,4 @@ static void run(void *unused)
 }
 
 const struct explore_story explore_mailbox = {
-    .name = "mailbox", .runs = 60000, .run = run};
+    .name = "mailbox", .runs = 100000, .run = run};

@@ -96,4 +96,4 @@ static void run(void *world)
 }
 
 const struct explore_story explore_runqueue = {
-    .name = "runqueue", .runs = 60000, .make = make, .run = run};
+    .name = "runqueue", .runs = 100000, .make = make, .run = run};

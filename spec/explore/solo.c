@@ -1,0 +1,164 @@
+/* solo.c - one scheduler thread, which goes straight to the lanes, and two
+ * from outside, which push: no message to the living is lost, each comes once
+ * and in order, and nobody sleeps over one; slots change hands meanwhile. */
+#include "spec/explore/crew.h"
+
+enum { NUMBER = KIND_OWN, HOP };
+enum { LIVES = 10, SENDERS = 3, STEPS_MAX = 5 };
+
+/* What happens to one actor. Whoever sends to it counts. */
+struct life {
+    struct story *story;
+    actor_id id;
+    unsigned sent[SENDERS];     /* by sender: two outsiders, the crew */
+    unsigned received[SENDERS]; /* messages are numbered by sender */
+    unsigned births, deaths;
+    bool killed;
+    bool inside;
+};
+
+struct story {
+    struct crew *crew;
+    struct life lives[LIVES];
+    unsigned count;
+};
+
+struct outsider {
+    struct story *story;
+    unsigned number;
+};
+
+struct number {
+    unsigned sender, number;
+};
+
+static err life_init(struct env *env, void *self, const void *args)
+{
+    struct life *life = *(struct life **)self = *(struct life *const *)args;
+    EXPLORE_CHECK(life->births++ == 0);
+    return OK;
+}
+
+static void say(struct env *env, struct life *to, unsigned sender)
+{
+    /* Before the send: who is scheduled by it may be done before it returns. */
+    struct number n = {sender, to->sent[sender]++};
+    err e = actor_send(env, to->id, NUMBER, &n, sizeof n);
+    EXPLORE_CHECK(e == OK);
+}
+
+static err life_receive(struct env *env, void *self, const struct msg *m)
+{
+    struct life *life = *(struct life **)self;
+    struct story *s = life->story;
+    EXPLORE_CHECK(!life->inside && life->deaths == 0);
+    life->inside = true;
+    if (m->kind == HOP) {
+        say(env, &s->lives[explore_random(s->count)], SENDERS - 1);
+    } else {
+        const struct number *n = msg_body(m);
+        EXPLORE_CHECK(n->number == life->received[n->sender]);
+        life->received[n->sender]++;
+    }
+    explore_point();
+    life->inside = false;
+    return OK;
+}
+
+static void life_terminate(struct env *env, void *self, err why)
+{
+    struct life *life = *(struct life **)self;
+    EXPLORE_CHECK(life->deaths++ == 0);
+}
+
+static const struct actor_kind life_kind = {
+    .name = "life",
+    .state_bytes = sizeof(struct life *),
+    .init = life_init,
+    .receive = life_receive,
+    .terminate = life_terminate,
+};
+
+static void begin_life(struct story *s, struct env *env)
+{
+    if (s->count == LIVES) return;
+    struct life *life = &s->lives[s->count];
+    life->story = s;
+    err e = actor_spawn(env, &life_kind, &life, sizeof life, &life->id);
+    EXPLORE_CHECK(e == OK);
+    /* Another outsider may have begun one meanwhile: keep the ids apart. */
+    s->count++;
+}
+
+static void disturb(void *context)
+{
+    struct outsider *o = context;
+    struct story *s = o->story;
+    struct env *env = s->crew->outside[o->number];
+    for (uint64_t i = 1 + explore_random(STEPS_MAX); i > 0; i--) {
+        struct life *life = &s->lives[explore_random(s->count)];
+        switch (explore_random(8)) {
+        case 0:
+            life->killed = true;
+            actor_kill(env, life->id, ERR_KILLED);
+            break;
+        case 1:
+            /* One place for new lives, so only one outsider makes them. */
+            if (o->number == 0) begin_life(s, env);
+            break;
+        case 2:
+        case 3: actor_send(env, life->id, HOP, NULL, 0); break;
+        default: say(env, life, o->number); break;
+        }
+    }
+    crew_left(s->crew);
+}
+
+static void *make(void)
+{
+    return crew_new(1);
+}
+
+static void drop(void *world)
+{
+    crew_free(world);
+}
+
+static void check_and_end(struct story *s)
+{
+    struct env *env = s->crew->outside[0];
+    for (unsigned i = 0; i < s->count; i++) /* everybody still hears */
+        say(env, &s->lives[i], 0);
+    crew_settle(s->crew);
+    for (unsigned i = 0; i < s->count; i++) {
+        struct life *life = &s->lives[i];
+        EXPLORE_CHECK(life->births == 1);
+        EXPLORE_CHECK(life->deaths == life->killed);
+        for (unsigned k = 0; k < SENDERS && !life->killed; k++)
+            EXPLORE_CHECK(life->received[k] == life->sent[k]);
+        actor_kill(env, life->id, ERR_DONE);
+    }
+    crew_settle(s->crew);
+    EXPLORE_CHECK(node_alive(s->crew->node) == 0);
+}
+
+static void run(void *world)
+{
+    struct crew *crew = world;
+    struct story s = {.crew = crew};
+    struct outsider outsiders[CREW_OUTSIDERS];
+    begin_life(&s, crew->outside[0]);
+    begin_life(&s, crew->outside[1]);
+    if (explore_random(2)) crew_settle(crew);
+    crew_explore(crew);
+    crew->outsiders = CREW_OUTSIDERS;
+    for (unsigned i = 0; i < CREW_OUTSIDERS; i++) {
+        outsiders[i] = (struct outsider){&s, i};
+        explore_fiber(disturb, &outsiders[i]);
+    }
+    explore_all();
+    check_and_end(&s);
+}
+
+const struct explore_story explore_solo = {
+    .name = "solo", .runs = 60000, .make = make, .run = run, .drop = drop};

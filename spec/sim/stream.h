@@ -1,0 +1,49 @@
+/* stream.h - topologies in the simulated world: a definition's text runs on a
+ * node, and what reached a sink is looked at afterwards.
+ * Every sink called "out" is replaced by one that remembers its tuples; a
+ * bolt called "flaky…" by a native identity that fails some by the seed. */
+#ifndef SPEC_SIM_STREAM_H
+#define SPEC_SIM_STREAM_H
+
+#include "actors/stream/topology.h"
+#include "spec/sim/sim.h"
+
+struct stream;
+
+/* Loads the text and starts it; a faulty one fails the spec. */
+struct stream *stream_start(struct sim *sim, struct sim_node *node,
+                            const char *text);
+/* Ends the node's actors (sim_kill_node) and frees it all. */
+void stream_free(struct stream *stream);
+
+/* Runs until the topology has ended by itself (or was drained). */
+const struct topology_end *stream_run(struct stream *stream);
+bool stream_ended(const struct stream *stream);
+void stream_drain(struct stream *stream, int64_t limit_ns);
+/* Kills a task's actor: 0 is the component's first. */
+void stream_kill(struct stream *stream, const char *component, unsigned index);
+/* New text into the running topology. True: all tasks have taken it. Runs the
+ * world until that is known. */
+bool stream_reload(struct stream *stream, const char *text, char *why,
+                   size_t why_bytes);
+/* The same without waiting; see stream_reloads(). */
+void stream_reload_begin(struct stream *stream, const char *text);
+/* How many reloads were taken, and refused. */
+unsigned stream_taken(const struct stream *stream);
+unsigned stream_refused(const struct stream *stream);
+
+/* What "out" received, each as one line of JSON values: `"the",2`. */
+unsigned stream_count(const struct stream *stream);
+const char *stream_line(const struct stream *stream, unsigned i);
+int64_t stream_at_ns(const struct stream *stream, unsigned i);
+/* How many of the lines are this. */
+unsigned stream_has(const struct stream *stream, const char *line);
+
+/* Totals of a component. */
+struct stream_totals {
+    uint64_t executed, emitted, acked, failed, replayed, gave_up;
+};
+struct stream_totals stream_totals(const struct stream *stream,
+                                   const char *component);
+
+#endif
