@@ -78,6 +78,9 @@ $(OUT)/obj/lua/engine/%.o: lua/engine/%.lua
 # malloc is wrapped so that specs can make the n-th allocation fail.
 $(OUT)/spec: $(call obj,$(ENGINE) $(SPECS)) $(LUA)
 	$(CC) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc -o $@ $^ -lcmocka $(LIBS)
+EXPLORE := $(wildcard spec/explore/*.c)
+$(OUT)/explore: $(call obj,$(EXPLORE) $(wildcard core/*.c))
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(OUT)/bench-limit $(OUT)/bench-clock: $(OUT)/bench-%: $(OUT)/obj/spec/bench/%.o $(OUT)/obj/core/alloc.o
 	$(CC) $(LDFLAGS) -o $@ $^
 $(OUT)/bench-%: $(OUT)/obj/spec/bench/%.o $(call obj,$(ENGINE)) $(LUA)
@@ -93,17 +96,20 @@ MAKE
 }
 
 
-build() { # the release binary: hardened, stripped, in build/engine
+# ---- verbs; the comment behind each is its line in `help` ----
+
+build() { # build build/engine: hardened, stripped (the default)
     need $PACKAGES_BUILD
     make_flavour release engine
     if ! [ build/engine -nt build/release/engine ]; then
         strip -o build/engine.new build/release/engine
         mv build/engine.new build/engine
     fi
+    say "built build/engine"
 }
 
-data() { # sample data: a whole book, from Debian's bible-kjv
-    [ -s build/data/kjv.txt ] && return
+data() { # write the sample data: a whole book, from Debian's bible-kjv
+    if [ -s build/data/kjv.txt ]; then return; fi
     need $PACKAGES_DATA
     mkdir -p build/data
     say "build.sh: writing build/data/kjv.txt"
@@ -112,14 +118,124 @@ data() { # sample data: a whole book, from Debian's bible-kjv
 }
 
 run() { # the first result: the book counted
-    build; data
+    build
+    data
     build/engine run topologies/word_count.lua
+}
+
+PASSED=0 FAILED=0
+
+# tell NAME COMMAND...: run it, show its failures, add its counts.
+tell() {
+    local name=$1 log status=0 line passed failed began=$SECONDS; shift
+    mkdir -p build/test
+    log=build/test/$name.log
+    "$@" > "$log" 2>&1 || status=$?
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1 || true)
+    passed=${line%% passed*} failed=${line#*, }; failed=${failed%% failed*}
+    if [ -z "$line" ]; then passed=0 failed=1
+    elif [ $status -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
+    PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
+    printf '%-22s %5d passed %3d failed %5d s\n' "$name" "$passed" "$failed" $((SECONDS - began))
+    [ "$failed" -eq 0 ] || { echo "--- the end of $log"; tail -60 "$log"; }
+}
+
+test_() { # build everything and run all specs, sanitizers included
+    need $PACKAGES_BUILD $PACKAGES_TEST $PACKAGES_FUZZ
+    data
+    build
+    make_flavour asan spec engine
+    make_flavour tsan spec engine
+    make_flavour explore build/explore/explore
+    tell asan env ASAN_OPTIONS=detect_leaks=1 build/asan/spec
+    tell tsan env TSAN_OPTIONS=halt_on_error=1 ENGINE_SEEDS_PERCENT=20 build/tsan/spec
+    tell explore build/explore/explore
+    tell e2e spec/e2e/run.sh build/engine
+    tell e2e-asan spec/e2e/run.sh build/asan/engine
+    tell e2e-tsan spec/e2e/run.sh build/tsan/engine
+    local target
+    for target in $(fuzz_targets); do
+        tell "fuzz-$target" fuzz_one "$target" "${FUZZ_SECONDS:-60}"
+    done
+    echo "$PASSED passed, $FAILED failed"
+    [ $FAILED -eq 0 ]
+}
+
+sim() { # the simulated world at full size: sim [TIMES the suite's seeds]
+    need $PACKAGES_BUILD $PACKAGES_TEST
+    make_flavour asan spec
+    local factor=${1:-10}
+    ENGINE_SEEDS_FACTOR=$factor build/asan/spec stream. 2>&1 | grep -vE '^\[ +(RUN|OK)'
+}
+
+fuzz_targets() { local f; for f in spec/fuzz/*.c; do f=${f##*/}; echo "${f%.c}"; done; }
+
+# fuzz_one TARGET SECONDS: from its corpus, new inputs to build/fuzz.
+fuzz_one() {
+    local target=$1 seconds=$2 status=0 dict=()
+    (CC=clang make_flavour fuzz "build/fuzz/fuzz-$target") || return 1
+    mkdir -p "build/fuzz/corpus/$target" "spec/fuzz/corpus/$target"
+    if [ -f "spec/fuzz/$target.dict" ]; then dict=(-dict="spec/fuzz/$target.dict"); fi
+    "build/fuzz/fuzz-$target" "${dict[@]}" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
+        -artifact_prefix="build/fuzz/$target-" -print_final_stats=1 \
+        "build/fuzz/corpus/$target" "spec/fuzz/corpus/$target" > "build/fuzz/$target.log" 2>&1 || status=1
+    grep -E 'ERROR|SUMMARY|Test unit written' "build/fuzz/$target.log" || true
+    echo "fuzz $target: $(sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/$target.log") executions in $seconds s"
+    if [ $status -eq 0 ]; then echo "1 passed, 0 failed"; else echo "0 passed, 1 failed"; fi
+    return $status
+}
+
+fuzz() { # all fuzzers: fuzz [SECONDS each, 1800]
+    need $PACKAGES_BUILD $PACKAGES_FUZZ
+    local target
+    for target in $(fuzz_targets); do tell "fuzz-$target" fuzz_one "$target" "${1:-1800}"; done
+    grep -h '^fuzz ' build/test/fuzz-*.log
+    echo "$PASSED passed, $FAILED failed"
+    [ $FAILED -eq 0 ]
+}
+
+bench() { # the benchmarks beside their peers: bench [--quick] [--only TEXT]
+    need $PACKAGES_BUILD $PACKAGES_BENCH
+    build
+    data
+    local f
+    for f in spec/bench/*.c; do
+        f=${f##*/}
+        make_flavour release "build/release/bench-${f%.c}"
+    done
+    lua5.4 spec/bench/table.lua "$@"
+}
+
+lint() { # the walls between the rooms, the format, static analysis
+    need $PACKAGES_BUILD $PACKAGES_TEST $PACKAGES_LINT
+    .ci/lint.sh
+}
+
+image() { # build the container image from Dockerfile and try it
+    .ci/image.sh "$@"
+}
+
+install() { # install build/engine to ${PREFIX:-/usr/local}/bin
+    build
+    local prefix=${PREFIX:-/usr/local}
+    command install -D -m 755 build/engine "${DESTDIR:-}$prefix/bin/engine"
+    local f
+    for f in topologies/*.lua; do
+        command install -D -m 644 "$f" "${DESTDIR:-}$prefix/share/engine/$f"
+    done
+    say "installed ${DESTDIR:-}$prefix/bin/engine"
+}
+
+help() { # this list
+    sed -nE 's/^(test|[a-z]+)_?\(\) \{ # (.*)/\1\t\2/p' build.sh | while IFS=$'\t' read -r verb text; do
+        printf '  ./build.sh %-8s %s\n' "$verb" "$text"
+    done
 }
 
 verb=${1:-build}
 [ $# -gt 0 ] && shift
 case "$verb" in
-    build) build; say "built build/engine" ;;
-    data|run) "$verb" "$@" ;;
-    *) say "build.sh: unknown verb '$verb'; try ./build.sh help"; exit 2 ;;
+    test) test_ "$@" ;;
+    build|data|run|sim|fuzz|bench|lint|image|install|help) "$verb" "$@" ;;
+    *) say "build.sh: there is no verb '$verb'; these there are:"; help >&2; exit 2 ;;
 esac

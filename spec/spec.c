@@ -58,7 +58,9 @@ uint64_t spec_first_seed(void)
 uint64_t spec_seeds(uint64_t count)
 {
     if (getenv("ENGINE_SEED")) return 1;
-    return count * env_number("ENGINE_SEEDS_FACTOR", 1);
+    count = count * env_number("ENGINE_SEEDS_FACTOR", 1) *
+            env_number("ENGINE_SEEDS_PERCENT", 100) / 100;
+    return count ? count : 1;
 }
 
 int main(int argc, char **argv)

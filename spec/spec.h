@@ -23,7 +23,8 @@ void spec_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
 
 /* The first seed (ENGINE_SEED or `first`) and how many to try: 1 when
- * ENGINE_SEED is set, else `count` (times ENGINE_SEEDS_FACTOR for campaigns).*/
+ * ENGINE_SEED is set, else `count`, times ENGINE_SEEDS_FACTOR for campaigns,
+ * or ENGINE_SEEDS_PERCENT of them where a run is slow. */
 uint64_t spec_first_seed(void);
 uint64_t spec_seeds(uint64_t count);
 #define FOR_SEEDS(count)                                                       \
