@@ -8,7 +8,7 @@
 #include "spec/sim/sim.h"
 #include "spec/spec.h"
 
-enum { TUPLES = KIND_OWN, MARKER, PAUSE, CONTINUE };
+enum { TUPLES = KIND_OWN, MARKER, NUDGE };
 enum { TOTAL = 300, COST_MAX = 400, BURST_MAX = 12, KEPT_MAX = 16 };
 
 /* One edge, what has gone in and what came out, in a spec's hands: it sees
@@ -61,13 +61,6 @@ struct end {
     unsigned kept_count;
 };
 
-static err end_init(void *self, const void *args)
-{
-    struct end *end = self;
-    end->channel = *(struct channel *const *)args;
-    return OK;
-}
-
 static err producer_init(struct env *env, void *self, const void *args)
 {
     struct end *p = self;
@@ -96,7 +89,7 @@ static err produce(struct env *env, struct channel *c)
 static err producer_receive(struct env *env, void *self, const struct msg *m)
 {
     struct channel *c = ((struct end *)self)->channel;
-    if (m->kind == PAUSE) c->controls++;
+    if (m->kind == NUDGE) c->controls++;
     if (m->kind != MSG_AGAIN) return OK;
     uint64_t burst = env_random(env) % BURST_MAX;
     for (; burst > 0 && c->sent < TOTAL; burst--) {
@@ -127,10 +120,10 @@ static const struct actor_kind producer_kind = {
 static err consumer_init(struct env *env, void *self, const void *args)
 {
     struct end *end = self;
-    end_init(self, args);
-    end->channel->consumers++;
-    end->channel->consumer = env_self(env);
-    edge_attach_consumer(env, &end->channel->edge);
+    struct channel *c = end->channel = *(struct channel *const *)args;
+    c->consumers++;
+    c->consumer = env_self(env);
+    edge_attach_consumer(env, &c->edge);
     return OK;
 }
 
@@ -221,33 +214,6 @@ SPEC(edge, loses_and_reorders_nothing_and_keeps_its_window)
     }
 }
 
-/* A producer that could send again only with its own consumer's credit would
- * hang on any lost notice; a parked one must stand still until then. */
-SPEC(edge, parks_a_producer_without_credit_and_wakes_it_with_some)
-{
-    FOR_SEEDS(50) {
-        struct sim *sim = sim_new(spec_seed);
-        struct sim_node *node = sim_node(sim, 0);
-        struct channel c;
-        channel_init(&c, sim);
-        actor_id probe = sim_probe(node);
-        start(node, &consumer_kind, &c);
-        sim_run(sim);
-        /* The consumer takes no data: it is another edge's turn, say. */
-        c.slow = true;
-        struct channel idle = c;
-        edge_init(&idle.edge, c.window_bytes);
-        idle.edge.discard = discarded;
-        idle.edge.context = &idle;
-        atomic_store(&idle.edge.consumer, probe);
-        start(node, &producer_kind, &idle);
-        sim_run(sim);
-        CHECK(sim_got(sim, probe, TUPLES) > 0); /* a probe handles at once */
-        CHECK_EQ(idle.sent, TOTAL);
-        sim_free(sim);
-    }
-}
-
 static err hold(struct env *env, void *context)
 {
     env_hold_data(env);
@@ -280,7 +246,7 @@ SPEC(edge, stands_still_while_the_consumer_takes_no_data)
         unsigned sent = c.sent;
         /* Control still reaches a parked producer. */
         for (int i = 0; i < 3; i++)
-            actor_send(sim_env(node), c.producer, PAUSE, NULL, 0);
+            actor_send(sim_env(node), c.producer, NUDGE, NULL, 0);
         sim_run(sim);
         CHECK_EQ(c.controls, 3);
         CHECK_EQ(c.sent, sent);

@@ -1,8 +1,8 @@
 /* stdout.c - the sink `stdout { format = "text" | "json" | "csv" }`: a line for
  * each tuple on the standard output, text if nothing is said (see format.h).
  *
- * What writes to a closed pipe (`engine run … | head`) has no reader any more.
- * Several tasks write whole lines, in any order. */
+ * When nobody reads it any more (`engine run … | head`) the task ends with an
+ * error that says so. Several tasks write whole lines, in any order. */
 #include "actors/connectors/connector.h"
 #include "actors/connectors/writer.h"
 
