@@ -498,24 +498,31 @@ static bool has_more(const struct actor *actor)
             (actor->box.data.first != NULL || actor->again));
 }
 
-/* Nothing is left to do: go idle. False: something came meanwhile. A vacant
- * slot may be lived in again as soon as it is given back: that comes last. */
+/* Only what an outside thread scheduled has a mark to take back. */
+static bool solo_rest(struct actor *actor)
+{
+    actor->queued = false;
+    if (actor->token && !mailbox_idle(&actor->box)) {
+        actor->queued = true;
+        return false;
+    }
+    actor->token = false;
+    return true;
+}
+
+/* Nothing is left to do: go idle. False: something came meanwhile. Once it is
+ * idle another thread may run the slot, and once a vacant one is given back
+ * somebody may move in: nothing of it is touched after that. */
 static bool rest(struct env *env, struct actor *actor)
 {
     bool vacant = actor->vacant;
     actor->vacant = false;
-    actor->queued = false;
-    /* A solo thread that was not called from outside has nothing to undo. */
-    if (actor->token || !env->solo) {
-        if (!mailbox_idle(&actor->box)) {
-            actor->vacant = vacant;
-            actor->queued = true;
-            return false;
-        }
-        actor->token = false;
-    }
-    if (vacant) slot_give(env->node, actor);
-    return true;
+    bool idle = env->solo ? solo_rest(actor) : mailbox_idle(&actor->box);
+    if (!idle)
+        actor->vacant = vacant;
+    else if (vacant)
+        slot_give(env->node, actor);
+    return idle;
 }
 
 bool actor_turn(struct env *env, struct actor *actor)

@@ -108,9 +108,9 @@ void real_free(struct real *real)
 {
     if (real == NULL) return;
     jobs_free(real->jobs);
-    node_free(real->node);
+    loop_free(real->loop); /* its view is given back to the node */
+    node_free(real->node); /* ends actors, which may still be scheduled */
     scheduler_free(real->scheduler);
-    loop_free(real->loop);
     mem_free(real);
 }
 

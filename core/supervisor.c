@@ -6,8 +6,9 @@ struct child {
     actor_id id; /* 0: not running */
     uint64_t ref;
     unsigned restarts;
-    bool killed; /* by the strategy: its end is no crash of its own */
-    bool done;   /* ended for good */
+    bool condemned; /* by the strategy: its end is no crash of its own */
+    bool told;      /* to end: those started after it have ended */
+    bool done;      /* ended for good */
 };
 
 struct supervisor {
@@ -50,7 +51,7 @@ static err start_child(struct env *env, struct supervisor *s, unsigned i)
         return e;
     }
     s->running++;
-    child->killed = false;
+    child->condemned = child->told = false;
     if (s->config.started)
         s->config.started(env, s->config.context, i, child->id,
                           child->restarts);
@@ -58,11 +59,11 @@ static err start_child(struct env *env, struct supervisor *s, unsigned i)
 }
 
 /* Every child that should run and doesn't, in order; not before those that
- * the strategy killed have all ended. */
+ * are condemned have all ended. */
 static err start_missing(struct env *env, struct supervisor *s)
 {
     for (unsigned i = 0; i < s->config.count; i++)
-        if (s->children[i].id != 0 && s->children[i].killed) return OK;
+        if (s->children[i].id != 0 && s->children[i].condemned) return OK;
     s->due = false;
     for (unsigned i = 0; i < s->config.count; i++) {
         if (s->children[i].id != 0 || s->children[i].done) continue;
@@ -72,21 +73,51 @@ static err start_missing(struct env *env, struct supervisor *s)
     return OK;
 }
 
-static void kill_from(struct env *env, struct supervisor *s, unsigned first)
+/* A supervisor gets to end its own children in order. */
+static void end_child(struct env *env, struct supervisor *s, unsigned i)
 {
-    for (unsigned i = s->config.count; i-- > first;) {
-        if (s->children[i].id == 0) continue;
-        s->children[i].killed = true;
-        actor_kill(env, s->children[i].id, ERR_STOPPED);
+    actor_id id = s->children[i].id;
+    if (s->config.children[i].kind == &supervisor_kind &&
+        actor_send(env, id, MSG_STOP, NULL, 0) == OK)
+        return;
+    actor_kill(env, id, ERR_STOPPED);
+}
+
+/* The condemned end one after the other, last to first. */
+static void end_next(struct env *env, struct supervisor *s)
+{
+    for (unsigned i = s->config.count; i-- > 0;) {
+        struct child *child = &s->children[i];
+        if (child->id == 0 || !child->condemned) continue;
+        if (!child->told) end_child(env, s, i);
+        child->told = true;
+        return;
     }
+}
+
+static void condemn_from(struct env *env, struct supervisor *s,
+                         unsigned first)
+{
+    for (unsigned i = first; i < s->config.count; i++)
+        if (s->children[i].id != 0) s->children[i].condemned = true;
+    end_next(env, s);
+}
+
+/* There is no time to wait for each. */
+static void kill_all(struct env *env, struct supervisor *s)
+{
+    for (unsigned i = s->config.count; i-- > 0;)
+        if (s->children[i].id != 0)
+            actor_kill(env, s->children[i].id, ERR_STOPPED);
 }
 
 static err begin_ending(struct env *env, struct supervisor *s, err why)
 {
+    if (s->ending) return OK; /* a stop doesn't make an escalation good */
     s->ending = true;
     s->ends_with = why;
     deadline_cancel(env, &s->timer);
-    kill_from(env, s, 0);
+    condemn_from(env, s, 0);
     return s->running == 0 ? why : OK;
 }
 
@@ -120,8 +151,8 @@ static err child_crashed(struct env *env, struct supervisor *s, unsigned i)
     unsigned recent = note_restart(env, s);
     if (recent > s->config.intensity)
         return begin_ending(env, s, ERR_CRASHED);
-    if (s->config.strategy == ONE_FOR_ALL) kill_from(env, s, 0);
-    if (s->config.strategy == REST_FOR_ONE) kill_from(env, s, i + 1);
+    if (s->config.strategy == ONE_FOR_ALL) condemn_from(env, s, 0);
+    if (s->config.strategy == REST_FOR_ONE) condemn_from(env, s, i + 1);
     deadline_cancel(env, &s->timer);
     s->due = false;
     return deadline_set(env, env_now(env) + backoff_ns(env, s, recent), 0,
@@ -134,13 +165,17 @@ static err child_down(struct env *env, struct supervisor *s,
     for (unsigned i = 0; i < s->config.count; i++) {
         struct child *child = &s->children[i];
         if (child->ref != down->ref || child->id == 0) continue;
-        bool killed = child->killed;
+        bool condemned = child->condemned;
         child->id = 0;
-        child->killed = false;
+        child->condemned = child->told = false;
         s->running--;
+        end_next(env, s);
         if (s->ending) return s->running == 0 ? s->ends_with : OK;
-        if (killed) return s->due ? start_missing(env, s) : OK;
         enum child_restart restart = s->config.children[i].restart;
+        if (condemned) {
+            child->done = restart == CHILD_TEMPORARY;
+            return s->due ? start_missing(env, s) : OK;
+        }
         child->done = restart == CHILD_TEMPORARY ||
                       (restart == CHILD_TRANSIENT && down->why == ERR_DONE);
         if (!child->done) return child_crashed(env, s, i);
@@ -159,7 +194,7 @@ static err supervisor_init(struct env *env, void *self, const void *args)
     s->restarts_ns = mem_zero(s->config.intensity + 1, sizeof(int64_t));
     err e = s->children && s->restarts_ns ? start_missing(env, s) : ERR_NOMEM;
     if (e != OK) {
-        if (s->children) kill_from(env, s, 0);
+        if (s->children) kill_all(env, s);
         mem_free(s->children);
         mem_free(s->restarts_ns);
     }
@@ -181,7 +216,7 @@ static err supervisor_receive(struct env *env, void *self,
 static void supervisor_terminate(struct env *env, void *self, err why)
 {
     struct supervisor *s = self;
-    kill_from(env, s, 0);
+    kill_all(env, s);
     deadline_cancel(env, &s->timer);
     mem_free(s->children);
     mem_free(s->restarts_ns);

@@ -16,7 +16,7 @@ enum supervisor_strategy {
 enum child_restart {
     CHILD_PERMANENT, /* whenever it ends */
     CHILD_TRANSIENT, /* when it crashed */
-    CHILD_TEMPORARY, /* never */
+    CHILD_TEMPORARY, /* never, not even when the strategy ended it */
 };
 
 struct child_spec {
@@ -46,8 +46,9 @@ struct supervisor_config {
 struct supervisor_config supervisor_defaults(void);
 
 /* args: struct supervisor_config. It ends well when told to MSG_STOP, or when
- * all children have ended for good, after ending its children last to first;
- * it crashes (ERR_CRASHED) when it gives up: that is the escalation. */
+ * all children have ended for good, after ending its children last to first,
+ * each before the next (ERR_STOPPED; a supervisor by MSG_STOP); it crashes
+ * (ERR_CRASHED) when it gives up: that is the escalation. */
 extern const struct actor_kind supervisor_kind;
 
 #endif

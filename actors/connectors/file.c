@@ -51,6 +51,7 @@ static const struct component_class sink = {
     .execute = writer_execute,
     .settle = writer_settle,
     .finish = writer_finish,
+    .resume = writer_settle,
     .job_done = writer_job_done,
 };
 

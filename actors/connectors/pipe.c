@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A pipe that can be written takes a page without blocking, no more for sure.
@@ -72,12 +71,4 @@ int64_t pipe_write(int fd, const uint8_t *from, size_t bytes)
             e = put == 0 || errno == EINTR ? -EAGAIN : -errno;
     }
     return done > 0 || bytes == 0 ? (int64_t)done : e;
-}
-
-void pipe_wait(int64_t wait_ns)
-{
-    int64_t most_ns = (int64_t)PIPE_WAIT_MS * 1000000;
-    if (wait_ns > most_ns) wait_ns = most_ns;
-    struct timespec wait = {.tv_nsec = (long)wait_ns};
-    if (wait_ns > 0) nanosleep(&wait, NULL);
 }

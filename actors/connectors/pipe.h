@@ -25,6 +25,5 @@ int64_t pipe_read(int fd, void *to, size_t bytes);
  * Writes end with a line where they can, so that lines of several writers
  * stay whole; a regular file (a redirected stdout) takes all at once. */
 int64_t pipe_write(int fd, const uint8_t *from, size_t bytes);
-void pipe_wait(int64_t wait_ns);
 
 #endif

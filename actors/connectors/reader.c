@@ -464,13 +464,16 @@ static enum step lost(struct component_context *context, struct reader *r,
                       uint64_t token)
 {
     int error = r->window ? r->window->error : 0;
-    if (error) return failed(context, r, error);
+    if (error) {
+        failed(context, r, error);
+        return STEP_END;
+    }
     snprintf(context->error, sizeof context->error,
              "%s: the line at byte %llu failed and can't be read again: the "
              "file was changed while it was read; write to a new file and "
              "rename it",
              r->file->path, (unsigned long long)token);
-    return STEP_CRASH;
+    return STEP_END;
 }
 
 enum step reader_replay(struct component_context *context, void *self,

@@ -1,8 +1,8 @@
 /* stdout.c - the sink `stdout { format = "text" | "json" | "csv" }`: a line for
  * each tuple on the standard output, text if nothing is said (see format.h).
  *
- * When nobody reads it any more (`engine run … | head`) the task ends with an
- * error that says so. Several tasks write whole lines, in any order. */
+ * When nobody reads it any more (`engine run … | head`) the run ends as a drain
+ * and exits with 0. Several tasks write whole lines, in any order. */
 #include "actors/connectors/connector.h"
 #include "actors/connectors/writer.h"
 
@@ -23,6 +23,7 @@ static const struct component_class sink = {
     .execute = writer_execute,
     .settle = writer_settle,
     .finish = writer_finish,
+    .resume = writer_settle,
     .job_done = writer_job_done,
 };
 

@@ -26,8 +26,6 @@ struct writer_file {
     bool headed; /* `out` begins with what stands once in a file */
     bool last;   /* close it when all is written */
     bool closed;
-    int64_t wait_ns; /* before it tries */
-    bool tried;      /* false: it only waited */
     struct buffer out;
     size_t written; /* of `out` */
     int error;      /* errno of the last try; 0: it went on */
@@ -86,9 +84,6 @@ static void file_work(struct node *node, struct job *job)
 {
     struct writer_file *f = (struct writer_file *)(void *)job;
     f->error = 0;
-    f->tried = f->wait_ns <= PIPE_WAIT_MS * 1000000ll;
-    pipe_wait(f->wait_ns);
-    if (!f->tried) return;
     if (!f->open) {
         int fd = open_file(f);
         if (fd < 0) {
@@ -133,7 +128,7 @@ static struct writer_file *file_new(struct component_context *context,
 /* Several tasks that share one output have one header. */
 static bool wants_header(const struct component_context *context, bool shared)
 {
-    return !shared || context->index == 0;
+    return !shared || (context->index == 0 && context->starts == 0);
 }
 
 err writer_make(struct component_context *context, struct writer *w,
@@ -144,7 +139,8 @@ err writer_make(struct component_context *context, struct writer *w,
     w->file = f;
     w->tracked = executor_tracks(context);
     f->owned = path != NULL;
-    f->append = append;
+    /* A crashed task's lines stay. */
+    f->append = append || context->starts > 0;
     if (path == NULL) {
         f->fd = STDOUT;
         f->pipe = f->open = true;
@@ -186,8 +182,6 @@ void writer_free(struct component_context *context, void *self)
 static void start(struct component_context *context, struct writer *w)
 {
     struct writer_file *f = w->file;
-    int64_t left_ns = w->retry_at_ns - env_now(context->env);
-    f->wait_ns = w->backoff_ns > 0 && left_ns > 0 ? left_ns : 0;
     if (f->written == f->out.used) { /* else the rest goes first */
         struct buffer empty = f->out;
         f->out = w->gathered;
@@ -207,13 +201,18 @@ static bool all_written(const struct writer *w)
            (f->closed || !(w->finishing && f->owned));
 }
 
-/* Starts what there is to do. STEP_IDLE: the acks wait for it. */
+/* Starts what there is to do. STEP_IDLE, STEP_SLEEP: the acks wait for it. */
 static enum step go_on(struct component_context *context, struct writer *w)
 {
+    if (!w->busy && w->unread)
+        w->gathered.used = w->file->out.used = w->file->written = 0;
     if (!w->busy && all_written(w)) {
         if (w->finishing) say_replaced(context, w);
         return STEP_DONE;
     }
+    context->sleep_ns = w->retry_at_ns - env_now(context->env);
+    if (!w->busy && w->backoff_ns > 0 && context->sleep_ns > 0)
+        return STEP_SLEEP;
     if (!w->busy) start(context, w);
     bool wait = w->tracked || w->finishing || w->backoff_ns > 0 ||
                 w->gathered.used >= WRITER_AHEAD_BYTES;
@@ -288,15 +287,17 @@ enum step writer_job_done(struct component_context *context, void *self,
     struct writer *w = self;
     struct writer_file *f = w->file;
     w->busy = false;
-    if (!f->tried || (f->error == EAGAIN && f->pipe)) {
-        /* It goes on waiting: for the next try, or for a slow reader. */
+    if (f->error == EAGAIN && f->pipe) {
+        /* It goes on waiting for a slow reader. */
     } else if (f->error == 0) {
         went_on(context, w);
     } else if (f->closed) {
         say_unclosed(context, f);
-    } else if ((!f->open && f->error != ENXIO) ||
-               (!f->owned && f->error == EPIPE)) {
+    } else if (!f->open && f->error != ENXIO) {
         return crash(context, f);
+    } else if (!f->owned && f->error == EPIPE) {
+        w->unread = true;
+        executor_drain(context);
     } else {
         put_off(context, w);
     }

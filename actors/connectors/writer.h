@@ -21,6 +21,7 @@ struct writer {
     struct buffer gathered;   /* lines, not given to a job yet */
     struct writer_file *file; /* a reference; the job's while `busy` */
     bool tracked, busy, finishing;
+    bool unread;         /* nobody reads the output any more: it goes nowhere */
     int64_t backoff_ns;  /* 0: the last write went well */
     int64_t retry_at_ns; /* 0: at once */
     uint64_t replaced;   /* what JSON could not say */

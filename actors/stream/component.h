@@ -37,6 +37,7 @@ struct component_context {
     const struct component_plan *component;
     unsigned task;  /* number in the plan */
     unsigned index; /* among the component's tasks */
+    unsigned starts; /* of this task before: above 0 its actor crashed */
     struct env *env;          /* of the running activation */
     struct emitter *emitter;  /* where it emits */
     int64_t sleep_ns;
@@ -70,8 +71,9 @@ struct component_class {
      * each followed by input_done() or executor_fail(). May suspend. */
     enum step (*execute)(struct component_context *context, void *self,
                          struct input *input);
-    /* The batch was executed and nothing waits: write what is gathered. NULL:
-     * nothing to do. */
+    /* The batch was executed and nothing waits: write what is gathered.
+     * STEP_IDLE: job_done() or resume() will say how it went, acks wait for
+     * it. May sleep. NULL: nothing to do. */
     enum step (*settle)(struct component_context *context, void *self);
     /* All inputs have ended; may emit. NULL: nothing to do. May suspend. */
     enum step (*finish)(struct component_context *context, void *self);
@@ -91,7 +93,8 @@ struct component_class {
     /* What ack() and fail() left to be done; may suspend. NULL: nothing. */
     enum step (*notify)(struct component_context *context, void *self);
     /* Emit the tuple of this token once more. STEP_IDLE: it can't be had yet,
-     * call again when something came. */
+     * call again when something came. STEP_END: it can't be had any more,
+     * context->error says why; it has failed for good. */
     enum step (*replay)(struct component_context *context, void *self,
                         uint64_t token);
     /* The token is settled for good: forget it. NULL: nothing to forget. */
@@ -168,6 +171,8 @@ bool executor_tracks(const struct component_context *context);
 void executor_job(struct component_context *context, struct job *job);
 /* Call next() again: something came. */
 void executor_wake(struct component_context *context);
+/* Nobody wants the results any more: the topology is drained. */
+void executor_drain(struct component_context *context);
 /* A line in the log, under the component's name and task. */
 void executor_log(struct component_context *context, int level,
                   const char *format, ...)

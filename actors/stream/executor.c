@@ -57,7 +57,7 @@ struct executor {
     uint64_t executed, acked, failed, replayed, gave_up, errors;
 };
 
-enum { RETRY_FIRST_MS = 100, RETRY_MAX_MS = 30000 };
+enum { RETRY_FIRST_MS = 100, RETRY_MAX_MS = 30000, DRAIN_MS = 10000 };
 
 static err after(struct executor *x, enum call call, enum step step);
 static err switch_code(struct executor *x, uint64_t version);
@@ -395,6 +395,12 @@ static enum step replay_due(struct executor *x, bool *any)
         pending_pop(&x->pending);
         x->replayed++;
     }
+    if (step == STEP_END) {
+        x->gave_up++;
+        say_gave_up(x, first->tries, x->context.error);
+        pending_pop(&x->pending);
+        release(x, token);
+    }
     return step;
 }
 
@@ -685,8 +691,10 @@ static err after(struct executor *x, enum call call, enum step step)
 static err resume(struct executor *x)
 {
     enum call call = x->suspended;
-    if (call == CALL_NONE || call == CALL_SETTLE) return OK;
-    err e = after(x, call, x->class->resume(&x->context, x->self));
+    if (call == CALL_NONE) return OK;
+    enum step step = x->class->resume(&x->context, x->self);
+    if (call == CALL_SETTLE && step == STEP_IDLE) return OK; /* job_done() */
+    err e = after(x, call, step);
     if (e != OK || x->suspended != CALL_NONE) return e;
     e = put_off_no_more(x);
     if (e == OK && is_spout(x)) e = put_marker(x);
@@ -706,6 +714,7 @@ static err timer(struct executor *x, const struct timer_due *due)
         return OK;
     case TIMER_REPLAY:
         x->replay_timer = 0;
+        x->idle = false;
         env_again(x->context.env);
         return OK;
     case TIMER_CHECK: {
@@ -935,6 +944,7 @@ static err executor_init(struct env *env, void *self, const void *args)
         .component = task->component,
         .task = task->number,
         .index = task->index,
+        .starts = task->starts++,
         .env = env,
         .emitter = &x->emitter,
     };
@@ -1040,6 +1050,13 @@ static void executor_terminate(struct env *env, void *self, err why)
 void executor_job(struct component_context *context, struct job *job)
 {
     job_start(context->env, job, EXECUTOR_JOB);
+}
+
+void executor_drain(struct component_context *context)
+{
+    int64_t limit_ns = DRAIN_MS * (int64_t)1000000;
+    tell_topology(executor_of(context), TOPOLOGY_DRAIN, &limit_ns,
+                  sizeof limit_ns);
 }
 
 void executor_log(struct component_context *context, int level,

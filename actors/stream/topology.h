@@ -33,6 +33,7 @@ struct task {
     unsigned input_count;
     /* What outlives the task's actor; written by the one that lives. */
     uint64_t next_sequence;    /* of a spout's roots */
+    unsigned starts;
     uint64_t passed;           /* newest reload marker passed on */
     _Atomic uint64_t unsettled; /* a spout's roots, pending or to be replayed */
 };
