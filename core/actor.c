@@ -374,8 +374,11 @@ static bool system_message(struct env *env, struct actor *actor, struct msg *m)
     }
     case MSG_TIMER: {
         struct timer_due due;
-        if (deadline_arrived(env->node->deadlines, m, &due))
-            receive_copy(env, actor, MSG_TIMER, actor->id, &due, sizeof due);
+        if (!deadline_arrived(env->node->deadlines, m, &due)) return true;
+        /* Its time has come, even if the activation looked before that. */
+        if (env->now_ns != 0 && env->now_ns < due.at_ns)
+            env->now_ns = due.at_ns;
+        receive_copy(env, actor, MSG_TIMER, actor->id, &due, sizeof due);
         return true;
     }
     case MSG_DOWN:

@@ -16,7 +16,7 @@ struct deadline {
     bool cancelled;
 };
 
-enum { NOWHERE = UINT32_MAX };
+static const uint32_t NOWHERE = UINT32_MAX;
 
 struct deadlines {
     pthread_mutex_t lock;

@@ -18,7 +18,7 @@ struct supervisor {
     unsigned restart_count, restart_next;
     bool ending;
     err ends_with;
-    bool due; /* the backoff is over: restart when the killed have ended */
+    bool due; /* the backoff is over: restart when the condemned have ended */
     deadline_id timer;
     unsigned running;
 };
@@ -38,8 +38,8 @@ static err start_child(struct env *env, struct supervisor *s, unsigned i)
 {
     const struct child_spec *spec = &s->config.children[i];
     struct child *child = &s->children[i];
-    err e = actor_spawn(env, spec->kind, spec->args, spec->args_bytes,
-                        &child->id);
+    err e =
+        actor_spawn(env, spec->kind, spec->args, spec->args_bytes, &child->id);
     if (e != OK) {
         child->id = 0;
         return e;
@@ -95,8 +95,7 @@ static void end_next(struct env *env, struct supervisor *s)
     }
 }
 
-static void condemn_from(struct env *env, struct supervisor *s,
-                         unsigned first)
+static void condemn_from(struct env *env, struct supervisor *s, unsigned first)
 {
     for (unsigned i = first; i < s->config.count; i++)
         if (s->children[i].id != 0) s->children[i].condemned = true;
@@ -149,8 +148,7 @@ static err child_crashed(struct env *env, struct supervisor *s, unsigned i)
 {
     s->children[i].restarts++;
     unsigned recent = note_restart(env, s);
-    if (recent > s->config.intensity)
-        return begin_ending(env, s, ERR_CRASHED);
+    if (recent > s->config.intensity) return begin_ending(env, s, ERR_CRASHED);
     if (s->config.strategy == ONE_FOR_ALL) condemn_from(env, s, 0);
     if (s->config.strategy == REST_FOR_ONE) condemn_from(env, s, i + 1);
     deadline_cancel(env, &s->timer);
@@ -201,8 +199,7 @@ static err supervisor_init(struct env *env, void *self, const void *args)
     return e;
 }
 
-static err supervisor_receive(struct env *env, void *self,
-                              const struct msg *m)
+static err supervisor_receive(struct env *env, void *self, const struct msg *m)
 {
     struct supervisor *s = self;
     switch (m->kind) {

@@ -28,16 +28,16 @@ struct child_spec {
 
 struct supervisor_config {
     enum supervisor_strategy strategy;
-    unsigned intensity;    /* restarts within the period; one more: give up */
+    unsigned intensity; /* restarts within the period; one more: give up */
     int64_t period_ns;
-    int64_t backoff_ns;    /* of the second restart in the period; doubles */
+    int64_t backoff_ns; /* of the second restart in the period; doubles */
     int64_t backoff_max_ns;
     const struct child_spec *children; /* borrowed while it lives */
     unsigned count;
     /* Told of each (re)start, before the child can be heard of; may be NULL.
      * Runs as the supervisor. `restarts`: of this child so far. */
-    void (*started)(struct env *env, void *context, unsigned child,
-                    actor_id id, unsigned restarts);
+    void (*started)(struct env *env, void *context, unsigned child, actor_id id,
+                    unsigned restarts);
     void *context; /* borrowed */
 };
 

@@ -293,10 +293,9 @@ static inline bool emit_string(lua_State *L, struct guest *g)
     return true;
 }
 
-/* Upvalue 1: the guest. */
 static int emit(lua_State *L)
 {
-    struct guest *g = lua_touserdata(L, lua_upvalueindex(1));
+    struct guest *g = guest_of(L);
     if (!emit_string(L, g)) emit_untracked(L, g, 0, 1, lua_gettop(L));
     return 0;
 }
@@ -314,7 +313,7 @@ static unsigned stream_at(lua_State *L, struct guest *g, int index)
 
 static int emit_to(lua_State *L)
 {
-    struct guest *g = lua_touserdata(L, lua_upvalueindex(1));
+    struct guest *g = guest_of(L);
     unsigned stream = stream_at(L, g, 1);
     emit_untracked(L, g, stream, 2, lua_gettop(L) - 1);
     return 0;
@@ -349,7 +348,7 @@ static void emit_tracked(lua_State *L, struct guest *g, unsigned stream,
 
 static int emit_id(lua_State *L)
 {
-    struct guest *g = lua_touserdata(L, lua_upvalueindex(1));
+    struct guest *g = guest_of(L);
     luaL_checkany(L, 1);
     emit_tracked(L, g, 0, 1, 2, lua_gettop(L) - 1);
     return 0;
@@ -357,7 +356,7 @@ static int emit_id(lua_State *L)
 
 static int emit_id_to(lua_State *L)
 {
-    struct guest *g = lua_touserdata(L, lua_upvalueindex(1));
+    struct guest *g = guest_of(L);
     unsigned stream = stream_at(L, g, 1);
     luaL_checkany(L, 2);
     emit_tracked(L, g, stream, 2, 3, lua_gettop(L) - 2);
@@ -415,24 +414,22 @@ static int self_newindex(lua_State *L)
     return 0;
 }
 
-static void add_method(lua_State *L, struct guest *g, const char *name,
-                       lua_CFunction function)
+static void add_method(lua_State *L, const char *name, lua_CFunction function)
 {
-    lua_pushlightuserdata(L, g);
-    lua_pushcclosure(L, function, 1);
+    lua_pushcfunction(L, function);
     lua_setfield(L, -2, name);
 }
 
 static void make_self(lua_State *L, struct guest *g)
 {
     lua_createtable(L, 0, 8);
-    add_method(L, g, "emit", emit);
+    add_method(L, "emit", emit);
     lua_getfield(L, -1, "emit");
     vref_take(L, &g->engine_emit);
-    add_method(L, g, "emit_to", emit_to);
+    add_method(L, "emit_to", emit_to);
     if (is_spout(g)) {
-        add_method(L, g, "emit_id", emit_id);
-        add_method(L, g, "emit_id_to", emit_id_to);
+        add_method(L, "emit_id", emit_id);
+        add_method(L, "emit_id_to", emit_id_to);
     }
     lua_createtable(L, 0, 3);
     lua_pushcfunction(L, self_index);

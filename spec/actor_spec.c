@@ -88,8 +88,7 @@ static actor_id live(struct sim_node *node, const struct actor_kind *kind,
     return sim_spawn(node, kind, &life, sizeof life);
 }
 
-static void tell_end(struct sim *sim, actor_id probe, actor_id who,
-                     err why)
+static void tell_end(struct sim *sim, actor_id probe, actor_id who, err why)
 {
     sim_send(sim, probe, who, FAIL, &why, sizeof why);
 }
@@ -167,7 +166,8 @@ static err attach_consumer(struct env *env, void *context)
 
 SPEC(actor, keeps_the_order_of_each_sender_in_each_lane)
 {
-    FOR_SEEDS(60) {
+    FOR_SEEDS(60)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct edge edges[SENDERS];
@@ -217,7 +217,8 @@ static err send_data_then_control(struct env *env, void *context)
 
 SPEC(actor, lets_control_overtake_data)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id from = sim_probe(node), to = sim_probe(node);
@@ -248,7 +249,8 @@ static err resume(struct env *env, void *context)
 
 SPEC(actor, takes_no_data_while_it_holds_and_counts_nestings)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id from = sim_probe(node), to = sim_probe(node);
@@ -280,7 +282,8 @@ static err again(struct env *env, void *context)
 
 SPEC(actor, comes_again_unless_it_is_parked)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         actor_id probe = sim_probe(sim_node(sim, 0));
         sim_do(sim, probe, again, NULL);
@@ -299,7 +302,8 @@ SPEC(actor, comes_again_unless_it_is_parked)
 
 SPEC(actor, lets_others_run_when_its_budget_is_spent)
 {
-    FOR_SEEDS(10) {
+    FOR_SEEDS(10)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct life life = {0};
@@ -318,13 +322,13 @@ SPEC(actor, lets_others_run_when_its_budget_is_spent)
 
 SPEC(actor, gets_a_copy_of_its_arguments_and_a_zeroed_state)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         for (int i = 0; i < 10; i++) { /* slots and memory are used again */
             struct life life = {0}, *pointer = &life;
-            actor_id id =
-                sim_spawn(node, &lively, &pointer, sizeof pointer);
+            actor_id id = sim_spawn(node, &lively, &pointer, sizeof pointer);
             pointer = NULL;
             sim_run(sim);
             CHECK_EQ(life.inits, 1);
@@ -401,7 +405,8 @@ static void check_down(struct sim *sim, actor_id probe, unsigned n,
 
 SPEC(actor, tells_of_an_init_that_failed_and_does_not_terminate_it)
 {
-    FOR_SEEDS(50) {
+    FOR_SEEDS(50)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id probe = sim_probe(node);
@@ -424,7 +429,8 @@ SPEC(actor, tells_of_an_init_that_failed_and_does_not_terminate_it)
 SPEC(actor, ends_once_with_the_reason_it_gave)
 {
     static const err reasons[] = {ERR_DONE, ERR_CRASHED, ERR_NOMEM};
-    FOR_SEEDS(30) {
+    FOR_SEEDS(30)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id probe = sim_probe(node);
@@ -459,7 +465,8 @@ SPEC(actor, crashes_by_an_error_of_settle)
 
 SPEC(actor, takes_no_more_messages_once_it_was_killed)
 {
-    FOR_SEEDS(50) {
+    FOR_SEEDS(50)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct life life = {0};
@@ -480,7 +487,8 @@ SPEC(actor, takes_no_more_messages_once_it_was_killed)
 
 SPEC(actor, is_not_missed_by_those_who_send_to_it_after_its_death)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id probe = sim_probe(node);
@@ -503,7 +511,8 @@ SPEC(actor, is_not_missed_by_those_who_send_to_it_after_its_death)
 SPEC(actor, that_comes_to_an_old_slot_gets_no_mail_of_the_former)
 {
     enum { LIVES = 40 };
-    FOR_SEEDS(40) {
+    FOR_SEEDS(40)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct life lives[LIVES] = {{0}};
@@ -548,7 +557,8 @@ SPEC(actor, uses_free_slots_in_turn)
     struct sim_node *node = sim_node(sim, 0);
     struct life life = {0};
     actor_id ids[8];
-    for (int i = 0; i < 8; i++) ids[i] = live(node, &lively, &life);
+    for (int i = 0; i < 8; i++)
+        ids[i] = live(node, &lively, &life);
     sim_run(sim);
     for (int i = 0; i < 8; i++) { /* freed in this order ... */
         sim_kill_actor(sim, ids[i], ERR_DONE);
@@ -564,7 +574,8 @@ SPEC(actor, uses_free_slots_in_turn)
 
 SPEC(actor, is_ended_with_its_node)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct life lives[3] = {{0}};
@@ -588,7 +599,8 @@ SPEC(actor, is_ended_with_its_node)
 
 SPEC(actor, tells_each_monitor_once)
 {
-    FOR_SEEDS(50) {
+    FOR_SEEDS(50)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id probe = sim_probe(node), other = sim_probe(node);
@@ -615,7 +627,8 @@ SPEC(actor, tells_each_monitor_once)
 
 SPEC(actor, is_down_at_once_for_who_monitors_the_dead)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id probe = sim_probe(node);
@@ -651,7 +664,8 @@ SPEC(actor, is_down_for_who_monitors_nobody)
 
 SPEC(actor, tells_nobody_who_demonitored)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id probe = sim_probe(node);
@@ -699,14 +713,17 @@ static void link_up(struct sim *sim, actor_id probe, actor_id a, actor_id b)
 
 SPEC(actor, shares_the_crash_of_who_it_is_linked_to_both_ways)
 {
-    FOR_SEEDS(50) {
+    FOR_SEEDS(50)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id probe = sim_probe(node);
         struct life lives[4] = {{0}};
         actor_id ids[4];
-        for (int i = 0; i < 4; i++) ids[i] = live(node, &lover, &lives[i]);
-        for (int i = 0; i < 3; i++) link_up(sim, probe, ids[i], ids[i + 1]);
+        for (int i = 0; i < 4; i++)
+            ids[i] = live(node, &lover, &lives[i]);
+        for (int i = 0; i < 3; i++)
+            link_up(sim, probe, ids[i], ids[i + 1]);
         sim_run(sim);
         uint64_t first = sim_random(sim, 4);
         tell_end(sim, probe, ids[first], ERR_BIG);
@@ -722,7 +739,8 @@ SPEC(actor, shares_the_crash_of_who_it_is_linked_to_both_ways)
 
 SPEC(actor, survives_the_good_end_of_who_it_is_linked_to)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id probe = sim_probe(node);
@@ -741,7 +759,8 @@ SPEC(actor, survives_the_good_end_of_who_it_is_linked_to)
 
 SPEC(actor, that_traps_exits_is_told_instead)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id probe = sim_probe(node); /* traps */
@@ -766,7 +785,8 @@ SPEC(actor, that_traps_exits_is_told_instead)
 
 SPEC(actor, does_not_outlive_a_link_to_the_dead)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id probe = sim_probe(node);
@@ -803,7 +823,8 @@ static err flood(struct env *env, void *context)
 
 SPEC(actor, refuses_messages_when_its_mailbox_is_at_its_bound)
 {
-    FOR_SEEDS(6) {
+    FOR_SEEDS(6)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id probe = sim_probe(node);
@@ -829,7 +850,8 @@ SPEC(actor, refuses_messages_when_its_mailbox_is_at_its_bound)
  */
 SPEC(actor, has_one_bound_for_all_senders)
 {
-    FOR_SEEDS(6) {
+    FOR_SEEDS(6)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id probe = sim_probe(node);
@@ -869,7 +891,8 @@ SPEC(actor, keeps_its_bound_while_it_works_its_mail_off)
         .init = flooder_init,
         .receive = flood_itself,
     };
-    FOR_SEEDS(6) {
+    FOR_SEEDS(6)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct flood f = {0}, *pointer = &f;
@@ -972,7 +995,8 @@ static const struct actor_kind member_kind = {
 
 SPEC(actor, crowds_come_out_even_and_leave_nothing_behind)
 {
-    FOR_SEEDS(100) {
+    FOR_SEEDS(100)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct crowd crowd = {.left = 200}, *pointer = &crowd;

@@ -29,8 +29,7 @@ static err cancel(struct env *env, void *context)
     return OK;
 }
 
-static const struct timer_due *due(struct sim *sim, actor_id probe,
-                                   unsigned n)
+static const struct timer_due *due(struct sim *sim, actor_id probe, unsigned n)
 {
     const struct sim_message *m = sim_seen(sim, probe, MSG_TIMER, n);
     CHECK_EQ(m->bytes, sizeof(struct timer_due));
@@ -40,7 +39,8 @@ static const struct timer_due *due(struct sim *sim, actor_id probe,
 
 SPEC(deadline, comes_at_its_exact_time_with_its_cookie)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         actor_id probe = sim_probe(sim_node(sim, 0));
         struct order order = {.at_ns = sim_now(sim) + 12345678, .cookie = 42};
@@ -61,7 +61,8 @@ SPEC(deadline, comes_at_its_exact_time_with_its_cookie)
 
 SPEC(deadline, that_has_passed_when_it_is_set_comes_at_once)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         actor_id probe = sim_probe(sim_node(sim, 0));
         struct order past = {.at_ns = -5}, now = {.at_ns = sim_now(sim)};
@@ -77,7 +78,8 @@ SPEC(deadline, that_has_passed_when_it_is_set_comes_at_once)
 SPEC(deadline, of_equal_times_come_in_the_order_they_were_set)
 {
     enum { COUNT = 200 };
-    FOR_SEEDS(10) {
+    FOR_SEEDS(10)
+    {
         struct sim *sim = sim_new(spec_seed);
         actor_id probe = sim_probe(sim_node(sim, 0));
         struct order orders[COUNT];
@@ -101,7 +103,8 @@ SPEC(deadline, of_equal_times_come_in_the_order_they_were_set)
 
 SPEC(deadline, that_was_cancelled_does_not_come)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         actor_id probe = sim_probe(sim_node(sim, 0));
         struct order kept = {.at_ns = sim_now(sim) + MS, .cookie = 1};
@@ -156,7 +159,8 @@ SPEC(deadline, can_be_cancelled_while_its_message_waits)
         .init = late_init,
         .receive = late_receive,
     };
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         int64_t at_ns = sim_now(sim) + MS;
@@ -181,11 +185,14 @@ SPEC(deadline, ids_are_not_used_again)
     for (unsigned i = 0; i < COUNT; i++) {
         struct order order = {.at_ns = sim_now(sim) + MS};
         sim_do(sim, probe, set, &order);
-        if (i % 3 == 0) sim_run(sim); /* else several at once */
-        else sim_run_until(sim, sim_now(sim));
+        if (i % 3 == 0)
+            sim_run(sim); /* else several at once */
+        else
+            sim_run_until(sim, sim_now(sim));
         ids[i] = order.id;
         CHECK(ids[i] != 0);
-        for (unsigned k = 0; k < i; k++) CHECK(ids[k] != ids[i]);
+        for (unsigned k = 0; k < i; k++)
+            CHECK(ids[k] != ids[i]);
     }
     /* An old id cancels nothing. */
     struct order order = {.at_ns = sim_now(sim) + MS};
@@ -206,7 +213,8 @@ SPEC(deadline, ids_are_not_used_again)
 
 SPEC(deadline, of_an_actor_that_died_is_nobodys)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         actor_id dead = sim_probe(node);
@@ -290,9 +298,9 @@ static err act_receive(struct env *env, void *self, const struct msg *m)
         CHECK_EQ(timer->at_ns, wanted->order.at_ns);
         CHECK_EQ(env_now(env), wanted->order.at_ns);
         CHECK(!wanted->came && !wanted->cancelled);
-        CHECK(timer->at_ns > act->last_ns ||
-              (timer->at_ns == act->last_ns &&
-               timer->cookie > act->last_cookie));
+        CHECK(
+            timer->at_ns > act->last_ns ||
+            (timer->at_ns == act->last_ns && timer->cookie > act->last_cookie));
         act->last_ns = timer->at_ns;
         act->last_cookie = timer->cookie;
         wanted->came = true;
@@ -312,7 +320,8 @@ SPEC(deadline, ten_thousand_random_ones_behave_as_in_a_model)
         .init = act_init,
         .receive = act_receive,
     };
-    FOR_SEEDS(3) {
+    FOR_SEEDS(3)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct model *model = mem_zero(1, sizeof *model);

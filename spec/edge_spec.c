@@ -21,10 +21,10 @@ struct channel {
     int64_t most_flying_bytes;
     int64_t burst_bytes; /* of the producer's activation */
     int64_t most_burst_bytes;
-    unsigned char fate[TOTAL]; /* how often it was received or discarded */
-    uint32_t last;             /* number received last, + 1 */
-    bool may_lose;             /* an end may die */
-    bool slow;                 /* the consumer keeps messages for a while */
+    unsigned char fate[TOTAL];     /* how often it was received or discarded */
+    uint32_t last;                 /* number received last, + 1 */
+    bool may_lose;                 /* an end may die */
+    bool slow;                     /* the consumer keeps messages for a while */
     unsigned producers, consumers; /* lives so far */
     actor_id producer, consumer;
     unsigned controls; /* control messages that the producer has seen */
@@ -140,7 +140,8 @@ static err consumer_receive(struct env *env, void *self, const struct msg *m)
     struct end *end = self;
     struct channel *c = end->channel;
     if (m->kind == MSG_TIMER) {
-        while (end->kept_count > 0) release(env, end);
+        while (end->kept_count > 0)
+            release(env, end);
         return OK;
     }
     const struct tuples *t = msg_body(m);
@@ -165,7 +166,8 @@ static err consumer_receive(struct env *env, void *self, const struct msg *m)
 static void consumer_terminate(struct env *env, void *self, err why)
 {
     struct end *end = self;
-    while (end->kept_count > 0) release(env, end);
+    while (end->kept_count > 0)
+        release(env, end);
 }
 
 static const struct actor_kind consumer_kind = {
@@ -196,7 +198,8 @@ static void check_whole(struct channel *c)
 
 SPEC(edge, loses_and_reorders_nothing_and_keeps_its_window)
 {
-    FOR_SEEDS(150) {
+    FOR_SEEDS(150)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct channel c;
@@ -229,7 +232,8 @@ static err resume(struct env *env, void *context)
 
 SPEC(edge, stands_still_while_the_consumer_takes_no_data)
 {
-    FOR_SEEDS(50) {
+    FOR_SEEDS(50)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct channel c;
@@ -284,7 +288,8 @@ static err send_much(struct env *env, void *context)
 
 SPEC(edge, lets_a_parked_producer_send_markers_in_their_place)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct channel c;
@@ -355,7 +360,8 @@ SPEC(edge, parks_a_producer_of_many_edges_until_all_have_credit)
         .init = fan_init,
         .receive = fan_receive,
     };
-    FOR_SEEDS(60) {
+    FOR_SEEDS(60)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct fan *fan = mem_zero(1, sizeof *fan);
@@ -393,8 +399,7 @@ static err confluence_init(struct env *env, void *self, const void *args)
     return OK;
 }
 
-static err confluence_receive(struct env *env, void *self,
-                              const struct msg *m)
+static err confluence_receive(struct env *env, void *self, const struct msg *m)
 {
     struct confluence *in = *(struct confluence **)self;
     struct channel *c = m->edge->context;
@@ -415,12 +420,14 @@ SPEC(edge, gives_each_producer_of_a_consumer_its_own_window)
         .init = confluence_init,
         .receive = confluence_receive,
     };
-    FOR_SEEDS(60) {
+    FOR_SEEDS(60)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct confluence *in = mem_zero(1, sizeof *in);
         CHECK(in != NULL);
-        for (int i = 0; i < FAN; i++) channel_init(&in->channels[i], sim);
+        for (int i = 0; i < FAN; i++)
+            channel_init(&in->channels[i], sim);
         sim_spawn(node, &kind, &in, sizeof in);
         sim_run(sim);
         for (int i = 0; i < FAN; i++)
@@ -442,7 +449,8 @@ SPEC(edge, gives_each_producer_of_a_consumer_its_own_window)
 
 SPEC(edge, gives_the_credit_back_that_a_dead_consumer_held)
 {
-    FOR_SEEDS(60) {
+    FOR_SEEDS(60)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct channel c;
@@ -458,7 +466,8 @@ SPEC(edge, gives_the_credit_back_that_a_dead_consumer_held)
         sim_run(sim); /* it is never replaced: all else is discarded */
         CHECK_EQ(c.sent, TOTAL);
         CHECK_EQ(c.received + c.discarded, TOTAL);
-        for (unsigned i = 0; i < TOTAL; i++) CHECK_EQ(c.fate[i], 1);
+        for (unsigned i = 0; i < TOTAL; i++)
+            CHECK_EQ(c.fate[i], 1);
         check_whole(&c);
         sim_free(sim);
     }
@@ -485,7 +494,8 @@ static void torment(struct sim *sim, struct sim_node *node, struct channel *c,
 
 static void torment_seeds(bool producers, bool consumers)
 {
-    FOR_SEEDS(250) {
+    FOR_SEEDS(250)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);
         struct channel c;
@@ -495,13 +505,15 @@ static void torment_seeds(bool producers, bool consumers)
         start(node, &consumer_kind, &c);
         sim_run(sim);
         start(node, &producer_kind, &c);
-        while (c.producers == 0) sim_step(sim, sim_now(sim));
+        while (c.producers == 0)
+            sim_step(sim, sim_now(sim));
         torment(sim, node, &c, producers, consumers);
         sim_run(sim);
         CHECK_EQ(c.sent, TOTAL); /* nobody waits for ever */
         CHECK_EQ(c.received + c.discarded, TOTAL);
         if (!consumers) CHECK_EQ(c.received, TOTAL);
-        for (unsigned i = 0; i < TOTAL; i++) CHECK_EQ(c.fate[i], 1);
+        for (unsigned i = 0; i < TOTAL; i++)
+            CHECK_EQ(c.fate[i], 1);
         check_whole(&c);
         sim_free(sim);
     }

@@ -8,7 +8,7 @@
 
 enum { CRASH = KIND_OWN, CHILDREN = 4, EVENTS_MAX = 512 };
 
-#define MS ((int64_t)1000000)
+#define MS     ((int64_t)1000000)
 #define SECOND (1000 * MS)
 
 struct event {
@@ -71,8 +71,8 @@ static const struct actor_kind child_kind = {
     .terminate = child_terminate,
 };
 
-static void started(struct env *env, void *context, unsigned child,
-                    actor_id id, unsigned restarts)
+static void started(struct env *env, void *context, unsigned child, actor_id id,
+                    unsigned restarts)
 {
     struct family *f = context;
     f->ids[child] = id;
@@ -106,8 +106,8 @@ static void family_init(struct family *f, struct sim *sim,
 
 static void family_start(struct family *f)
 {
-    f->supervisor = sim_spawn(f->node, &supervisor_kind, &f->config,
-                              sizeof f->config);
+    f->supervisor =
+        sim_spawn(f->node, &supervisor_kind, &f->config, sizeof f->config);
     sim_do(f->sim, f->probe, monitor, f);
     sim_run(f->sim);
 }
@@ -139,7 +139,8 @@ static void check_event(const struct family *f, unsigned n, unsigned child,
 
 SPEC(supervisor, starts_all_its_children_once)
 {
-    FOR_SEEDS(10) {
+    FOR_SEEDS(10)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family f;
         family_init(&f, sim, ONE_FOR_ONE);
@@ -157,7 +158,8 @@ SPEC(supervisor, starts_all_its_children_once)
 
 SPEC(supervisor, one_for_one_restarts_only_the_one_that_crashed)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family f;
         family_init(&f, sim, ONE_FOR_ONE);
@@ -180,7 +182,8 @@ SPEC(supervisor, one_for_one_restarts_only_the_one_that_crashed)
 
 SPEC(supervisor, one_for_all_ends_the_others_last_to_first_and_starts_all)
 {
-    FOR_SEEDS(40) {
+    FOR_SEEDS(40)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family f;
         family_init(&f, sim, ONE_FOR_ALL);
@@ -195,7 +198,8 @@ SPEC(supervisor, one_for_all_ends_the_others_last_to_first_and_starts_all)
             check_event(&f, n, i, false);
             CHECK_EQ(f.events[n++].why, ERR_STOPPED);
         }
-        for (; n < f.count; n++) CHECK(f.events[n].start);
+        for (; n < f.count; n++)
+            CHECK(f.events[n].start);
         for (unsigned i = 0; i < CHILDREN; i++)
             CHECK_EQ(f.restarts[i], i == who);
         sim_free(sim);
@@ -204,7 +208,8 @@ SPEC(supervisor, one_for_all_ends_the_others_last_to_first_and_starts_all)
 
 SPEC(supervisor, rest_for_one_restarts_it_and_those_started_after_it)
 {
-    FOR_SEEDS(40) {
+    FOR_SEEDS(40)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family f;
         family_init(&f, sim, REST_FOR_ONE);
@@ -233,14 +238,12 @@ SPEC(supervisor, restarts_by_the_kind_of_child)
         err why;
         bool restarted;
     } cases[] = {
-        {CHILD_PERMANENT, ERR_DONE, true},
-        {CHILD_PERMANENT, ERR_IO, true},
-        {CHILD_TRANSIENT, ERR_DONE, false},
-        {CHILD_TRANSIENT, ERR_IO, true},
-        {CHILD_TEMPORARY, ERR_DONE, false},
-        {CHILD_TEMPORARY, ERR_IO, false},
+        {CHILD_PERMANENT, ERR_DONE, true},  {CHILD_PERMANENT, ERR_IO, true},
+        {CHILD_TRANSIENT, ERR_DONE, false}, {CHILD_TRANSIENT, ERR_IO, true},
+        {CHILD_TEMPORARY, ERR_DONE, false}, {CHILD_TEMPORARY, ERR_IO, false},
     };
-    FOR_SEEDS(5) {
+    FOR_SEEDS(5)
+    {
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
             struct sim *sim = sim_new(spec_seed);
             struct family f;
@@ -258,7 +261,8 @@ SPEC(supervisor, restarts_by_the_kind_of_child)
 
 SPEC(supervisor, never_restarts_a_temporary_child_that_it_ended_itself)
 {
-    FOR_SEEDS(10) {
+    FOR_SEEDS(10)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family f;
         family_init(&f, sim, ONE_FOR_ALL);
@@ -276,7 +280,8 @@ SPEC(supervisor, never_restarts_a_temporary_child_that_it_ended_itself)
 
 SPEC(supervisor, ends_well_when_all_children_have_ended_for_good)
 {
-    FOR_SEEDS(10) {
+    FOR_SEEDS(10)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family f;
         family_init(&f, sim, ONE_FOR_ONE);
@@ -298,7 +303,8 @@ SPEC(supervisor, ends_well_when_all_children_have_ended_for_good)
 
 SPEC(supervisor, waits_longer_after_each_restart_up_to_a_limit)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family f;
         family_init(&f, sim, ONE_FOR_ONE);
@@ -324,7 +330,8 @@ SPEC(supervisor, waits_longer_after_each_restart_up_to_a_limit)
 
 SPEC(supervisor, gives_up_after_more_restarts_than_its_intensity)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family f;
         family_init(&f, sim, ONE_FOR_ONE);
@@ -372,7 +379,8 @@ SPEC(supervisor, forgets_restarts_that_are_older_than_its_period)
 
 SPEC(supervisor, gives_up_on_a_child_that_can_not_begin)
 {
-    FOR_SEEDS(10) {
+    FOR_SEEDS(10)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family f;
         family_init(&f, sim, ONE_FOR_ONE);
@@ -388,7 +396,8 @@ SPEC(supervisor, gives_up_on_a_child_that_can_not_begin)
 
 SPEC(supervisor, ends_its_children_last_to_first_when_it_is_stopped)
 {
-    FOR_SEEDS(40) {
+    FOR_SEEDS(40)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family f;
         family_init(&f, sim, ONE_FOR_ONE);
@@ -407,7 +416,8 @@ SPEC(supervisor, ends_its_children_last_to_first_when_it_is_stopped)
 
 SPEC(supervisor, can_be_stopped_while_it_waits_to_restart)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family f;
         family_init(&f, sim, ONE_FOR_ALL);
@@ -427,7 +437,8 @@ SPEC(supervisor, can_be_stopped_while_it_waits_to_restart)
 
 SPEC(supervisor, that_gives_up_does_not_end_well_for_being_stopped_too)
 {
-    FOR_SEEDS(40) {
+    FOR_SEEDS(40)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family f;
         family_init(&f, sim, ONE_FOR_ONE);
@@ -435,7 +446,8 @@ SPEC(supervisor, that_gives_up_does_not_end_well_for_being_stopped_too)
         family_start(&f);
         err why = ERR_IO;
         actor_send(sim_env(f.node), f.ids[1], CRASH, &why, sizeof why);
-        while (f.count == CHILDREN) sim_step(sim, sim_now(sim));
+        while (f.count == CHILDREN)
+            sim_step(sim, sim_now(sim));
         /* Its DOWN is there before the stop. */
         actor_send(sim_env(f.node), f.supervisor, MSG_STOP, NULL, 0);
         sim_run(sim);
@@ -446,7 +458,8 @@ SPEC(supervisor, that_gives_up_does_not_end_well_for_being_stopped_too)
 
 SPEC(supervisor, takes_its_children_with_it_when_it_is_killed)
 {
-    FOR_SEEDS(20) {
+    FOR_SEEDS(20)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family f;
         family_init(&f, sim, ONE_FOR_ONE);
@@ -462,7 +475,8 @@ SPEC(supervisor, takes_its_children_with_it_when_it_is_killed)
 /* A supervisor of two: a family, and one child that is started after it. */
 SPEC(supervisor, of_supervisors_ends_the_whole_tree_in_order)
 {
-    FOR_SEEDS(40) {
+    FOR_SEEDS(40)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family inner, outer;
         family_init(&inner, sim, ONE_FOR_ONE);
@@ -470,9 +484,9 @@ SPEC(supervisor, of_supervisors_ends_the_whole_tree_in_order)
         inner.config.count = 2;
         outer.config.count = 2;
         outer.specs[0].kind = outer.specs[1].kind = &child_kind;
-        outer.specs[1] = (struct child_spec){&supervisor_kind, &inner.config,
-                                             sizeof inner.config,
-                                             CHILD_PERMANENT};
+        outer.specs[1] =
+            (struct child_spec){&supervisor_kind, &inner.config,
+                                sizeof inner.config, CHILD_PERMANENT};
         /* All write into one list: 0 is outside, 2 and 3 are within. */
         outer.args[2].family = outer.args[3].family = &outer;
         inner.specs[0].args = &outer.args[2];
@@ -492,16 +506,17 @@ SPEC(supervisor, of_supervisors_ends_the_whole_tree_in_order)
 
 SPEC(supervisor, escalates_to_the_one_above_it)
 {
-    FOR_SEEDS(10) {
+    FOR_SEEDS(10)
+    {
         struct sim *sim = sim_new(spec_seed);
         struct family inner, outer;
         family_init(&inner, sim, ONE_FOR_ONE);
         family_init(&outer, sim, ONE_FOR_ONE);
         inner.config.intensity = 1;
         outer.config.count = 1;
-        outer.specs[0] = (struct child_spec){&supervisor_kind, &inner.config,
-                                             sizeof inner.config,
-                                             CHILD_PERMANENT};
+        outer.specs[0] =
+            (struct child_spec){&supervisor_kind, &inner.config,
+                                sizeof inner.config, CHILD_PERMANENT};
         family_start(&outer);
         CHECK_EQ(inner.count, CHILDREN);
         end_child(&inner, 2, ERR_IO);

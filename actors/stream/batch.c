@@ -85,10 +85,14 @@ static err read_anchors(const uint8_t *at, struct batch *b)
     uint64_t tuples = 0;
     for (uint32_t i = 0; i < b->anchors; i++) {
         struct anchor *a = batch_anchor(b, i);
-        *a = (struct anchor){.root = get64(&at), .edge = get64(&at)};
+        *a = (struct anchor){0};
+        a->root = get64(&at);
+        a->edge = get64(&at);
         a->tuples = get32(&at);
         tuples += a->tuples;
         if (a->tuples == 0) return ERR_FORMAT;
+        /* Without an edge a root would seem processed too early. */
+        if ((a->root == 0) != (a->edge == 0)) return ERR_FORMAT;
     }
     return b->anchors == 0 || tuples == b->count ? OK : ERR_FORMAT;
 }
@@ -108,7 +112,9 @@ err batch_decode(struct env *env, const uint8_t *bytes, size_t count,
     head.used = get32(&at);
     head.anchors = get32(&at);
     if (get32(&at) != 0 || head.marker > BATCH_RELOAD) return ERR_FORMAT;
-    if (head.used > BATCH_MAX_BYTES) return ERR_BIG;
+    /* Tuples without fields take no bytes: their count is bounded as well. */
+    if (head.used > BATCH_MAX_BYTES || head.count > BATCH_MAX_BYTES)
+        return ERR_BIG;
     uint64_t whole = HEADER_BYTES + (uint64_t)head.used +
                      (uint64_t)head.anchors * ANCHOR_BYTES;
     if (whole > count) return ERR_TRUNCATED;

@@ -82,7 +82,8 @@ void emitter_drop(struct emitter *e,
 static inline struct port *route_port(struct route *route, uint64_t hash)
 {
     switch (route->input->grouping) {
-    case GROUPING_FIELDS: return &route->ports[hash % route->port_count];
+    case GROUPING_FIELDS: /* the hash as a fraction: no division */
+        return &route->ports[((hash >> 32) * route->port_count) >> 32];
     case GROUPING_GLOBAL: return &route->ports[0];
     default:
         if (++route->next >= route->port_count) route->next = 0;

@@ -423,6 +423,8 @@ static err root_init(struct env *env, void *self, const void *args)
     config.started = child_started;
     config.context = t;
     if (t->config.restarts) config.intensity = t->config.restarts;
+    if (t->config.backoff_max_ns)
+        config.backoff_max_ns = t->config.backoff_max_ns;
     r->answered = mem_zero(t->config.plan->tasks, sizeof *r->answered);
     if (r->answered == NULL) return ERR_NOMEM;
     t->actor = env_self(env); /* before any task asks for it */

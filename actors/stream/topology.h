@@ -83,6 +83,7 @@ struct topology_config {
     const struct plan *plan; /* borrowed until the end */
     unsigned ackers;         /* one per scheduler thread */
     unsigned restarts;       /* within 60 s before it gives up; 0: 5 */
+    int64_t backoff_max_ns;  /* between restarts; 0: 30 s */
     /* Once, on a scheduler thread, when all has ended. */
     void (*ended)(void *context, const struct topology_end *end);
     void *context;

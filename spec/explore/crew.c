@@ -76,8 +76,7 @@ bool crew_is_quiet(const struct crew *crew)
 static bool has_work_or_an_end(void *context)
 {
     const struct crew *crew = context;
-    return crew->ready_count > 0 ||
-           (crew->outsiders == 0 && crew->active == 0);
+    return crew->ready_count > 0 || (crew->outsiders == 0 && crew->active == 0);
 }
 
 static void work(void *context)
@@ -104,5 +103,6 @@ void crew_left(struct crew *crew)
 
 void crew_settle(struct crew *crew)
 {
-    while (crew->ready_count > 0) turn(crew, &crew->threads[0]);
+    while (crew->ready_count > 0)
+        turn(crew, &crew->threads[0]);
 }

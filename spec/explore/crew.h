@@ -11,9 +11,9 @@ enum { CREW_THREADS = 2, CREW_OUTSIDERS = 2, CREW_READY_MAX = 256 };
 
 struct crew {
     struct world world;
-    struct node *node;                    /* owned */
-    struct env threads[CREW_THREADS];     /* the crew's */
-    struct env *outside[CREW_OUTSIDERS];  /* owned */
+    struct node *node;                   /* owned */
+    struct env threads[CREW_THREADS];    /* the crew's */
+    struct env *outside[CREW_OUTSIDERS]; /* owned */
     unsigned thread_count;
     bool solo;
     struct {

@@ -151,7 +151,8 @@ static void explore_ends(struct crew *crew, bool deaths)
     EXPLORE_CHECK(s.sent == TOTAL);
     EXPLORE_CHECK(s.received + s.discarded == TOTAL);
     if (!deaths) EXPLORE_CHECK(s.discarded == 0);
-    for (int i = 0; i < TOTAL; i++) EXPLORE_CHECK(s.fate[i] == 1);
+    for (int i = 0; i < TOTAL; i++)
+        EXPLORE_CHECK(s.fate[i] == 1);
     EXPLORE_CHECK(s.edge.left_bytes + atomic_load(&s.edge.returned_bytes) ==
                   s.window_bytes);
     actor_kill(crew->outside[0], s.producer, ERR_DONE);

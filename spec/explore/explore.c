@@ -34,7 +34,7 @@ static struct explorer {
     struct rng rng;
     struct fiber fibers[EXPLORE_FIBERS];
     jmp_buf home;
-    int current;  /* the fiber running; -1: none */
+    int current;   /* the fiber running; -1: none */
     bool choosing; /* conditions are looked at: nobody else may run */
     uint64_t coin; /* a point switches when these bits of a draw are 0 */
     uint64_t points, schedule; /* of this run; the second is a hash */
@@ -114,7 +114,8 @@ void explore_wait(explore_ready *ready, void *context)
 static void go_on(void)
 {
     bool last = true;
-    for (int i = 0; i < EXPLORE_FIBERS; i++) last &= !x.fibers[i].live;
+    for (int i = 0; i < EXPLORE_FIBERS; i++)
+        last &= !x.fibers[i].live;
     if (last) _longjmp(x.home, 1);
     int next = choose();
     if (next < 0)
@@ -159,7 +160,8 @@ static void prepare(int number)
 
 static void prepare_all(void)
 {
-    for (int i = 0; i < EXPLORE_FIBERS; i++) prepare(i);
+    for (int i = 0; i < EXPLORE_FIBERS; i++)
+        prepare(i);
 }
 
 void explore_fiber(explore_body *body, void *context)
@@ -220,7 +222,8 @@ static bool is_posted(void *semaphore)
 int __wrap_sem_wait(sem_t *semaphore)
 {
     explore_point();
-    while (sem_trywait(semaphore) != 0) explore_wait(is_posted, semaphore);
+    while (sem_trywait(semaphore) != 0)
+        explore_wait(is_posted, semaphore);
     return 0;
 }
 
@@ -244,7 +247,8 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     if (start == NULL) abort();
     *start = (struct start){body, context};
     int number = 0;
-    while (number < EXPLORE_FIBERS && x.fibers[number].live) number++;
+    while (number < EXPLORE_FIBERS && x.fibers[number].live)
+        number++;
     explore_fiber(begin_thread, start);
     *thread = (pthread_t)number;
     return 0;
@@ -271,7 +275,8 @@ static void remember_schedule(void)
     x.all_points += x.points;
     if (x.distinct > mask / 4 * 3) return; /* the set is full enough */
     uint64_t at = key & mask;
-    while (x.seen[at] != 0 && x.seen[at] != key) at = (at + 1) & mask;
+    while (x.seen[at] != 0 && x.seen[at] != key)
+        at = (at + 1) & mask;
     if (x.seen[at] == key) return;
     x.seen[at] = key;
     x.distinct++;
@@ -319,8 +324,8 @@ static void explore(const struct explore_story *story)
 int main(int argc, char **argv)
 {
     static const struct explore_story *const stories[] = {
-        &explore_mailbox, &explore_runqueue, &explore_edge,
-        &explore_edge_deaths, &explore_solo, &explore_scheduler,
+        &explore_mailbox,     &explore_runqueue, &explore_edge,
+        &explore_edge_deaths, &explore_solo,     &explore_scheduler,
         &explore_crowd,
     };
     const char *wanted = argc > 1 ? argv[1] : "";
@@ -331,7 +336,8 @@ int main(int argc, char **argv)
         if (strstr(stories[i]->name, wanted)) explore(stories[i]);
     printf("explored %llu interleavings, %llu distinct\n",
            (unsigned long long)x.explored, (unsigned long long)x.distinct);
-    for (int i = 0; i < EXPLORE_FIBERS; i++) mem_free(x.fibers[i].stack);
+    for (int i = 0; i < EXPLORE_FIBERS; i++)
+        mem_free(x.fibers[i].stack);
     mem_free(x.seen);
     return x.explored > 0 ? 0 : 2;
 }

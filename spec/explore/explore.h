@@ -21,9 +21,9 @@ enum { EXPLORE_FIBERS = 8 };
 
 struct explore_story {
     const char *name;
-    unsigned runs;              /* schedules to try */
-    void *(*make)(void);        /* for some runs of one seed; may be NULL */
-    void (*run)(void *world);   /* prepare, explore_all(), check */
+    unsigned runs;            /* schedules to try */
+    void *(*make)(void);      /* for some runs of one seed; may be NULL */
+    void (*run)(void *world); /* prepare, explore_all(), check */
     void (*drop)(void *world);
 };
 

@@ -1,8 +1,8 @@
 /* mailbox.c - senders push, two threads take turns as the receiver: each
  * message is delivered once, in order, to one owner at a time, and no push
  * goes unheard. */
-#include "core/edge.h"
 #include "core/mailbox.h"
+#include "core/edge.h"
 #include "spec/explore/explore.h"
 
 enum { SENDERS = 3, EACH_MAX = 4, WORKERS = 2, OWNER = 1 };
@@ -106,7 +106,8 @@ static void run(void *unused)
         }
         explore_fiber(send, sender);
     }
-    for (int i = 0; i < WORKERS; i++) explore_fiber(work, &s);
+    for (int i = 0; i < WORKERS; i++)
+        explore_fiber(work, &s);
     explore_all();
     EXPLORE_CHECK(s.delivered == s.sent);
     EXPLORE_CHECK(mailbox_count(&s.box) == 0);

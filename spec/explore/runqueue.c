@@ -78,7 +78,8 @@ static void run(void *world)
     }
     /* Large hauls cost many points: most runs are about few actors. */
     unsigned fill = fills[explore_random(explore_random(16) ? 4 : 6)];
-    while (s.pushed < fill) push(&s);
+    while (s.pushed < fill)
+        push(&s);
     struct thief thieves[2] = {
         {&s, &s.queues[1], {&s.queues[0], &s.queues[2]}},
         {&s, &s.queues[2], {&s.queues[0], &s.queues[1]}},
@@ -89,10 +90,12 @@ static void run(void *world)
     explore_all();
     for (int i = 0; i < QUEUES; i++) {
         struct actor *actor;
-        while ((actor = runqueue_pop(&s.queues[i])) != NULL) take(&s, actor);
+        while ((actor = runqueue_pop(&s.queues[i])) != NULL)
+            take(&s, actor);
         EXPLORE_CHECK(runqueue_count(&s.queues[i]) == 0);
     }
-    for (unsigned i = 0; i < s.pushed; i++) EXPLORE_CHECK(s.taken[i] == 1);
+    for (unsigned i = 0; i < s.pushed; i++)
+        EXPLORE_CHECK(s.taken[i] == 1);
 }
 
 const struct explore_story explore_runqueue = {

@@ -183,8 +183,8 @@ static void explore_play(struct story *s, explore_body *body, unsigned count)
     s->expected = s->received = 0;
     s->count = count;
     for (unsigned i = 0; i < count; i++) {
-        err e = actor_spawn(s->outside, &player_kind, &s, sizeof s,
-                            &s->actors[i]);
+        err e =
+            actor_spawn(s->outside, &player_kind, &s, sizeof s, &s->actors[i]);
         EXPLORE_CHECK(e == OK);
     }
     explore_fiber(body, s);
@@ -203,11 +203,8 @@ static void run_crowd(void *world)
     explore_play(world, play_in_crowd, CROWD);
 }
 
-const struct explore_story explore_scheduler = {.name = "scheduler",
-                                                .runs = 20000,
-                                                .make = make,
-                                                .run = run,
-                                                .drop = drop};
+const struct explore_story explore_scheduler = {
+    .name = "scheduler", .runs = 20000, .make = make, .run = run, .drop = drop};
 
 const struct explore_story explore_crowd = {.name = "crowd",
                                             .runs = 1000,

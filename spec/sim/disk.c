@@ -40,11 +40,11 @@ static bool chance(struct sim_disk *disk, unsigned of_1000)
 /* Each operation begins here. */
 static void begin(struct sim_disk *disk, char operation, int file)
 {
-    disk->hash = hash_word(disk->hash, (uint64_t)operation << 32 |
-                                           (uint32_t)file);
+    disk->hash =
+        hash_word(disk->hash, (uint64_t)operation << 32 | (uint32_t)file);
     if (chance(disk, disk->faults.slow))
-        disk->took_ns += (int64_t)rng_below(
-            &disk->rng, (uint64_t)disk->faults.slow_ns + 1);
+        disk->took_ns +=
+            (int64_t)rng_below(&disk->rng, (uint64_t)disk->faults.slow_ns + 1);
 }
 
 static int64_t end(struct sim_disk *disk, int64_t result)
@@ -100,7 +100,8 @@ static void empty(struct file *file)
 static uint64_t used_bytes(const struct sim_disk *disk)
 {
     uint64_t used = 0;
-    for (int i = 0; i < FILES_MAX; i++) used += disk->files[i].seen.used;
+    for (int i = 0; i < FILES_MAX; i++)
+        used += disk->files[i].seen.used;
     return used;
 }
 
@@ -242,7 +243,8 @@ struct sim_disk *sim_disk_new(uint64_t seed)
 void sim_disk_free(struct sim_disk *disk)
 {
     if (disk == NULL) return;
-    for (int i = 0; i < FILES_MAX; i++) lose(&disk->files[i]);
+    for (int i = 0; i < FILES_MAX; i++)
+        lose(&disk->files[i]);
     mem_free(disk);
 }
 
@@ -251,8 +253,7 @@ const struct disk *sim_disk_calls(const struct sim_disk *disk)
     return &disk->calls;
 }
 
-void sim_disk_set_faults(struct sim_disk *disk,
-                         const struct sim_faults *faults)
+void sim_disk_set_faults(struct sim_disk *disk, const struct sim_faults *faults)
 {
     disk->faults = *faults;
 }
@@ -279,7 +280,8 @@ const uint8_t *sim_disk_get(const struct sim_disk *disk, const char *path,
 
 void sim_disk_close_all(struct sim_disk *disk)
 {
-    for (int i = 0; i < HANDLES_MAX; i++) disk->handles[i].file = NULL;
+    for (int i = 0; i < HANDLES_MAX; i++)
+        disk->handles[i].file = NULL;
 }
 
 /* What the disk wrote of its own accord before the lights went out. */
@@ -293,8 +295,7 @@ static void cut(struct sim_disk *disk, struct file *file)
     /* The emptying and the new content are one or the other's. */
     if (dirty && !(file->emptied && rng_below(&disk->rng, 2))) {
         size_t more = file->seen.used - file->clean;
-        file->seen.used =
-            file->clean + (size_t)rng_below(&disk->rng, more + 1);
+        file->seen.used = file->clean + (size_t)rng_below(&disk->rng, more + 1);
         keep(disk, file, false);
     }
     copy(&file->seen, &file->kept);

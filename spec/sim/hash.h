@@ -20,7 +20,8 @@ static inline uint64_t hash_bytes(uint64_t hash, const void *bytes,
                                   size_t count)
 {
     const uint8_t *at = bytes;
-    while (count-- > 0) hash = (hash ^ *at++) * UINT64_C(0x100000001b3);
+    while (count-- > 0)
+        hash = (hash ^ *at++) * UINT64_C(0x100000001b3);
     return hash;
 }
 

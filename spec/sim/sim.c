@@ -8,8 +8,8 @@
 
 enum {
     NODES_MAX = 16,
-    THREADS_MAX = 3,     /* scheduler threads of a node */
-    READY_ROOM = 4096,   /* so that few specs see it grow */
+    THREADS_MAX = 3,   /* scheduler threads of a node */
+    READY_ROOM = 4096, /* so that few specs see it grow */
     STEPS_MAX = 20000000,
     JOB_WAIT_NS = 10000000, /* at most, before a job begins, and after it */
 };
@@ -18,8 +18,8 @@ enum {
 struct sim_node {
     struct sim *sim;
     struct world world;
-    struct node *node; /* owned */
-    struct env *outside; /* owned */
+    struct node *node;     /* owned */
+    struct env *outside;   /* owned */
     struct sim_disk *disk; /* owned */
     struct env threads[THREADS_MAX];
     unsigned thread_count;
@@ -131,12 +131,11 @@ static void world_work(void *context, struct node *engine, struct job *job)
     struct sim *sim = node->sim;
     sim->jobs =
         room_for(sim->jobs, sim->job_count, &sim->job_room, sizeof *sim->jobs);
-    sim->jobs[sim->job_count++] = (struct pending){
-        node, job, sim->now_ns + wait_ns(sim), false};
+    sim->jobs[sim->job_count++] =
+        (struct pending){node, job, sim->now_ns + wait_ns(sim), false};
 }
 
-static void world_trace(void *context, struct node *engine,
-                        const struct msg *m)
+static void world_trace(void *context, struct node *engine, const struct msg *m)
 {
     struct sim_node *node = context;
     struct sim *sim = node->sim;
@@ -466,7 +465,8 @@ void sim_run(struct sim *sim)
 
 void sim_run_until(struct sim *sim, int64_t at_ns)
 {
-    while (sim_step(sim, at_ns)) continue;
+    while (sim_step(sim, at_ns))
+        continue;
     if (sim->now_ns < at_ns) sim->now_ns = at_ns;
 }
 
@@ -602,8 +602,8 @@ unsigned sim_got(struct sim *sim, actor_id id, uint16_t kind)
     return got;
 }
 
-const struct sim_message *sim_seen(struct sim *sim, actor_id id,
-                                   uint16_t kind, unsigned n)
+const struct sim_message *sim_seen(struct sim *sim, actor_id id, uint16_t kind,
+                                   unsigned n)
 {
     const struct probe *probe = probe_of(sim, id);
     for (unsigned i = 0; i < probe->count; i++)

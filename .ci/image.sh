@@ -1,0 +1,208 @@
+# shellcheck shell=bash
+# image.sh - builds the Dockerfile's image and proves it: the first result is
+# counted right, it runs as its own user, SIGTERM and SIGINT as process 1
+# drain. Sourced by build.sh, whose need and say it uses, in the project's
+# root. With a docker daemon docker does it all. Without one, as root: buildah
+# on a base that mmdebstrap makes of the Debian mirror apt is set up with.
+# Everything is in build/image: base.tar is kept for the next run, engine.tar
+# is the image (docker load -i build/image/engine.tar).
+
+IMAGE_DIR=build/image
+IMAGE_BASE=debian:bookworm-slim # the Dockerfile's
+IMAGE_VERSION=$(sed -n 's/^#define ENGINE_VERSION "\(.*\)"$/\1/p' cli/verb.h)
+IMAGE_REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+IMAGE_NAME=engine:$IMAGE_VERSION
+IMAGE_UID=10001
+IMAGE_TRIES=100 # of 100 ms: how long a thing is waited for
+
+image_fail() { say "image: $*"; exit 1; }
+
+# await COMMAND...: until it succeeds; fails after IMAGE_TRIES.
+await() {
+    local i
+    for ((i = 0; i < IMAGE_TRIES; i++)); do
+        "$@" && return
+        sleep 0.1
+    done
+    return 1
+}
+
+# ---- what is run in the image, and what must come of it ----
+
+# Runs for ever, so that a signal has something to end.
+image_forever() {
+    cat <<'LUA'
+return topology "forever" {
+  spout "numbers" {
+    generator { rate = 5000, make = function(i) return i end },
+    fields = { "n" },
+  },
+  sink "out" { from = global "numbers", stdout {} },
+}
+LUA
+}
+
+# The sample's words, counted by other means than engine's.
+image_expected() { # FILE
+    tr -cs 'A-Za-z' '\n' < "$1" | tr 'A-Z' 'a-z' | grep . | sort | uniq -c |
+        awk '{ printf "{\"word\":\"%s\",\"count\":%d}\n", $2, $1 }' | sort
+}
+
+image_check_count() { # RESULT SAMPLE
+    [ -s "$2" ] || image_fail "the sample text is empty"
+    image_expected "$2" > "$IMAGE_DIR/expected"
+    sort "$1" | cmp - "$IMAGE_DIR/expected" ||
+        image_fail "the first result is wrong: compare $1 and $IMAGE_DIR/expected"
+    say "image: the first result is right: $(wc -l < "$1") words, among them"
+    sort -t: -k3 -nr "$1" | head -n 3 || true
+}
+
+# A drain loses nothing: the numbers are whole from 1 to the last.
+image_check_drain() { # SIGNAL STATUS NUMBERS
+    [ "$2" -eq 0 ] || image_fail "SIG$1 gave exit $2 instead of 0; see $IMAGE_DIR/forever.err"
+    local n
+    n=$(wc -l < "$3")
+    [ "$n" -gt 0 ] || image_fail "nothing came out before SIG$1"
+    sort -n "$3" | cmp -s - <(seq "$n") || image_fail "SIG$1 lost numbers or doubled some: see $3"
+    say "image: SIG$1 drained: exit 0, the numbers 1 to $n came out once each"
+}
+
+# ---- docker ----
+
+image_docker() {
+    say "image: building $IMAGE_NAME with docker"
+    docker build --build-arg "VERSION=$IMAGE_VERSION" --build-arg "REVISION=$IMAGE_REVISION" \
+        -t "$IMAGE_NAME" . >&2
+    docker run --rm "$IMAGE_NAME" > "$IMAGE_DIR/first"
+    docker run --rm --entrypoint cat "$IMAGE_NAME" sample.txt > "$IMAGE_DIR/sample.txt"
+    image_check_count "$IMAGE_DIR/first" "$IMAGE_DIR/sample.txt"
+    image_uid=$(docker run --rm --entrypoint id "$IMAGE_NAME" -u)
+    local signal container status
+    for signal in TERM INT; do
+        container=$(docker create "$IMAGE_NAME" run /tmp/forever.lua)
+        docker cp "$IMAGE_DIR/forever.lua" "$container:/tmp/forever.lua"
+        docker start "$container" >/dev/null
+        await image_docker_speaks "$container" || image_fail "nothing came out of the running image"
+        docker kill --signal "$signal" "$container" >/dev/null
+        status=$(timeout 30 docker wait "$container") || image_fail "SIG$signal didn't end it in 30 s"
+        docker logs "$container" > "$IMAGE_DIR/forever.out" 2> "$IMAGE_DIR/forever.err"
+        docker rm "$container" >/dev/null
+        image_check_drain "$signal" "$status" "$IMAGE_DIR/forever.out"
+    done
+    image_mb=$(($(docker image inspect -f '{{.Size}}' "$IMAGE_NAME") / 1000000))
+}
+
+image_docker_speaks() { docker logs "$1" 2>/dev/null | grep -q .; }
+
+# ---- buildah ----
+
+# The Debian mirrors that apt is set up with, as lines of a bookworm
+# sources.list, whatever release this machine has.
+image_sources() {
+    # shellcheck disable=SC2016 # apt's own $(NAME)
+    apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
+        sort -u | awk '
+            $1 == "Debian" { for (i = 0; i < 2; i++) print "deb", $2, "bookworm" (i ? "-updates" : ""), "main" }
+            $1 == "Debian-Security" { print "deb", $2, "bookworm-security", "main" }'
+}
+
+# Like the official slim image: the required packages and apt, no documentation.
+image_base() {
+    [ -f "$IMAGE_DIR/base.tar" ] && { say "image: base of an earlier run: $IMAGE_DIR/base.tar"; return; }
+    need mmdebstrap debian-archive-keyring
+    local sources
+    sources=$(image_sources)
+    [ -n "$sources" ] || image_fail "apt knows no Debian mirror; run apt-get update, or use docker"
+    say "image: making the base with mmdebstrap"
+    mmdebstrap --quiet --variant=minbase --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+        --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/lintian/*' \
+        bookworm "$IMAGE_DIR/base.new.tar" - <<< "$sources" > "$IMAGE_DIR/mmdebstrap.log" 2>&1 ||
+        image_fail "mmdebstrap failed; see $IMAGE_DIR/mmdebstrap.log"
+    mv "$IMAGE_DIR/base.new.tar" "$IMAGE_DIR/base.tar"
+}
+
+# Containers of ours alone, not the user's.
+image_buildah() {
+    buildah --root "$PWD/$IMAGE_DIR/storage" --runroot "$PWD/$IMAGE_DIR/runroot" --storage-driver vfs "$@"
+}
+
+# A name without a host means what is here under localhost/; nothing is pulled.
+image_import_base() {
+    local container
+    container=$(image_buildah from scratch)
+    image_buildah add -q "$container" "$IMAGE_DIR/base.tar" / >/dev/null
+    image_buildah commit -q --rm "$container" "localhost/$IMAGE_BASE" >/dev/null
+}
+
+image_by_buildah() {
+    [ "$(id -u)" -eq 0 ] || image_fail "there is no docker daemon, and buildah's chroot needs root: sudo ./build.sh image"
+    need buildah util-linux
+    image_base
+    rm -rf --one-file-system "$IMAGE_DIR/storage" "$IMAGE_DIR/runroot"
+    image_import_base
+    say "image: building $IMAGE_NAME with buildah"
+    image_buildah bud --isolation chroot --pull-never --build-arg "VERSION=$IMAGE_VERSION" \
+        --build-arg "REVISION=$IMAGE_REVISION" -t "$IMAGE_NAME" . >&2
+    image_prove_buildah
+}
+
+# A command in the container, as the image's user.
+image_run() { # CONTAINER -- COMMAND...
+    image_buildah run --isolation chroot "$@"
+}
+
+# What `docker run IMAGE` would run.
+image_command() { # CONTAINER
+    image_buildah inspect --format \
+        '{{range .OCIv1.Config.Entrypoint}}{{.}} {{end}}{{range .OCIv1.Config.Cmd}}{{.}} {{end}}' "$1"
+}
+
+# Runs engine as process 1 of a new PID namespace in the image's files, as
+# buildah's chroot doesn't, and sends it the signal.
+image_signal() { # ROOT SIGNAL
+    local outer inner status=0
+    unshare --pid --mount --fork --kill-child chroot --userspec="$IMAGE_UID:$IMAGE_UID" "$1" \
+        /usr/local/bin/engine run /tmp/forever.lua \
+        > "$IMAGE_DIR/forever.out" 2> "$IMAGE_DIR/forever.err" &
+    outer=$!
+    await test -s "$IMAGE_DIR/forever.out" || { kill -9 "$outer"; image_fail "nothing came out of the running image; see $IMAGE_DIR/forever.err"; }
+    inner=$(tr -d ' ' < "/proc/$outer/task/$outer/children")
+    [ "$(awk '$1 == "NSpid:" { print $NF }' "/proc/$inner/status")" = 1 ] || image_fail "engine isn't process 1"
+    kill -s "$2" "$inner"
+    await image_gone "$inner" || { kill -9 "$outer"; image_fail "SIG$2 didn't end it"; }
+    wait "$outer" || status=$?
+    image_check_drain "$2" "$status" "$IMAGE_DIR/forever.out"
+}
+
+image_gone() { ! [ -d "/proc/$1" ]; }
+
+image_prove_buildah() {
+    local container root signal
+    container=$(image_buildah from --pull-never "$IMAGE_NAME")
+    root=$(image_buildah mount "$container")
+    # shellcheck disable=SC2046 # a list of words
+    image_run "$container" -- $(image_command "$container") > "$IMAGE_DIR/first"
+    cp "$root/opt/engine/sample.txt" "$IMAGE_DIR/sample.txt"
+    image_check_count "$IMAGE_DIR/first" "$IMAGE_DIR/sample.txt"
+    image_uid=$(image_run "$container" -- id -u)
+    cp "$IMAGE_DIR/forever.lua" "$root/tmp/"
+    for signal in TERM INT; do image_signal "$root" "$signal"; done
+    rm -f "$IMAGE_DIR/engine.tar"
+    image_buildah push -q "$IMAGE_NAME" "docker-archive:$IMAGE_DIR/engine.tar:$IMAGE_NAME"
+    image_mb=$(($(stat -c %s "$IMAGE_DIR/engine.tar") / 1000000))
+    rm -rf --one-file-system "$IMAGE_DIR/storage" "$IMAGE_DIR/runroot"
+    say "image: docker load -i $IMAGE_DIR/engine.tar takes it to where docker is"
+}
+
+mkdir -p "$IMAGE_DIR"
+image_forever > "$IMAGE_DIR/forever.lua"
+image_uid='' image_mb=''
+if docker info >/dev/null 2>&1; then
+    image_docker
+else
+    image_by_buildah
+fi
+[ "$image_uid" = "$IMAGE_UID" ] || image_fail "it ran as uid '$image_uid' instead of $IMAGE_UID"
+printf 'image: built, %d MB, ran as uid %d, SIGTERM drained, ok\n' "$image_mb" "$image_uid"

@@ -1,0 +1,583 @@
+/* Every allocation of a run fails in turn, once and with all that follow it:
+ * the run ends, it ends well with the right answer or says that it didn't, no
+ * actor is left over, and nothing leaks. */
+#include "actors/connectors/format.h"
+#include "core/alloc.h"
+#include "core/runtime.h"
+#include "lua/component.h"
+#include "lua/definition.h"
+#include "spec/fault.h"
+#include "spec/sim/stream.h"
+#include "spec/spec.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Of the sanitizer, where there is one: not 0, something has leaked. */
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
+enum {
+    LINES_MAX = 1024,
+    TASKS_MAX = 16,
+    STEPS_MAX = 200000,
+    ONCE = 1,
+    BURST = 50, /* how many fail in the second pass */
+};
+
+struct trial;
+
+struct story {
+    const char *name;
+    const char *text; /* the definition; VERSION stands for a number */
+    int64_t reload_ns; /* when its next version comes; 0: never */
+    void (*check)(struct trial *t);
+};
+
+struct trial {
+    const struct story *story;
+    struct sim *sim;
+    struct sim_node *node;
+    struct definition *definition, *next; /* owned */
+    struct topology *topology;            /* owned */
+    char *lines[LINES_MAX];               /* owned: what came out */
+    unsigned count;
+    bool ended;
+    struct topology_end end;
+    bool sent; /* the next version */
+    unsigned taken, refused;
+    char why[256];
+    actor_id ids[TASKS_MAX]; /* of the tasks' actors that live now */
+    unsigned restarts[TASKS_MAX];
+};
+
+/* The classes find the trial here: there is one at a time. */
+static struct trial *running;
+
+/* ---- what isn't the engine's asking ---- */
+
+static const struct world *inner;
+
+static void ready(void *context, struct env *env, struct actor *actor)
+{
+    fault_pause();
+    inner->ready(context, env, actor);
+    fault_go_on();
+}
+
+static void alarm_set(void *context, struct node *node, int64_t at_ns)
+{
+    fault_pause();
+    inner->alarm(context, node, at_ns);
+    fault_go_on();
+}
+
+static void work(void *context, struct node *node, struct job *job)
+{
+    fault_pause();
+    inner->work(context, node, job);
+    fault_go_on();
+}
+
+static void trace(void *context, struct node *node, const struct msg *m)
+{
+    fault_pause();
+    inner->trace(context, node, m);
+    fault_go_on();
+}
+
+/* Puts pauses around all that the node asks of its world. */
+static void guard_world(struct sim_node *sim_node)
+{
+    static struct world guarded;
+    struct node *node = sim_engine(sim_node);
+    inner = node->config.world;
+    guarded = *inner;
+    guarded.ready = ready;
+    guarded.alarm = alarm_set;
+    guarded.work = work;
+    guarded.trace = trace;
+    node->config.world = &guarded;
+}
+
+/* ---- the sink that remembers ---- */
+
+static err remember_make(struct component_context *c, void *self)
+{
+    return OK;
+}
+
+static void remember_free(struct component_context *c, void *self)
+{
+}
+
+static void remember(struct trial *t, const uint8_t *at, unsigned arity)
+{
+    const char *names[FIELDS_MAX];
+    for (unsigned i = 0; i < arity; i++) names[i] = "v";
+    struct format format = {.kind = FORMAT_TEXT};
+    struct buffer text = {0};
+    uint64_t replaced = 0;
+    fault_pause();
+    CHECK_EQ(format_tuple(&format, names, arity, at, &text, &replaced), OK);
+    CHECK(t->count < LINES_MAX);
+    t->lines[t->count++] = mem_text((char *)text.data, text.used - 1);
+    buffer_fini(&text);
+    fault_go_on();
+}
+
+static enum step remember_execute(struct component_context *c, void *self,
+                                  struct input *input)
+{
+    const struct input_plan *from = &c->component->inputs[input->source];
+    unsigned arity =
+        c->plan->components[from->component].streams[from->stream].arity;
+    const uint8_t *at;
+    while ((at = input_next(c, input)) != NULL) {
+        const uint8_t *end = at;
+        for (unsigned i = 0; i < arity; i++) end = value_skip(end);
+        remember(running, at, arity);
+        input_done(c, input, end);
+    }
+    return STEP_DONE;
+}
+
+static const struct component_class remember_class = {
+    .name = "remember",
+    .state_bytes = 1,
+    .make = remember_make,
+    .free = remember_free,
+    .execute = remember_execute,
+};
+
+/* ---- one run ---- */
+
+/* NULL: refused, and it said why. */
+static struct definition *load(const struct story *story, int version)
+{
+    char text[4096];
+    struct definition *d = NULL;
+    char *errors = NULL;
+    snprintf(text, sizeof text, "local VERSION = %d\n%s", version,
+             story->text);
+    err e = definition_parse("story.lua", text, strlen(text), NULL, 0, NULL,
+                             &d, &errors);
+    if (e == OK) {
+        for (unsigned i = 0; i < d->plan.count; i++)
+            if (strcmp(d->plan.components[i].name, "out") == 0)
+                d->plan.components[i].class = &remember_class;
+        return d;
+    }
+    if (e != ERR_NOMEM && (errors == NULL || !strstr(errors, "memory")))
+        spec_fail(__FILE__, __LINE__, "refused for no memory: %s",
+                  errors ? errors : "(nothing said)");
+    mem_free(errors);
+    return NULL;
+}
+
+static void on_ended(void *context, const struct topology_end *end)
+{
+    struct trial *t = context;
+    t->end = *end;
+    t->ended = true;
+}
+
+static void on_reloaded(struct code *code, bool taken, const char *error)
+{
+    struct trial *t = running;
+    t->taken += taken;
+    t->refused += !taken;
+    snprintf(t->why, sizeof t->why, "%s", error ? error : "");
+}
+
+static void send_next(struct trial *t)
+{
+    struct env *env = sim_env(t->node);
+    t->sent = true;
+    t->next = load(t->story, 2);
+    struct code *code =
+        t->next ? lua_code_new(t->next->bundle, on_reloaded) : NULL;
+    struct msg *m =
+        code ? msg_new(env, TOPOLOGY_RELOAD, sizeof code) : NULL;
+    if (m) {
+        memcpy(msg_body(m), &code, sizeof code);
+        m->flags = MSG_REF;
+        m->from = 0;
+        actor_post(env, topology_actor(t->topology), m);
+        return;
+    }
+    if (code) ref_drop(env, &code->ref);
+    t->refused++;
+    strcpy(t->why, "out of memory");
+}
+
+/* Whose actors are new ones since the last step? */
+static void note_restarts(struct trial *t)
+{
+    for (unsigned i = 0; i < t->definition->plan.tasks; i++) {
+        actor_id id = topology_task_id(t->topology, i);
+        if (id == t->ids[i]) continue;
+        if (t->ids[i] != 0) t->restarts[i]++;
+        t->ids[i] = id;
+    }
+}
+
+static void run(struct trial *t)
+{
+    struct topology_config config = {
+        .plan = &t->definition->plan,
+        .ackers = 1 + (unsigned)sim_random(t->sim, 2),
+        .ended = on_ended,
+        .context = t,
+    };
+    err e = topology_start(sim_env(t->node), &config, &t->topology);
+    if (e != OK) {
+        CHECK(e == ERR_NOMEM || e == ERR_LIMIT);
+        return;
+    }
+    int64_t reload_ns = t->story->reload_ns
+                            ? SIM_START_NS + t->story->reload_ns
+                            : INT64_MAX;
+    for (unsigned steps = 0; sim_step(t->sim, INT64_MAX - 1); steps++) {
+        if (steps > STEPS_MAX) spec_fail(__FILE__, __LINE__, "it never ends");
+        note_restarts(t);
+        if (!t->sent && !t->ended && sim_now(t->sim) >= reload_ns)
+            send_next(t);
+    }
+    if (!t->ended) spec_fail(__FILE__, __LINE__, "all is quiet, but no end");
+    if (node_alive(sim_engine(t->node)) != 0)
+        spec_fail(__FILE__, __LINE__, "%u actors are left over",
+                  node_alive(sim_engine(t->node)));
+    if (t->sent && t->taken + t->refused != 1)
+        spec_fail(__FILE__, __LINE__, "the reload was answered %u times",
+                  t->taken + t->refused);
+}
+
+static void trial_init(struct trial *t, const struct story *story,
+                       uint64_t seed)
+{
+    *t = (struct trial){.story = story, .sim = sim_new(seed)};
+    t->node = sim_node(t->sim, 1);
+    guard_world(t->node);
+    running = t;
+}
+
+static void trial_fini(struct trial *t)
+{
+    sim_kill_node(t->node);
+    topology_free(t->topology);
+    definition_free(t->definition);
+    definition_free(t->next);
+    for (unsigned i = 0; i < t->count; i++) mem_free(t->lines[i]);
+    sim_free(t->sim);
+    running = NULL;
+}
+
+/* ---- what a run has to say ---- */
+
+static uint64_t counter(const struct trial *t, const char *component,
+                        size_t offset)
+{
+    const struct plan *plan = &t->definition->plan;
+    for (unsigned i = 0; i < plan->count; i++) {
+        if (strcmp(plan->components[i].name, component) != 0) continue;
+        const char *ids = (const char *)topology_metrics(t->topology, i);
+        metric_id id;
+        memcpy(&id, ids + offset, sizeof id);
+        return metric_read(node_metrics(sim_engine(t->node)), id);
+    }
+    return 0;
+}
+
+static uint64_t failed(const struct trial *t, const char *spout)
+{
+    return counter(t, spout, offsetof(struct component_metrics, failed));
+}
+
+static unsigned restarts(const struct trial *t, const char *component)
+{
+    const struct plan *plan = &t->definition->plan;
+    unsigned n = 0;
+    for (unsigned i = 0; i < plan->count; i++)
+        if (strcmp(plan->components[i].name, component) == 0)
+            for (unsigned k = 0; k < plan->components[i].tasks; k++)
+                n += t->restarts[plan->components[i].first_task + k];
+    return n;
+}
+
+static unsigned all_restarts(const struct trial *t)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < TASKS_MAX; i++) n += t->restarts[i];
+    return n;
+}
+
+/* Lines that begin so. */
+static unsigned lines_of(const struct trial *t, const char *start)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < t->count; i++)
+        if (strncmp(t->lines[i], start, strlen(start)) == 0) n++;
+    return n;
+}
+
+/* The sum of the numbers behind a word. */
+static unsigned sum_of(const struct trial *t, const char *word)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < t->count; i++) {
+        size_t length = strlen(word);
+        if (strncmp(t->lines[i], word, length) == 0 &&
+            t->lines[i][length] == '\t')
+            n += (unsigned)atoi(t->lines[i] + length + 1);
+    }
+    return n;
+}
+
+/* ---- the stories ---- */
+
+static const char word_count[] =
+    "return topology 'count' {\n"
+    "  spout 'lines' { list { {'the cow jumped'}, {'the moon'}, {'a cow a'},\n"
+    "    {'over the moon'} }, fields = {'line'} },\n"
+    "  bolt 'split' { from = shuffle 'lines', fields = {'word'}, tasks = 2,\n"
+    "    execute = function(self, line)\n"
+    "      for w in line:gmatch '%a+' do self.emit(w) end\n"
+    "    end },\n"
+    "  bolt 'count' { from = fields('split', 'word'), tasks = 2,\n"
+    "    fields = {'word', 'n'},\n"
+    "    prepare = function(self) self.n = {} end,\n"
+    "    execute = function(self, w) self.n[w] = (self.n[w] or 0) + 1 end,\n"
+    "    finish = function(self)\n"
+    "      for w, n in pairs(self.n) do self.emit(w, n) end\n"
+    "    end },\n"
+    "  sink 'out' { from = global 'count', null {} },\n"
+    "}\n";
+
+/* A replay may count a word twice, and a task that crashed forgets what it
+ * has counted: both are told. */
+static void check_word_count(struct trial *t)
+{
+    static const struct {
+        const char *word;
+        unsigned n;
+    } want[] = {{"the", 3}, {"cow", 2}, {"jumped", 1},
+                {"moon", 2}, {"a", 2}, {"over", 1}};
+    bool again = failed(t, "lines") > 0 || all_restarts(t) > 0;
+    for (unsigned i = 0; i < 6; i++) {
+        unsigned n = sum_of(t, want[i].word);
+        if (restarts(t, "count") == 0 &&
+            (n < want[i].n || (n > want[i].n && !again)))
+            spec_fail(__FILE__, __LINE__, "%u times '%s', not %u", n,
+                      want[i].word, want[i].n);
+    }
+}
+
+static const char reload[] =
+    "return topology 't' {\n"
+    "  spout 'numbers' { generator { rate = 1000, count = 40 },\n"
+    "    fields = {'n'} },\n"
+    "  bolt 'mark' { from = shuffle 'numbers', fields = {'n', 'version'},\n"
+    "    tasks = 2, prepare = function(self) self.sum = 0 end,\n"
+    "    on_reload = function(self) self.reloads = VERSION end,\n"
+    "    execute = function(self, n) self.sum = self.sum + 1\n"
+    "      self.emit(n, VERSION) end },\n"
+    "  bolt 'pass' { from = fields('mark', 'n'),\n"
+    "    fields = {'n', 'version', 'mine'},\n"
+    "    execute = function(self, n, v) self.emit(n, v, VERSION) end },\n"
+    "  sink 'out' { from = global 'pass', null {} },\n"
+    "}\n";
+
+static void check_reload(struct trial *t)
+{
+    bool again = failed(t, "numbers") > 0 || all_restarts(t) > 0;
+    for (unsigned i = 1; i <= 40; i++) {
+        char start[16];
+        snprintf(start, sizeof start, "%u\t", i);
+        unsigned n = lines_of(t, start);
+        if (n == 0 || (n > 1 && !again))
+            spec_fail(__FILE__, __LINE__, "%u came %u times", i, n);
+    }
+    unsigned first = 0, second = 0;
+    CHECK(sscanf(t->lines[t->count - 1], "%*u\t%u\t%u", &first, &second) == 2);
+    if (t->taken && (first != 2 || second != 2))
+        spec_fail(__FILE__, __LINE__,
+                  "new code was taken, but the last line is %s",
+                  t->lines[t->count - 1]);
+    if (t->refused && !strstr(t->why, "the run") && (first != 1 || second != 1))
+        spec_fail(__FILE__, __LINE__,
+                  "new code was refused (%s), but the last line is %s", t->why,
+                  t->lines[t->count - 1]);
+}
+
+static const char errors[] =
+    "return topology 't' {\n"
+    "  spout 'ids' { fields = {'n'},\n"
+    "    open = function(self) self.i, self.again, self.acks = 0, {}, 0 end,\n"
+    "    next = function(self)\n"
+    "      local n = table.remove(self.again)\n"
+    "      if n then self.emit_id(n, n) return end\n"
+    "      if self.i == 18 then return false end\n"
+    "      self.i = self.i + 1\n"
+    "      self.emit_id(self.i, self.i)\n"
+    "    end,\n"
+    "    ack = function(self, id) self.acks = self.acks + 1 end,\n"
+    "    fail = function(self, id, reason)\n"
+    "      self.again[#self.again + 1] = id end },\n"
+    "  bolt 'bad' { from = shuffle 'ids', fields = {'n', 'extra'},\n"
+    "    tasks = 2, budget = '1ms',\n"
+    "    prepare = function(self) self.seen = {} end,\n"
+    "    execute = function(self, n)\n"
+    "      local kind = self.seen[n] and 0 or n % 7\n"
+    "      self.seen[n] = true\n"
+    "      if kind == 1 then self.emit(n, 'x') error('not yet')\n"
+    "      elseif kind == 2 then self.emit(n, print)\n"
+    "      elseif kind == 3 then local t = {} t.t = t self.emit(n, t)\n"
+    "      elseif kind == 4 then while true do end\n"
+    "      elseif kind == 5 then error { code = n }\n"
+    "      elseif kind == 6 then pcall(self.emit, n) end\n"
+    "      self.emit(n, { tag = 'x', list = { 1, 2, n } })\n"
+    "    end },\n"
+    "  bolt 'pass' { from = fields('bad', 'n', 'extra'), fields = {'n'},\n"
+    "    execute = function(self, n, extra)\n"
+    "      local ok, why = pcall(self.emit, extra.list[3])\n"
+    "      if not ok then error(why) end end },\n"
+    "  sink 'out' { from = global 'pass', null {} },\n"
+    "}\n";
+
+static void check_errors(struct trial *t)
+{
+    for (unsigned i = 1; i <= 18; i++) {
+        char line[16];
+        unsigned n = 0;
+        snprintf(line, sizeof line, "%u", i);
+        for (unsigned k = 0; k < t->count; k++)
+            if (strcmp(t->lines[k], line) == 0) n++;
+        if (n == 0) spec_fail(__FILE__, __LINE__, "%u was lost", i);
+    }
+    /* A second copy has a failure or a restart to explain it. */
+    CHECK(t->count - 18 <= failed(t, "ids") || all_restarts(t) > 0);
+}
+
+static const struct story stories[] = {
+    {"word count", word_count, 0, check_word_count},
+    {"reload", reload, 10000000, check_reload},
+    {"errors", errors, 0, check_errors},
+};
+enum { STORIES = sizeof stories / sizeof stories[0] };
+
+/* ---- point after point ---- */
+
+struct point {
+    const struct story *story;
+    enum fault_kind kind;
+    uint64_t n, failures;
+};
+
+/* How they ended, for the curious. */
+struct tally {
+    unsigned points, well, told, refused;
+};
+
+static const char *const kinds[FAULT_KINDS] = {"heap", "lua"};
+
+static void check_trial(struct trial *t, const struct point *p)
+{
+    if (t->definition == NULL || t->topology == NULL) return;
+    if (t->end.why == OK) {
+        if (t->end.gave_up == 0) t->story->check(t);
+        return;
+    }
+    CHECK(t->end.why == ERR_CRASHED || t->end.why == ERR_NOMEM);
+    /* One failure is what restarts and replays are there for. */
+    if (p->failures == ONCE)
+        spec_fail(__FILE__, __LINE__, "one failure ended it: %s",
+                  err_text(t->end.why));
+}
+
+/* False: the run had no n-th allocation of that kind. */
+static bool try_point(const struct point *p, struct tally *tally)
+{
+    static struct trial t; /* large */
+    if (getenv("ENGINE_FAULT_SAY"))
+        fprintf(stderr, "%s %s %llu %llu\n", p->story->name, kinds[p->kind],
+                (unsigned long long)p->n, (unsigned long long)p->failures);
+    trial_init(&t, p->story, spec_seed);
+    fault_arm(p->kind, p->n, p->failures);
+    t.definition = load(p->story, 1);
+    if (t.definition) run(&t);
+    fault_disarm();
+    bool reached = fault_failed() > 0;
+    check_trial(&t, p);
+    if (t.definition == NULL || t.topology == NULL)
+        tally->refused++;
+    else if (t.end.why == OK)
+        tally->well++;
+    else
+        tally->told++;
+    tally->points += reached;
+    trial_fini(&t);
+    return reached;
+}
+
+static void check_leaks(const char *of)
+{
+    if (__lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check())
+        spec_fail(__FILE__, __LINE__, "%s leaks", of);
+}
+
+static uint64_t number(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void try_points(struct point p, uint64_t every, struct tally *tally)
+{
+    /* The last point is reached, whatever lies between two. */
+    for (p.n = 1; try_point(&p, tally); p.n += every) continue;
+}
+
+static struct tally try_story(const struct story *story)
+{
+    /* Of the VMs' requests, which are many and alike, some. */
+    uint64_t every = number("ENGINE_FAULT_EVERY", 0);
+    struct tally tally = {0};
+    for (int pass = 0; pass < 2; pass++) {
+        struct point p = {story, FAULT_HEAP, 1, pass ? BURST : ONCE};
+        try_points(p, every ? every : 1, &tally);
+        p.kind = FAULT_LUA;
+        try_points(p, every ? every : 61, &tally);
+    }
+    check_leaks(story->name);
+    return tally;
+}
+
+/* ENGINE_FAULT_POINT="reload lua 117 50": that point alone. */
+static bool try_named_point(void)
+{
+    const char *text = getenv("ENGINE_FAULT_POINT");
+    char kind[16] = "";
+    unsigned long long n = 0, failures = 0;
+    if (text == NULL) return false;
+    struct tally tally = {0};
+    for (unsigned i = 0; i < STORIES; i++) {
+        size_t length = strlen(stories[i].name);
+        if (strncmp(text, stories[i].name, length) != 0) continue;
+        CHECK(sscanf(text + length, "%15s %llu %llu", kind, &n, &failures) ==
+              3);
+        struct point p = {&stories[i], strcmp(kind, "lua") ? FAULT_HEAP
+                                                           : FAULT_LUA,
+                          n, failures};
+        printf("%s\n", try_point(&p, &tally) ? "reached" : "not reached");
+    }
+    return true;
+}
+
+SPEC(fault, leaves_nothing_half_done_wherever_memory_ends)
+{
+    struct tally tallies[STORIES];
+    if (try_named_point()) return;
+    for (unsigned i = 0; i < STORIES; i++) tallies[i] = try_story(&stories[i]);
+    printf("fault: %s %u points, %s %u, %s %u\n", stories[0].name,
+           tallies[0].points, stories[1].name, tallies[1].points,
+           stories[2].name, tallies[2].points);
+}

@@ -1,0 +1,1 @@
+return topology "t" { spout "a" { file { path = "p", format = "text json" } }, sink "b" { from = shuffle "a", stdout { format = "xml" } } }

@@ -1,0 +1,1 @@
+return topology "t" { spout "a" { list {{1}}, fields={"x"} }, sink "b" { from = {grouping=true, from="a", keys={}}, null {} } }

@@ -1,0 +1,1 @@
+return topology "t" { spout "a" { stdin {}, fields = {"a", nil, "c"} }, nil, sink "b" { from = shuffle "a", null {} } }

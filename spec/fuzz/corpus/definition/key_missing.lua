@@ -1,0 +1,1 @@
+return topology "t" { spout "a" { list {{1}}, fields={"x"} }, sink "b" { from = fields("a", nil, "x"), null {} } }

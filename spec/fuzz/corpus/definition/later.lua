@@ -1,0 +1,1 @@
+return topology "t" { state = "durable", spout "a" { stdin {}, acking = "manual" }, sink "b" { from = shuffle "a", null {} }, guarantee = "exactly-once" }

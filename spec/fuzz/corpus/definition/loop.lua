@@ -1,0 +1,1 @@
+return topology "t" { spout "a" { list {{1}}, fields={"x"} }, bolt "b" { from = {shuffle "a", shuffle "c"}, fields={"x"}, execute=function() end }, bolt "c" { from = shuffle "b", fields={"x"}, execute=function() end } }

@@ -1,0 +1,1 @@
+local s = "" for i = 1, 1e9 do s = s .. ("x"):rep(1e6) end

@@ -1,0 +1,1 @@
+return topology "t" { spout "a" { setmetatable({}, {__index = function(t, k) return k end}) } }

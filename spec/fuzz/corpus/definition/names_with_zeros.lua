@@ -1,0 +1,1 @@
+return topology "t\0u" { spout "a" { list {{1}}, fields={"x\0", ""} }, sink "b" { from = shuffle "a:", null {} } }

@@ -1,0 +1,1 @@
+return topology "t" { spout "a" { list {{1}}, fields={"x"}, streams={} }, sink "b" { from = shuffle "a", null {} } }

@@ -1,0 +1,1 @@
+return topology "t" { max_pending = 4294967296, spout "a" { list {{1}}, fields={"x"}, retries = 4294967295 }, sink "b" { from = shuffle "a", null {} } }

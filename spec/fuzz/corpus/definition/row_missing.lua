@@ -1,0 +1,1 @@
+return topology "t" { spout "a" { list {{1}, nil, {3}}, fields={"x"} }, sink "b" { from = shuffle "a", null {} } }

@@ -1,0 +1,1 @@
+local t = {} t[1] = t return topology "t" { spout "a" { list {{t}}, fields={"x"} }, sink "b" { from = shuffle "a", null {} } }

@@ -1,0 +1,1 @@
+return topology "t" { spout "a" { list {{1}}, fields={"x"}, memory = 1e300 }, sink "b" { from = shuffle "a", null {}, memory = "99999999999999GB" } }

@@ -1,0 +1,104 @@
+/* definition.c - any text as a definition file. It never crashes or hangs, it
+ * says what is wrong, and the same text gives the same plan.
+ * Build and run: ./build.sh fuzz */
+#include "core/alloc.h"
+#include "lua/definition.h"
+#include <assert.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_text(const char *text)
+{
+    assert(text != NULL && text[0] != '\0');
+}
+
+static void check_streams(const struct component_plan *c)
+{
+    assert(c->kind == COMPONENT_SINK ? c->stream_count == 0
+                                     : c->stream_count > 0);
+    for (unsigned i = 0; i < c->stream_count; i++) {
+        check_text(c->streams[i].name);
+        assert(c->streams[i].arity <= FIELDS_MAX);
+        for (unsigned k = 0; k < c->streams[i].arity; k++)
+            check_text(c->streams[i].fields[k]);
+    }
+}
+
+static void check_inputs(const struct plan *plan,
+                         const struct component_plan *c)
+{
+    assert((c->kind == COMPONENT_SPOUT) == (c->input_count == 0));
+    for (unsigned i = 0; i < c->input_count; i++) {
+        const struct input_plan *input = &c->inputs[i];
+        assert(input->component < plan->count);
+        const struct component_plan *from = &plan->components[input->component];
+        assert(from != c && input->stream < from->stream_count);
+        assert(input->grouping <= GROUPING_GLOBAL);
+        assert((input->grouping == GROUPING_FIELDS) == (input->key_count > 0));
+        assert(input->key_count <= KEYS_MAX);
+        for (unsigned k = 0; k < input->key_count; k++)
+            assert(input->keys[k] < from->streams[input->stream].arity);
+    }
+}
+
+/* What those who run a plan rely on. */
+static void check_plan(const struct plan *plan)
+{
+    unsigned tasks = 0;
+    check_text(plan->name);
+    check_text(plan->file);
+    assert(plan->count > 0 && plan->timeout_ns > 0 && plan->pending_max > 0);
+    for (unsigned i = 0; i < plan->count; i++) {
+        const struct component_plan *c = &plan->components[i];
+        check_text(c->name);
+        assert(c->class != NULL && c->config != NULL);
+        assert(c->tasks > 0 && c->first_task == tasks);
+        assert(c->retries >= -1 && c->every_ns >= 0);
+        check_streams(c);
+        check_inputs(plan, c);
+        tasks += c->tasks;
+    }
+    assert(plan->tasks == tasks);
+}
+
+/* Nobody should read the checker's own errors: `plan:12: attempt to …`. */
+static void check_errors(const char *errors)
+{
+    check_text(errors);
+    assert(strncmp(errors, "plan:", 5) != 0);
+    assert(strstr(errors, "\n\n") == NULL);
+}
+
+static struct definition *parse(const uint8_t *data, size_t size,
+                                char **errors)
+{
+    struct definition *d = NULL;
+    err e = definition_parse("fuzz.lua", (const char *)data, size, NULL, 0,
+                             NULL, &d, errors);
+    assert((e == OK) == (d != NULL) && (e == OK) == (*errors == NULL));
+    if (d)
+        check_plan(&d->plan);
+    else
+        check_errors(*errors);
+    return d;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *errors = NULL, *errors_again = NULL, why[256] = "";
+    struct definition *d = parse(data, size, &errors);
+    struct definition *again = parse(data, size, &errors_again);
+    assert((d == NULL) == (again == NULL));
+    if (d) {
+        assert(d->bundle->digest == again->bundle->digest);
+        assert(definition_same_graph(d, again, why, sizeof why));
+    } else {
+        assert(strcmp(errors, errors_again) == 0);
+    }
+    mem_free(errors);
+    mem_free(errors_again);
+    definition_free(d);
+    definition_free(again);
+    return 0;
+}
