@@ -25,9 +25,9 @@ RUN apt-get update -qq \
       libevent-core-2.1-7 >/dev/null \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old \
       /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
- && groupadd --system --gid 10001 engine \
- && useradd --system --uid 10001 --gid engine --home-dir /opt/engine \
-      --no-create-home --shell /usr/sbin/nologin engine
+ && groupadd --gid 10001 engine \
+ && useradd --uid 10001 --gid engine --home-dir /opt/engine --no-create-home \
+      --shell /usr/sbin/nologin engine
 WORKDIR /opt/engine
 COPY --from=build /src/LICENSE ./
 COPY --from=build /src/topologies/ topologies/

@@ -53,10 +53,10 @@ OPT_release := -O2 -g -flto=auto $(HARDEN)
 LNK_release := -O2 -flto=auto $(HARDENL)
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LNK_asan    := -fsanitize=address,undefined
-OPT_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+OPT_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
 LNK_tsan    := -fsanitize=thread
 OPT_explore := -O1 -g -DENGINE_EXPLORE
-LNK_explore :=
+LNK_explore := -Wl,--wrap=pthread_mutex_lock,--wrap=sem_wait,--wrap=pthread_create,--wrap=pthread_join
 OPT_fuzz    := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 LNK_fuzz    := -fsanitize=address,undefined,fuzzer
 CFLAGS  := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARN) -I. -isystem /usr/include/lua5.4 -pthread -MMD -MP $(OPT_$(FLAVOUR))

@@ -4,8 +4,8 @@
 # drain. Sourced by build.sh, whose need and say it uses, in the project's
 # root. With a docker daemon docker does it all. Without one, as root: buildah
 # on a base that mmdebstrap makes of the Debian mirror apt is set up with.
-# Everything is in build/image: base.tar is kept for the next run, engine.tar
-# is the image (docker load -i build/image/engine.tar).
+# Everything is in build/image: base.tar is kept for the runs of a week,
+# engine.tar is the image (docker load -i build/image/engine.tar).
 
 IMAGE_DIR=build/image
 IMAGE_BASE=debian:bookworm-slim # the Dockerfile's
@@ -13,14 +13,19 @@ IMAGE_VERSION=$(sed -n 's/^#define ENGINE_VERSION "\(.*\)"$/\1/p' cli/verb.h)
 IMAGE_REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 IMAGE_NAME=engine:$IMAGE_VERSION
 IMAGE_UID=10001
-IMAGE_TRIES=100 # of 100 ms: how long a thing is waited for
+IMAGE_WAIT_S=10 # for a thing to happen; docker stop grants a drain no more
 
 image_fail() { say "image: $*"; exit 1; }
 
-# await COMMAND...: until it succeeds; fails after IMAGE_TRIES.
+image_clean() {
+    [ -z "$image_process" ] || kill -9 "$image_process"
+    [ -z "$image_container" ] || docker rm --force "$image_container" >/dev/null
+}
+
+# await COMMAND...: until it succeeds; fails after IMAGE_WAIT_S.
 await() {
     local i
-    for ((i = 0; i < IMAGE_TRIES; i++)); do
+    for ((i = 0; i < IMAGE_WAIT_S * 10; i++)); do
         "$@" && return
         sleep 0.1
     done
@@ -44,7 +49,7 @@ LUA
 
 # The sample's words, counted by other means than engine's.
 image_expected() { # FILE
-    tr -cs 'A-Za-z' '\n' < "$1" | tr 'A-Z' 'a-z' | grep . | sort | uniq -c |
+    LC_ALL=C tr -cs '[:alpha:]' '\n' < "$1" | LC_ALL=C tr '[:upper:]' '[:lower:]' | grep . | sort | uniq -c |
         awk '{ printf "{\"word\":\"%s\",\"count\":%d}\n", $2, $1 }' | sort
 }
 
@@ -77,22 +82,24 @@ image_docker() {
     docker run --rm --entrypoint cat "$IMAGE_NAME" sample.txt > "$IMAGE_DIR/sample.txt"
     image_check_count "$IMAGE_DIR/first" "$IMAGE_DIR/sample.txt"
     image_uid=$(docker run --rm --entrypoint id "$IMAGE_NAME" -u)
-    local signal container status
+    local signal status
     for signal in TERM INT; do
-        container=$(docker create "$IMAGE_NAME" run /tmp/forever.lua)
-        docker cp "$IMAGE_DIR/forever.lua" "$container:/tmp/forever.lua"
-        docker start "$container" >/dev/null
-        await image_docker_speaks "$container" || image_fail "nothing came out of the running image"
-        docker kill --signal "$signal" "$container" >/dev/null
-        status=$(timeout 30 docker wait "$container") || image_fail "SIG$signal didn't end it in 30 s"
-        docker logs "$container" > "$IMAGE_DIR/forever.out" 2> "$IMAGE_DIR/forever.err"
-        docker rm "$container" >/dev/null
+        image_container=$(docker create "$IMAGE_NAME" run /tmp/forever.lua)
+        docker cp "$IMAGE_DIR/forever.lua" "$image_container:/tmp/forever.lua" >/dev/null
+        docker start "$image_container" >/dev/null
+        await image_docker_speaks || image_fail "nothing came out of the running image"
+        docker kill --signal "$signal" "$image_container" >/dev/null
+        status=$(timeout "$IMAGE_WAIT_S" docker wait "$image_container") ||
+            image_fail "SIG$signal didn't end it in $IMAGE_WAIT_S s"
+        docker logs "$image_container" > "$IMAGE_DIR/forever.out" 2> "$IMAGE_DIR/forever.err"
+        docker rm "$image_container" >/dev/null
+        image_container=''
         image_check_drain "$signal" "$status" "$IMAGE_DIR/forever.out"
     done
     image_mb=$(($(docker image inspect -f '{{.Size}}' "$IMAGE_NAME") / 1000000))
 }
 
-image_docker_speaks() { docker logs "$1" 2>/dev/null | grep -q .; }
+image_docker_speaks() { [ "$(docker logs "$image_container" 2>/dev/null | wc -c)" -gt 0 ]; }
 
 # ---- buildah ----
 
@@ -108,7 +115,10 @@ image_sources() {
 
 # Like the official slim image: the required packages and apt, no documentation.
 image_base() {
-    [ -f "$IMAGE_DIR/base.tar" ] && { say "image: base of an earlier run: $IMAGE_DIR/base.tar"; return; }
+    if [ -n "$(find "$IMAGE_DIR/base.tar" -mtime -7 2>/dev/null)" ]; then
+        say "image: the base is an earlier run's: $IMAGE_DIR/base.tar"
+        return
+    fi
     need mmdebstrap debian-archive-keyring
     local sources
     sources=$(image_sources)
@@ -162,17 +172,19 @@ image_command() { # CONTAINER
 # Runs engine as process 1 of a new PID namespace in the image's files, as
 # buildah's chroot doesn't, and sends it the signal.
 image_signal() { # ROOT SIGNAL
-    local outer inner status=0
+    local inner status=0
+    rm -f "$IMAGE_DIR/forever.out"
     unshare --pid --mount --fork --kill-child chroot --userspec="$IMAGE_UID:$IMAGE_UID" "$1" \
         /usr/local/bin/engine run /tmp/forever.lua \
         > "$IMAGE_DIR/forever.out" 2> "$IMAGE_DIR/forever.err" &
-    outer=$!
-    await test -s "$IMAGE_DIR/forever.out" || { kill -9 "$outer"; image_fail "nothing came out of the running image; see $IMAGE_DIR/forever.err"; }
-    inner=$(tr -d ' ' < "/proc/$outer/task/$outer/children")
+    image_process=$!
+    await test -s "$IMAGE_DIR/forever.out" || image_fail "nothing came out of the running image; see $IMAGE_DIR/forever.err"
+    inner=$(tr -d ' ' < "/proc/$image_process/task/$image_process/children")
     [ "$(awk '$1 == "NSpid:" { print $NF }' "/proc/$inner/status")" = 1 ] || image_fail "engine isn't process 1"
     kill -s "$2" "$inner"
-    await image_gone "$inner" || { kill -9 "$outer"; image_fail "SIG$2 didn't end it"; }
-    wait "$outer" || status=$?
+    await image_gone "$inner" || image_fail "SIG$2 didn't end it in $IMAGE_WAIT_S s"
+    wait "$image_process" || status=$?
+    image_process=''
     image_check_drain "$2" "$status" "$IMAGE_DIR/forever.out"
 }
 
@@ -198,7 +210,9 @@ image_prove_buildah() {
 
 mkdir -p "$IMAGE_DIR"
 image_forever > "$IMAGE_DIR/forever.lua"
-image_uid='' image_mb=''
+image_uid='' image_mb='' # what the proof found
+image_process='' image_container='' # under way
+trap image_clean EXIT
 if docker info >/dev/null 2>&1; then
     image_docker
 else

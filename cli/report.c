@@ -1,6 +1,7 @@
 #include "cli/report.h"
 #include "cli/verb.h"
 #include "core/alloc.h"
+#include "core/log.h"
 #include "core/node.h"
 #include "core/real.h"
 #include <lua.h>
@@ -31,9 +32,19 @@ static struct sums sums_of(const struct topology *t, unsigned component,
     };
 }
 
-void report_start(const struct plan *plan, unsigned threads, bool watching)
+void report_start(const struct plan *plan, unsigned threads, bool watching,
+                  struct log *json)
 {
     static const char *const guarantees[] = {"at-most-once", "at-least-once"};
+    if (json) {
+        log_write(json, NULL, -1, LOG_INFO,
+                  "engine %s (%s) runs %s (%s): %u components, %u tasks, %s, "
+                  "%u threads",
+                  ENGINE_VERSION, LUA_RELEASE, plan->name, plan->file,
+                  plan->count, plan->tasks, guarantees[plan->guarantee],
+                  threads);
+        return;
+    }
     unsigned edges = 0;
     for (unsigned i = 0; i < plan->count; i++)
         edges += plan->components[i].input_count;
@@ -82,20 +93,46 @@ void report_line(struct report *r, const struct plan *plan,
     r->shown = true;
 }
 
+static void log_sums(struct log *json, const char *component, struct sums s)
+{
+    char text[256];
+    int bytes = snprintf(text, sizeof text,
+                         "in %llu, out %llu, acked %llu, failed %llu, "
+                         "replayed %llu, failed for good %llu",
+                         (unsigned long long)s.in, (unsigned long long)s.out,
+                         (unsigned long long)s.acked,
+                         (unsigned long long)s.failed,
+                         (unsigned long long)s.replayed,
+                         (unsigned long long)s.gave_up);
+    log_text(json, component, -1, LOG_INFO, 0, text, (size_t)bytes, NULL);
+}
+
+static void print_sums(const char *component, struct sums s, double seconds)
+{
+    uint64_t most = s.in > s.out ? s.in : s.out;
+    fprintf(stderr, "%-16s %12llu %12llu %12llu %10llu %10llu %12.0f\n",
+            component, (unsigned long long)s.in, (unsigned long long)s.out,
+            (unsigned long long)s.acked, (unsigned long long)s.failed,
+            (unsigned long long)s.replayed,
+            (double)most / (seconds > 0 ? seconds : 1));
+}
+
 void report_end(const struct plan *plan, const struct topology *t,
-                struct node *node, int64_t wall_ns)
+                struct node *node, int64_t wall_ns, struct log *json)
 {
     double seconds = (double)wall_ns / 1e9;
-    fprintf(stderr, "%-16s %12s %12s %12s %10s %10s %12s\n", "component", "in",
-            "out", "acked", "failed", "replayed", "per second");
+    if (json == NULL)
+        fprintf(stderr, "%-16s %12s %12s %12s %10s %10s %12s\n", "component",
+                "in", "out", "acked", "failed", "replayed", "per second");
     for (unsigned i = 0; i < plan->count; i++) {
         struct sums s = sums_of(t, i, node);
-        uint64_t most = s.in > s.out ? s.in : s.out;
-        fprintf(stderr, "%-16s %12llu %12llu %12llu %10llu %10llu %12.0f\n",
-                plan->components[i].name, (unsigned long long)s.in,
-                (unsigned long long)s.out, (unsigned long long)s.acked,
-                (unsigned long long)s.failed, (unsigned long long)s.replayed,
-                (double)most / (seconds > 0 ? seconds : 1));
+        if (json)
+            log_sums(json, plan->components[i].name, s);
+        else
+            print_sums(plan->components[i].name, s, seconds);
     }
-    fprintf(stderr, "%.2f s\n", seconds);
+    if (json)
+        log_write(json, NULL, -1, LOG_INFO, "it took %.2f s", seconds);
+    else
+        fprintf(stderr, "%.2f s\n", seconds);
 }

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SETS_MAX = 64 };
+enum { SETS_MAX = 64, LEVELS_MAX = 16 };
 
 struct options {
     const char *sets[SETS_MAX];
@@ -29,6 +30,11 @@ struct options {
     int64_t drain_ns;
     bool watch, quiet, json_log;
     enum log_level level;
+    struct {
+        char component[LOG_COMPONENT_BYTES];
+        enum log_level level;
+    } levels[LEVELS_MAX]; /* of single components */
+    unsigned level_count;
 };
 
 /* What main waits for; told by other threads. */
@@ -60,7 +66,8 @@ static const struct verb_option option_table[] = {
     [DRAIN] = {"drain", "TIME", "for what is under way when told to end (10s)"},
     [QUIET] = {"quiet", NULL, "no start lines and no table at the end"},
     [LOG_FORMAT] = {"log-format", "FORMAT", "text or json (default: text)"},
-    [LOG_LEVEL] = {"log-level", "LEVEL", "trace debug info warn error off"},
+    [LOG_LEVEL] = {"log-level", "[NAME=]LEVEL",
+                   "trace debug info warn error off; of one component"},
     {NULL, NULL, NULL},
 };
 
@@ -77,6 +84,31 @@ static bool parse_duration(const char *text, int64_t *ns)
                                                 : -1;
     if (scale < 0 || n * scale > 9e17) return false;
     *ns = (int64_t)(n * scale);
+    return true;
+}
+
+static bool take_level(struct options *o, const char *value)
+{
+    const char *equals = strchr(value, '=');
+    enum log_level level;
+    if (log_level_named(equals ? equals + 1 : value, &level) != OK) {
+        verb_say("--log-level is '%s'; give trace, debug, info, warn, error or "
+                 "off, or NAME=LEVEL for one component", value);
+        return false;
+    }
+    if (equals == NULL) {
+        o->level = level;
+        return true;
+    }
+    if (o->level_count == LEVELS_MAX) {
+        verb_say("--log-level NAME=LEVEL is given more than %d times",
+                 LEVELS_MAX);
+        return false;
+    }
+    unsigned i = o->level_count++;
+    o->levels[i].level = level;
+    snprintf(o->levels[i].component, sizeof o->levels[i].component, "%.*s",
+             (int)(equals - value), value);
     return true;
 }
 
@@ -108,13 +140,43 @@ static bool take_option(void *context, unsigned option, const char *value)
         if (o->json_log || strcmp(value, "text") == 0) return true;
         verb_say("--log-format is '%s'; give text or json", value);
         return false;
-    case LOG_LEVEL:
-        if (log_level_named(value, &o->level) == OK) return true;
-        verb_say("--log-level is '%s'; give trace, debug, info, warn, error or "
-                 "off", value);
-        return false;
+    case LOG_LEVEL: return take_level(o, value);
     default: return false;
     }
+}
+
+/* ---- what a person is told ---- */
+
+/* One line to stderr, by the log where a program reads it. Any thread. */
+__attribute__((format(printf, 3, 4))) static void
+tell(const struct run *run, enum log_level level, const char *format, ...)
+{
+    char text[4096];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (run->options.json_log)
+        log_text(run->log, NULL, -1, level, 0, text, strlen(text), NULL);
+    else
+        fprintf(stderr, "%s\n", text);
+}
+
+/* The faults of a definition stand in a line each. */
+static void tell_lines(const struct run *run, const char *lines)
+{
+    while (*lines) {
+        size_t bytes = strcspn(lines, "\n");
+        tell(run, LOG_ERROR, "%.*s", (int)bytes, lines);
+        lines += bytes + (lines[bytes] == '\n');
+    }
+}
+
+static void tell_refused(const struct run *run, const char *why)
+{
+    tell(run, LOG_ERROR, "reload refused: %s%s", why,
+         run->options.json_log ? "; the old code goes on"
+                               : "\n  the old code goes on");
 }
 
 /* ---- from other threads ---- */
@@ -146,7 +208,7 @@ static void on_signal(struct env *env, int fd, void *context)
     while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (++run->signals > 1) _exit(EXIT_FAILED);
         if (!run->options.quiet)
-            fputs("draining; once more to end at once\n", stderr);
+            tell(run, LOG_INFO, "draining; once more to end at once");
         if (run->topology)
             actor_send(env, topology_actor(run->topology), TOPOLOGY_DRAIN,
                        &run->options.drain_ns, sizeof run->options.drain_ns);
@@ -157,10 +219,29 @@ static void on_signal(struct env *env, int fd, void *context)
 
 static void on_reloaded(struct code *code, bool taken, const char *error)
 {
+    const struct run *run = code->context;
     if (taken)
-        fputs("reload: the new code runs\n", stderr);
+        tell(run, LOG_INFO, "reload: the new code runs");
     else
-        fprintf(stderr, "reload refused: %s\n  the old code goes on\n", error);
+        tell_refused(run, error);
+}
+
+/* On its way to all tasks; on_reloaded() says how that went. */
+static void send_code(struct run *run, struct bundle *bundle)
+{
+    struct code *code = lua_code_new(bundle, on_reloaded);
+    struct msg *m =
+        code ? msg_new(run->env, TOPOLOGY_RELOAD, sizeof code) : NULL;
+    if (m == NULL) {
+        tell_refused(run, "out of memory");
+        if (code) ref_drop(run->env, &code->ref);
+        return;
+    }
+    code->context = run;
+    memcpy(msg_body(m), &code, sizeof code);
+    m->flags = MSG_REF;
+    m->from = 0;
+    actor_post(run->env, topology_actor(run->topology), m);
 }
 
 static void reload(struct run *run)
@@ -171,31 +252,18 @@ static void reload(struct run *run)
                             run->options.set_count, run->runtime, &next,
                             &errors);
     if (e != OK) {
-        fprintf(stderr, "reload refused: %s\n  the old code goes on\n",
-                errors ? errors : err_text(e));
+        tell_refused(run, errors ? errors : err_text(e));
         mem_free(errors);
         return;
     }
     watch_files(run->watch, next->bundle);
-    if (!definition_same_graph(run->definition, next, why, sizeof why)) {
-        fprintf(stderr,
-                "reload refused: %s: %s; start engine anew for that\n"
-                "  the old code goes on\n",
-                next->plan.file, why);
-        definition_free(next);
-        return;
-    }
-    struct code *code = lua_code_new(next->bundle, on_reloaded);
-    struct msg *m = code ? msg_new(run->env, TOPOLOGY_RELOAD, sizeof code)
-                         : NULL;
-    if (m) {
-        memcpy(msg_body(m), &code, sizeof code);
-        m->flags = MSG_REF;
-        m->from = 0;
-        actor_post(run->env, topology_actor(run->topology), m);
+    if (definition_same_graph(run->definition, next, why, sizeof why)) {
+        send_code(run, next->bundle);
     } else {
-        fputs("reload refused: out of memory\n", stderr);
-        if (code) ref_drop(run->env, &code->ref);
+        char sentence[2048];
+        snprintf(sentence, sizeof sentence,
+                 "%s: %s; start engine anew for that", next->plan.file, why);
+        tell_refused(run, sentence);
     }
     definition_free(next); /* the code has a reference to its bundle */
 }
@@ -217,20 +285,42 @@ static struct log *open_log(const struct options *o)
         .now_ms = wall_ms,
         .fd = STDERR_FILENO,
     };
-    return log_new(&config);
+    struct log *log = log_new(&config);
+    for (unsigned i = 0; log && i < o->level_count; i++)
+        log_set_level(log, o->levels[i].component, o->levels[i].level);
+    return log;
 }
 
-/* Signals are read by the I/O thread, whatever thread they hit. */
-static int open_signals(void)
+static sigset_t ending_signals(void)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    return set;
+}
+
+/* Signals are read by the I/O thread, whatever thread they hit. A file at the
+ * limit of its size is an error of a write. */
+static int open_signals(void)
+{
+    sigset_t set = ending_signals();
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL);
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+/* While nothing runs yet a signal just ends the process: a definition may be
+ * a pipe that nobody writes. */
+static err load(struct run *run, const char *path, char **errors)
+{
+    sigset_t set = ending_signals();
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    err e = definition_load(path, run->options.sets, run->options.set_count,
+                            run->runtime, &run->definition, errors);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    return e;
 }
 
 static void wait_for_end(struct run *run)
@@ -265,24 +355,22 @@ static void wait_for_end(struct run *run)
 static int exit_code(const struct run *run)
 {
     const struct topology_end *end = &run->end;
-    if (end->why == ERR_CRASHED) {
-        fputs("engine: a component kept crashing; the run has ended\n",
-              stderr);
-        return EXIT_FAILED;
-    }
-    if (end->why != OK && end->why != ERR_STOPPED) {
-        fprintf(stderr, "engine: the run has failed: %s\n",
-                err_text(end->why));
-        return EXIT_FAILED;
-    }
+    bool well = end->why == OK || end->why == ERR_STOPPED;
+    if (end->why == ERR_CRASHED)
+        tell(run, LOG_ERROR,
+             "engine: a component kept crashing; the run has ended");
+    else if (!well)
+        tell(run, LOG_ERROR, "engine: the run has failed: %s",
+             err_text(end->why));
     if (end->unsettled > 0)
-        fprintf(stderr, "engine: %llu tuples were still under way at the end "
-                        "of the drain\n",
-                (unsigned long long)end->unsettled);
+        tell(run, LOG_ERROR, "engine: %llu tuples were still under way at "
+                             "the end%s",
+             (unsigned long long)end->unsettled,
+             end->why == ERR_STOPPED ? " of the drain" : "");
     if (end->gave_up > 0)
-        fprintf(stderr, "engine: %llu tuples failed for good\n",
-                (unsigned long long)end->gave_up);
-    return end->unsettled || end->gave_up ? EXIT_FAILED : EXIT_WELL;
+        tell(run, LOG_ERROR, "engine: %llu tuples failed for good",
+             (unsigned long long)end->gave_up);
+    return well && !end->unsettled && !end->gave_up ? EXIT_WELL : EXIT_FAILED;
 }
 
 static int start(struct run *run, int signals)
@@ -324,6 +412,11 @@ static void clean_up(struct run *run, int signals)
     if (signals >= 0) close(signals);
 }
 
+static struct log *json_log(const struct run *run)
+{
+    return run->options.json_log ? run->log : NULL;
+}
+
 static int run_file(struct run *run, const char *path)
 {
     char *errors = NULL;
@@ -335,10 +428,9 @@ static int run_file(struct run *run, const char *path)
         clean_up(run, signals);
         return EXIT_FAILED;
     }
-    err e = definition_load(path, run->options.sets, run->options.set_count,
-                            run->runtime, &run->definition, &errors);
+    err e = load(run, path, &errors);
     if (e != OK) {
-        fprintf(stderr, "%s\n", errors ? errors : err_text(e));
+        tell_lines(run, errors ? errors : err_text(e));
         mem_free(errors);
         clean_up(run, signals);
         return e == ERR_CONFIG ? EXIT_DEFINITION
@@ -347,7 +439,7 @@ static int run_file(struct run *run, const char *path)
     }
     if (!run->options.quiet)
         report_start(&run->definition->plan, run->options.threads,
-                     run->options.watch);
+                     run->options.watch, json_log(run));
     int64_t began_ns = real_now_ns(NULL);
     int code = start(run, signals);
     if (code == EXIT_WELL) {
@@ -355,7 +447,8 @@ static int run_file(struct run *run, const char *path)
         real_stop(run->real);
         if (!run->options.quiet)
             report_end(&run->definition->plan, run->topology,
-                       real_node(run->real), real_now_ns(NULL) - began_ns);
+                       real_node(run->real), real_now_ns(NULL) - began_ns,
+                       json_log(run));
         code = exit_code(run);
     }
     clean_up(run, signals);

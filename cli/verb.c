@@ -1,7 +1,10 @@
 #include "cli/verb.h"
+#include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct verb *const verbs[] = {&run_verb, &version_verb};
 enum { VERBS = sizeof verbs / sizeof verbs[0], NAME_MAX_BYTES = 64 };
@@ -149,8 +152,28 @@ int verb_parse(const struct verb *verb, int *argc, char **argv,
     return EXIT_WELL;
 }
 
+/* A program can be started without stdin, stdout or stderr (`>&-`). Then the
+ * next file that is opened gets that number, and data would be read from it or
+ * written into it. So a missing stdin is an empty one, and a missing stdout is
+ * one that was closed: a pipe that nobody reads. */
+static void fill_standard_files(void)
+{
+    int ends[2];
+    while (fcntl(STDIN_FILENO, F_GETFD) < 0)
+        if (open("/dev/null", O_RDONLY) < 0) return;
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0 && pipe(ends) == 0) {
+        /* The lowest number that is free is the end for reading. */
+        dup2(ends[1], STDOUT_FILENO);
+        close(ends[1]);
+    }
+    while (fcntl(STDERR_FILENO, F_GETFD) < 0)
+        if (open("/dev/null", O_WRONLY) < 0) return;
+}
+
 int verb_main(int argc, char **argv)
 {
+    fill_standard_files();
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of a write */
     if (argc < 2) {
         print_overview(stderr);
         return EXIT_USAGE;

@@ -15,6 +15,10 @@ static int run(const struct verb *verb, int argc, char **argv)
     bool json = false;
     int code = verb_parse(verb, &argc, argv, take, &json);
     if (code != EXIT_WELL) return code < 0 ? EXIT_WELL : code;
+    if (argc > 1) {
+        verb_say("version takes no arguments: engine version");
+        return EXIT_USAGE;
+    }
     if (json)
         printf("{\"version\":\"%s\",\"lua\":\"%s\",\"libevent\":\"%s\"}\n",
                ENGINE_VERSION, LUA_RELEASE + 4, event_get_version());

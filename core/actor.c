@@ -14,6 +14,7 @@ enum { MAILBOX_MESSAGES_MAX = 10000 };
 struct birth {
     actor_id id;
     const struct actor_kind *kind;
+    void *state; /* owned until be_born() takes it */
     uint64_t args[]; /* aligned for anything */
 };
 
@@ -128,17 +129,22 @@ err actor_send(struct env *env, actor_id to, uint16_t kind, const void *body,
 err actor_spawn(struct env *env, const struct actor_kind *kind,
                 const void *args, uint32_t args_bytes, actor_id *id)
 {
+    err e = ERR_NOMEM;
+    void *state = NULL;
     struct msg *m =
         msg_new(env, SYS_SPAWN, (uint32_t)sizeof(struct birth) + args_bytes);
     if (m == NULL) return ERR_NOMEM;
+    state = mem_zero(1, kind->state_bytes);
+    if (state == NULL) goto no_state;
     struct actor *actor = slot_take(env->node, id);
     if (actor == NULL) {
-        msg_free(env, m);
-        return ERR_LIMIT;
+        e = ERR_LIMIT;
+        goto no_slot;
     }
     struct birth *birth = msg_body(m);
     birth->id = *id;
     birth->kind = kind;
+    birth->state = state;
     if (args_bytes) memcpy(birth->args, args, args_bytes);
     m->from = env->actor ? env->actor->id : 0;
     m->to = *id;
@@ -146,6 +152,11 @@ err actor_spawn(struct env *env, const struct actor_kind *kind,
     at_add(&env->node->alive, 1, RELAXED);
     put(env, actor, m);
     return OK;
+no_slot:
+    mem_free(state);
+no_state:
+    msg_free(env, m);
+    return e;
 }
 
 /* ---- ties: monitors and links ---- */
@@ -177,16 +188,37 @@ static void tie_tell(struct env *env, struct tie *tie, err why)
     actor_post(env, tie->watcher, &tie->msg);
 }
 
-err actor_monitor(struct env *env, actor_id who, uint64_t *ref)
+static void begin_watch(struct env *env, struct tie *tie, actor_id who,
+                        uint64_t *ref)
 {
-    struct tie *tie = tie_new(env, env->actor->id, who, false);
-    if (tie == NULL) return ERR_NOMEM;
+    tie->down.who = who;
     pthread_mutex_lock(&env->node->slots_lock);
     tie->down.ref = ++env->node->tie_refs;
     pthread_mutex_unlock(&env->node->slots_lock);
     if (ref) *ref = tie->down.ref;
     actor_post(env, who, &tie->msg);
+}
+
+err actor_monitor(struct env *env, actor_id who, uint64_t *ref)
+{
+    struct tie *tie = tie_new(env, env->actor->id, who, false);
+    if (tie == NULL) return ERR_NOMEM;
+    begin_watch(env, tie, who, ref);
     return OK;
+}
+
+err actor_spawn_monitored(struct env *env, const struct actor_kind *kind,
+                          const void *args, uint32_t args_bytes, actor_id *id,
+                          uint64_t *ref)
+{
+    struct tie *tie = tie_new(env, env->actor->id, 0, false);
+    if (tie == NULL) return ERR_NOMEM;
+    err e = actor_spawn(env, kind, args, args_bytes, id);
+    if (e == OK)
+        begin_watch(env, tie, *id, ref);
+    else
+        mem_free(tie);
+    return e;
 }
 
 void actor_demonitor(struct env *env, actor_id who, uint64_t ref)
@@ -214,12 +246,19 @@ err actor_link(struct env *env, actor_id other)
     return OK;
 }
 
-err actor_kill(struct env *env, actor_id who, err why)
+struct msg *actor_kill_order(struct env *env, err why)
 {
     struct msg *m = msg_new(env, SYS_KILL, sizeof why);
-    if (m == NULL) return ERR_NOMEM;
+    if (m == NULL) return NULL;
     memcpy(msg_body(m), &why, sizeof why);
     m->from = env->actor ? env->actor->id : 0;
+    return m;
+}
+
+err actor_kill(struct env *env, actor_id who, err why)
+{
+    struct msg *m = actor_kill_order(env, why);
+    if (m == NULL) return ERR_NOMEM;
     actor_post(env, who, m);
     return OK;
 }
@@ -251,6 +290,7 @@ static void discard(struct env *env, struct msg *m)
     case SYS_MONITOR:
         tie_tell(env, tie_of(m), ERR_NOTFOUND);
         return;
+    case SYS_SPAWN: mem_free(((struct birth *)msg_body(m))->state); break;
     case MSG_DOWN:
     case MSG_EXIT: mem_free(tie_of(m)); return;
     case MSG_TIMER: deadline_arrived(node->deadlines, m, NULL); return;
@@ -264,10 +304,11 @@ static void discard(struct env *env, struct msg *m)
     struct edge *edge = m->edge;
     if (edge) {
         metric_add(env->cells, node->dropped, 1);
-        if (edge->discard) edge->discard(env, edge, m);
-        if (edge_refund(edge, m->cost_bytes)) post_notice(env, edge);
+        uint32_t cost_bytes = m->cost_bytes;
+        if (edge->discard && edge->discard(env, edge, m)) m = NULL;
+        if (edge_refund(edge, cost_bytes)) post_notice(env, edge);
     }
-    msg_free(env, m);
+    if (m) msg_free(env, m);
 }
 
 static void return_credit(struct env *env, struct actor *actor)
@@ -317,11 +358,7 @@ static void be_born(struct env *env, struct actor *actor, const struct msg *m)
     actor->kind = birth->kind;
     actor->dead = actor->vacant = false;
     metric_add(env->cells, env->node->spawned, 1);
-    actor->self = mem_zero(1, birth->kind->state_bytes);
-    if (actor->self == NULL) {
-        end(env, actor, ERR_NOMEM);
-        return;
-    }
+    actor->self = birth->state;
     if (birth->kind->init == NULL) return;
     err e = birth->kind->init(env, actor->self, birth->args);
     if (e == OK) return;

@@ -57,6 +57,10 @@ struct down {
  * ERR_LIMIT: nothing was started. An init() that fails is seen as a DOWN. */
 err actor_spawn(struct env *env, const struct actor_kind *kind,
                 const void *args, uint32_t args_bytes, actor_id *id);
+/* The same, and be told of its end as by actor_monitor(): both or neither. */
+err actor_spawn_monitored(struct env *env, const struct actor_kind *kind,
+                          const void *args, uint32_t args_bytes, actor_id *id,
+                          uint64_t *ref);
 
 /* Copies `bytes` of body into the control lane of `to`. ERR_FULL: its mailbox
  * is at its bound and nothing was sent; the caller drops, waits or crashes,
@@ -79,6 +83,9 @@ void actor_demonitor(struct env *env, actor_id who, uint64_t ref);
 err actor_link(struct env *env, actor_id other);
 /* Ends it from outside with this reason, at its next message boundary. */
 err actor_kill(struct env *env, actor_id who, err why);
+/* In two steps, for who must be able to when there is no memory: actor_post()
+ * the order, or msg_free() it. NULL: out of memory. Owned. */
+struct msg *actor_kill_order(struct env *env, err why);
 
 /* ---- the running actor's view ---- */
 

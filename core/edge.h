@@ -35,8 +35,9 @@ struct edge {
     struct edge *next_owing; /* of the running consumer; see actor.c */
     bool owing;
     /* Undelivered messages of a dead consumer come here, before their credit
-     * is returned and their reference dropped. May be NULL. */
-    void (*discard)(struct env *env, struct edge *edge, const struct msg *m);
+     * is returned and their reference dropped. True: the owner has taken the
+     * envelope for something else. May be NULL. */
+    bool (*discard)(struct env *env, struct edge *edge, struct msg *m);
     void *context; /* of the owner */
 };
 

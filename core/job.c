@@ -1,29 +1,32 @@
 #include "core/job.h"
 #include "core/alloc.h"
 #include "core/runtime.h"
-#include <string.h>
 
 void job_start(struct env *env, struct job *job, uint16_t kind)
 {
     const struct world *world = env->node->config.world;
     job->from = env->actor->id;
     job->kind = kind;
+    job->answer.job = job;
+    job->answer.msg = (struct msg){
+        .from = job->from,
+        .bytes = sizeof job,
+        .kind = kind,
+        .flags = MSG_EMBEDDED | MSG_REF, /* ref is the job's first member */
+    };
     world->work(world->context, env->node, job);
 }
 
 void job_finish(struct env *env, struct job *job)
 {
-    struct msg *m = msg_new(env, job->kind, sizeof job);
-    if (m == NULL) { /* no memory for 64 bytes: the owner can't go on */
-        actor_kill(env, job->from, ERR_NOMEM);
-        ref_drop(env, &job->ref);
-        return;
-    }
-    memcpy(msg_body(m), &job, sizeof job);
-    m->flags = MSG_REF; /* ref is the job's first member */
-    m->from = job->from;
-    actor_post(env, job->from, m);
+    actor_post(env, job->from, &job->answer.msg);
 }
+
+struct job_thread {
+    struct jobs *jobs;
+    struct env *env; /* owned */
+    pthread_t thread;
+};
 
 struct jobs {
     struct node *node;
@@ -31,8 +34,8 @@ struct jobs {
     pthread_cond_t wake;
     struct job *first, *last;
     bool ending;
-    unsigned count;
-    pthread_t threads[];
+    unsigned count; /* threads that run */
+    struct job_thread threads[];
 };
 
 static struct job *take(struct jobs *jobs)
@@ -48,17 +51,16 @@ static struct job *take(struct jobs *jobs)
 
 static void *serve(void *arg)
 {
-    struct jobs *jobs = arg;
-    struct env *env = node_outside(jobs->node);
+    struct job_thread *t = arg;
     struct job *job;
-    while (env && (job = take(jobs)) != NULL) {
-        job->work(jobs->node, job);
-        job_finish(env, job);
+    while ((job = take(t->jobs)) != NULL) {
+        job->work(t->jobs->node, job);
+        job_finish(t->env, job);
     }
-    if (env) node_outside_free(env);
     return NULL;
 }
 
+/* The views are made here, where it can still be said that there is none. */
 struct jobs *jobs_new(struct node *node, unsigned threads)
 {
     struct jobs *jobs =
@@ -67,11 +69,15 @@ struct jobs *jobs_new(struct node *node, unsigned threads)
     jobs->node = node;
     pthread_mutex_init(&jobs->lock, NULL);
     pthread_cond_init(&jobs->wake, NULL);
-    for (; jobs->count < threads; jobs->count++)
-        if (pthread_create(&jobs->threads[jobs->count], NULL, serve, jobs)) {
-            jobs_free(jobs);
-            return NULL;
-        }
+    for (; jobs->count < threads; jobs->count++) {
+        struct job_thread *t = &jobs->threads[jobs->count];
+        t->jobs = jobs;
+        t->env = node_outside(node);
+        if (t->env && pthread_create(&t->thread, NULL, serve, t) == 0) continue;
+        node_outside_free(t->env);
+        jobs_free(jobs);
+        return NULL;
+    }
     return jobs;
 }
 
@@ -96,14 +102,14 @@ void jobs_free(struct jobs *jobs)
     pthread_cond_broadcast(&jobs->wake);
     pthread_mutex_unlock(&jobs->lock);
     for (unsigned i = 0; i < jobs->count; i++)
-        pthread_join(jobs->threads[i], NULL);
-    struct env *env = node_outside(jobs->node);
-    while (jobs->first) {
+        pthread_join(jobs->threads[i].thread, NULL);
+    while (jobs->first) { /* pushed, so there was a thread */
         struct job *job = jobs->first;
         jobs->first = job->next;
-        if (env) job_finish(env, job);
+        job_finish(jobs->threads[0].env, job);
     }
-    if (env) node_outside_free(env);
+    for (unsigned i = 0; i < jobs->count; i++)
+        node_outside_free(jobs->threads[i].env);
     pthread_cond_destroy(&jobs->wake);
     pthread_mutex_destroy(&jobs->lock);
     mem_free(jobs);

@@ -17,6 +17,10 @@ struct job {
     actor_id from;   /* who is answered */
     uint16_t kind;   /* of the answer; its body is struct job * */
     struct job *next;
+    struct {
+        struct msg msg; /* embedded: there is no job without an answer */
+        struct job *job;
+    } answer;
 };
 
 /* Starts job->work; when it is done the running actor receives `kind` with a
@@ -30,7 +34,8 @@ void job_start(struct env *env, struct job *job, uint16_t kind);
 /* The work is done: answer. `env` is the calling thread's. */
 void job_finish(struct env *env, struct job *job);
 
-/* A small pool of threads for the real world. */
+/* A small pool of threads for the real world. NULL: the node or the system
+ * gives no more memory, views or threads. */
 struct jobs;
 struct jobs *jobs_new(struct node *node, unsigned threads);
 /* Ends the threads after the jobs they have begun; others are answered as if

@@ -141,8 +141,9 @@ struct msg *msg_new(struct env *env, uint16_t kind, uint32_t bytes)
 
 void msg_free(struct env *env, struct msg *m)
 {
-    if (m->flags & MSG_REF) ref_drop(env, msg_ref(m));
-    if (m->flags & MSG_EMBEDDED) return;
+    uint8_t flags = m->flags; /* what it refers to may be what it is in */
+    if (flags & MSG_REF) ref_drop(env, msg_ref(m));
+    if (flags & MSG_EMBEDDED) return;
     unsigned c = m->size_class;
     if (c == FROM_HEAP) {
         mem_free(m);

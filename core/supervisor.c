@@ -9,6 +9,7 @@ struct child {
     bool condemned; /* by the strategy: its end is no crash of its own */
     bool told;      /* to end: those started after it have ended */
     bool done;      /* ended for good */
+    struct msg *end; /* owned: the order to end it, made before it starts */
 };
 
 struct supervisor {
@@ -34,29 +35,33 @@ struct supervisor_config supervisor_defaults(void)
     };
 }
 
+/* A second order would only tell it what it knows. */
+static void end_now(struct env *env, struct child *child)
+{
+    if (child->end) actor_post(env, child->id, child->end);
+    child->end = NULL;
+}
+
 static err start_child(struct env *env, struct supervisor *s, unsigned i)
 {
     const struct child_spec *spec = &s->config.children[i];
     struct child *child = &s->children[i];
-    err e =
-        actor_spawn(env, spec->kind, spec->args, spec->args_bytes, &child->id);
-    if (e != OK) {
-        child->id = 0;
-        return e;
-    }
-    e = actor_monitor(env, child->id, &child->ref);
-    if (e != OK) { /* unwatched children are not allowed to live */
-        actor_kill(env, child->id, ERR_KILLED);
-        child->id = 0;
-        return e;
-    }
+    actor_id id;
+    if (child->end == NULL) child->end = actor_kill_order(env, ERR_STOPPED);
+    if (child->end == NULL) return ERR_NOMEM;
+    err e = actor_spawn_monitored(env, spec->kind, spec->args,
+                                  spec->args_bytes, &id, &child->ref);
+    if (e != OK) return e;
+    child->id = id;
     s->running++;
     child->condemned = child->told = false;
-    if (s->config.started)
-        s->config.started(env, s->config.context, i, child->id,
-                          child->restarts);
+    if (s->config.started &&
+        s->config.started(env, s->config.context, i, id, child->restarts) != OK)
+        end_now(env, child); /* its DOWN has it started once more */
     return OK;
 }
+
+static err start_later(struct env *env, struct supervisor *s);
 
 /* Every child that should run and doesn't, in order; not before those that
  * are condemned have all ended. */
@@ -67,8 +72,7 @@ static err start_missing(struct env *env, struct supervisor *s)
     s->due = false;
     for (unsigned i = 0; i < s->config.count; i++) {
         if (s->children[i].id != 0 || s->children[i].done) continue;
-        err e = start_child(env, s, i);
-        if (e != OK) return e;
+        if (start_child(env, s, i) != OK) return start_later(env, s);
     }
     return OK;
 }
@@ -80,7 +84,7 @@ static void end_child(struct env *env, struct supervisor *s, unsigned i)
     if (s->config.children[i].kind == &supervisor_kind &&
         actor_send(env, id, MSG_STOP, NULL, 0) == OK)
         return;
-    actor_kill(env, id, ERR_STOPPED);
+    end_now(env, &s->children[i]);
 }
 
 /* The condemned end one after the other, last to first. */
@@ -106,8 +110,15 @@ static void condemn_from(struct env *env, struct supervisor *s, unsigned first)
 static void kill_all(struct env *env, struct supervisor *s)
 {
     for (unsigned i = s->config.count; i-- > 0;)
-        if (s->children[i].id != 0)
-            actor_kill(env, s->children[i].id, ERR_STOPPED);
+        if (s->children[i].id != 0) end_now(env, &s->children[i]);
+}
+
+static void free_all(struct env *env, struct supervisor *s)
+{
+    for (unsigned i = 0; s->children && i < s->config.count; i++)
+        if (s->children[i].end) msg_free(env, s->children[i].end);
+    mem_free(s->children);
+    mem_free(s->restarts_ns);
 }
 
 static err begin_ending(struct env *env, struct supervisor *s, err why)
@@ -144,6 +155,25 @@ static int64_t backoff_ns(struct env *env, struct supervisor *s,
     return wait - (int64_t)(env_random(env) % (uint64_t)(wait / 4 + 1));
 }
 
+/* After the backoff; at once when there is no memory for a timer. */
+static err start_after(struct env *env, struct supervisor *s, unsigned recent)
+{
+    deadline_cancel(env, &s->timer);
+    s->due = false;
+    int64_t at_ns = env_now(env) + backoff_ns(env, s, recent);
+    if (deadline_set(env, at_ns, 0, &s->timer) == OK) return OK;
+    s->due = true;
+    return start_missing(env, s);
+}
+
+/* What can't be started counts as having crashed. */
+static err start_later(struct env *env, struct supervisor *s)
+{
+    unsigned recent = note_restart(env, s);
+    if (recent > s->config.intensity) return begin_ending(env, s, ERR_CRASHED);
+    return start_after(env, s, recent);
+}
+
 static err child_crashed(struct env *env, struct supervisor *s, unsigned i)
 {
     s->children[i].restarts++;
@@ -151,10 +181,7 @@ static err child_crashed(struct env *env, struct supervisor *s, unsigned i)
     if (recent > s->config.intensity) return begin_ending(env, s, ERR_CRASHED);
     if (s->config.strategy == ONE_FOR_ALL) condemn_from(env, s, 0);
     if (s->config.strategy == REST_FOR_ONE) condemn_from(env, s, i + 1);
-    deadline_cancel(env, &s->timer);
-    s->due = false;
-    return deadline_set(env, env_now(env) + backoff_ns(env, s, recent), 0,
-                        &s->timer);
+    return start_after(env, s, recent);
 }
 
 static err child_down(struct env *env, struct supervisor *s,
@@ -193,8 +220,8 @@ static err supervisor_init(struct env *env, void *self, const void *args)
     err e = s->children && s->restarts_ns ? start_missing(env, s) : ERR_NOMEM;
     if (e != OK) {
         if (s->children) kill_all(env, s);
-        mem_free(s->children);
-        mem_free(s->restarts_ns);
+        deadline_cancel(env, &s->timer);
+        free_all(env, s);
     }
     return e;
 }
@@ -215,8 +242,7 @@ static void supervisor_terminate(struct env *env, void *self, err why)
     struct supervisor *s = self;
     kill_all(env, s);
     deadline_cancel(env, &s->timer);
-    mem_free(s->children);
-    mem_free(s->restarts_ns);
+    free_all(env, s);
 }
 
 const struct actor_kind supervisor_kind = {

@@ -35,9 +35,10 @@ struct supervisor_config {
     const struct child_spec *children; /* borrowed while it lives */
     unsigned count;
     /* Told of each (re)start, before the child can be heard of; may be NULL.
-     * Runs as the supervisor. `restarts`: of this child so far. */
-    void (*started)(struct env *env, void *context, unsigned child, actor_id id,
-                    unsigned restarts);
+     * Runs as the supervisor. `restarts`: of this child so far. An error ends
+     * the child, which then counts as crashed. */
+    err (*started)(struct env *env, void *context, unsigned child, actor_id id,
+                   unsigned restarts);
     void *context; /* borrowed */
 };
 
@@ -48,7 +49,8 @@ struct supervisor_config supervisor_defaults(void);
 /* args: struct supervisor_config. It ends well when told to MSG_STOP, or when
  * all children have ended for good, after ending its children last to first,
  * each before the next (ERR_STOPPED; a supervisor by MSG_STOP); it crashes
- * (ERR_CRASHED) when it gives up: that is the escalation. */
+ * (ERR_CRASHED) when it gives up: that is the escalation. A child that can't
+ * be started for want of memory counts as crashed, and is tried again. */
 extern const struct actor_kind supervisor_kind;
 
 #endif

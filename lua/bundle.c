@@ -83,7 +83,9 @@ static const char *unfit(const char *text, size_t bytes)
     if (bytes > TEXT_MAX) return "is larger than 1 MB; move code to modules";
     if (bytes > 0 && text[0] == '\033')
         return "is compiled Lua; give the source file";
-    if (strspn(text, " \t\r\n") == bytes)
+    size_t blank = 0; /* the text at hand need not end with a 0 */
+    while (blank < bytes && isspace((unsigned char)text[blank])) blank++;
+    if (blank == bytes)
         return "is empty; a definition ends with return topology \"name\" {…}";
     return NULL;
 }

@@ -14,6 +14,7 @@ enum {
     INPUTS_MAX = 64,
     IDLE_FIRST_NS = 1000000,
     IDLE_MAX_NS = 100000000,
+    STEP_NS = 50, /* of a budget, where instructions are counted */
 };
 
 /* Which of the component's functions runs. */
@@ -22,7 +23,8 @@ enum run { RUN_NONE, RUN_BATCH, RUN_NEXT, RUN_NOTIFY, RUN_CALL };
 /* A root that was settled; told when the VM is free. */
 struct notice {
     uint64_t token;
-    char *reason; /* owned; NULL: acked */
+    bool failed;
+    char *reason; /* owned; NULL: acked, or no memory for it */
 };
 
 struct guest {
@@ -54,6 +56,8 @@ struct guest {
 
     struct notice *notices; /* owned */
     unsigned notice_count, notice_room, notice_next;
+    unsigned untold; /* tokens of emit_id() without a notice so far */
+    bool has_fail, has_cleanup; /* functions of the component */
     struct buffer scratch;  /* a tuple with tables */
 };
 
@@ -262,6 +266,8 @@ static void emit_untracked(lua_State *L, struct guest *g, unsigned stream,
                            int first, int count)
 {
     check_emit(L, g, stream, first, count);
+    if (!g->anchored && g->context->emitter->root != 0)
+        executor_unroot(g->context); /* of a tracked emit that was refused */
     emit_values(L, g, stream, first, count);
     if (g->anchored) return; /* kept when its tuple is through */
     executor_emitted(g->context);
@@ -319,6 +325,26 @@ static int emit_to(lua_State *L)
     return 0;
 }
 
+/* Room for a notice of each root that is under way and of one more: news of
+ * an ack can't be refused. What was told leaves its room. */
+static bool have_notice_room(struct guest *g)
+{
+    if (g->notice_count + g->untold < g->notice_room) return true;
+    unsigned left = g->notice_count - g->notice_next;
+    if (left > 0)
+        memmove(g->notices, g->notices + g->notice_next,
+                left * sizeof *g->notices);
+    g->notice_next = 0;
+    g->notice_count = left;
+    if (2 * (left + g->untold) < g->notice_room) return true;
+    unsigned room = g->notice_room ? 2 * g->notice_room : 64;
+    struct notice *more = mem_resize(g->notices, room * sizeof *more);
+    if (more == NULL) return false;
+    g->notices = more;
+    g->notice_room = room;
+    return true;
+}
+
 static void emit_tracked(lua_State *L, struct guest *g, unsigned stream,
                          int id, int first, int count)
 {
@@ -340,10 +366,11 @@ static void emit_tracked(lua_State *L, struct guest *g, unsigned stream,
         for (int i = first; i < first + count; i++)
             value_encode(L, i, &g->scratch);
     }
-    if (!executor_root(g->context, token))
+    if (!have_notice_room(g) || !executor_root(g->context, token))
         luaL_error(L, "there is no memory to track a tuple");
     emit_values(L, g, stream, first, count);
     executor_rooted(g->context);
+    g->untold++;
 }
 
 static int emit_id(lua_State *L)
@@ -530,7 +557,8 @@ static int guard(lua_State *L, int status, lua_KContext ctx)
     for (;;) {
         if (status != LUA_OK && status != LUA_YIELD) {
             if (!g->in_hand) return lua_error(L); /* before the first tuple */
-            fail_tuple(g, lua_tostring(L, -1));
+            const char *why = lua_tostring(L, -1);
+            fail_tuple(g, why ? why : "an error without a text");
         } else if (g->input->left == 0) {
             return 0;
         }
@@ -876,41 +904,20 @@ static enum step guest_replay(struct component_context *context, void *self,
 
 /* ---- spouts: acks and fails, told when the VM is free ---- */
 
-static bool has_function(struct guest *g, const char *name)
+/* There is room for the notice: see have_notice_room(). */
+static void add_notice(struct guest *g, uint64_t token, const char *reason)
 {
-    lua_State *L = vm_main(g->script.vm);
-    vref_push(L, &g->body);
-    lua_pushstring(L, name);
-    bool found = lua_rawget(L, -2) == LUA_TFUNCTION;
-    lua_pop(L, 2);
-    return found;
-}
-
-static bool add_notice(struct guest *g, uint64_t token, const char *reason)
-{
-    if (g->notice_next == g->notice_count)
-        g->notice_next = g->notice_count = 0;
-    if (g->notice_count == g->notice_room) {
-        unsigned room = g->notice_room ? 2 * g->notice_room : 64;
-        struct notice *more = mem_resize(g->notices, room * sizeof *more);
-        if (more == NULL) return false;
-        g->notices = more;
-        g->notice_room = room;
-    }
-    struct notice notice = {.token = token};
+    struct notice notice = {.token = token, .failed = reason != NULL};
     if (reason) notice.reason = mem_text(reason, strlen(reason));
-    if (reason && notice.reason == NULL) return false;
     g->notices[g->notice_count++] = notice;
-    return true;
+    g->untold--;
 }
 
 static void guest_ack(struct component_context *context, void *self,
-                    uint64_t token)
+                      uint64_t token)
 {
     struct guest *g = self;
-    if (g->config->generates) return;
-    if (!add_notice(g, token, NULL))
-        executor_log(context, LOG_ERROR, "no memory to tell of an ack");
+    if (!g->config->generates) add_notice(g, token, NULL);
 }
 
 static enum verdict guest_fail(struct component_context *context, void *self,
@@ -918,8 +925,8 @@ static enum verdict guest_fail(struct component_context *context, void *self,
 {
     struct guest *g = self;
     if (g->config->generates) return VERDICT_REPLAY;
-    if (!add_notice(g, token, reason)) return VERDICT_FINAL;
-    return has_function(g, "fail") ? VERDICT_MINE : VERDICT_FINAL;
+    add_notice(g, token, reason);
+    return g->has_fail ? VERDICT_MINE : VERDICT_FINAL;
 }
 
 /* The stack: guest. Each notice calls ack(self, id) or fail(self, id, why). */
@@ -931,7 +938,7 @@ static int each_notice(lua_State *L, int status, lua_KContext ctx)
         lua_settop(L, 1);
         vm_next_tuple(L);
         vref_push(L, &g->body);
-        bool wanted = lua_getfield(L, -1, n->reason ? "fail" : "ack") ==
+        bool wanted = lua_getfield(L, -1, n->failed ? "fail" : "ack") ==
                       LUA_TFUNCTION;
         vref_push(L, &g->self);
         vref_push(L, &g->ids);
@@ -939,8 +946,10 @@ static int each_notice(lua_State *L, int status, lua_KContext ctx)
         lua_pushnil(L);
         lua_rawseti(L, -3, (lua_Integer)n->token);
         lua_remove(L, -2);
-        if (n->reason) lua_pushstring(L, n->reason);
-        int args = n->reason ? 3 : 2;
+        if (n->failed)
+            lua_pushstring(L, n->reason ? n->reason
+                                        : "there was no memory for the reason");
+        int args = n->failed ? 3 : 2;
         g->notice_next++;
         mem_free(n->reason);
         n->reason = NULL;
@@ -1004,7 +1013,15 @@ struct adoption {
     struct guest *guest;
     const struct edition *edition;
     struct vref *body;
+    bool has_fail, has_cleanup;
 };
+
+static bool has_function(lua_State *L, const char *name)
+{
+    bool found = lua_getfield(L, -1, name) == LUA_TFUNCTION;
+    lua_pop(L, 1);
+    return found;
+}
 
 /* Finds the component's table in an edition and checks the graph. */
 static int find_body(lua_State *L)
@@ -1021,6 +1038,8 @@ static int find_body(lua_State *L)
     if (!script_component(L, &a->edition->record, g->config->component))
         return luaL_error(L, "component '%s' is gone", g->config->component);
     lua_getfield(L, -1, "body");
+    a->has_fail = has_function(L, "fail");
+    a->has_cleanup = has_function(L, "cleanup");
     vref_take(L, a->body);
     return 0;
 }
@@ -1037,8 +1056,12 @@ static int make_tables(lua_State *L)
 static err adopt(struct guest *g, const struct edition *edition,
                  struct vref *body)
 {
-    struct adoption a = {g, edition, body};
-    return vm_protect(g->script.vm, find_body, &a);
+    struct adoption a = {.guest = g, .edition = edition, .body = body};
+    err e = vm_protect(g->script.vm, find_body, &a);
+    if (e != OK || body != &g->body) return e;
+    g->has_fail = a.has_fail;
+    g->has_cleanup = a.has_cleanup;
+    return OK;
 }
 
 static void guest_fini(struct guest *g)
@@ -1061,6 +1084,7 @@ static struct vm_config limits(const struct guest *g)
         .memory_bytes = g->config->memory_bytes,
         .budget_ns = (uint64_t)g->config->budget_ns,
         .counting = world->counting,
+        .budget_steps = (uint64_t)g->config->budget_ns / STEP_NS,
         .seed = node_seed(env_node(g->context->env)) + g->context->task,
     };
 }
@@ -1073,7 +1097,10 @@ static err guest_make(struct component_context *context, void *self)
     g->script.say = say;
     g->script.may_sleep = may_sleep;
     g->script.wall_ns = wall_ns;
-    err e = script_load(&g->script, g->config->bundle, limits(g), seat_of(g));
+    const struct code *newest = context->code;
+    err e = script_load(&g->script,
+                        newest ? newest->text : g->config->bundle, limits(g),
+                        seat_of(g));
     const char *why = g->script.error;
     if (e == OK) {
         e = adopt(g, &g->script.now, &g->body);
@@ -1089,7 +1116,7 @@ static err guest_make(struct component_context *context, void *self)
 static void guest_free(struct component_context *context, void *self)
 {
     struct guest *g = self;
-    if (!vm_is_suspended(g->script.vm) && has_function(g, "cleanup")) {
+    if (!vm_is_suspended(g->script.vm) && g->has_cleanup) {
         g->call = "cleanup";
         g->may_emit = false;
         if (script_run(&g->script, seat_of(g), call_body, g) != OK)

@@ -22,7 +22,9 @@ struct loader {
     const char *path;
     struct buffer rows; /* scratch of OPTION_ROWS */
     char *errors;       /* owned; what the check found */
+    int line;           /* of the component that is being taken; or 0 */
     bool usage;
+    char hint[160]; /* behind the error; or "" */
 };
 
 /* ---- connectors as the checker sees them ---- */
@@ -103,6 +105,7 @@ static const char *text_field(lua_State *L, struct loader *l, const char *key)
     lua_getfield(L, -1, key);
     const char *text = lua_tolstring(L, -1, &bytes);
     char *copy = text ? arena_text(l->arena, text, bytes) : NULL;
+    if (text && copy == NULL) luaL_error(L, "out of memory");
     lua_pop(L, 1);
     return copy;
 }
@@ -239,7 +242,7 @@ static void take_options(lua_State *L, struct loader *l,
     if (connector->check &&
         !connector->check(config->values, c->kind == COMPONENT_SINK, why,
                           sizeof why))
-        luaL_error(L, "%s:%d: %s", l->path, (int)number_field(L, "line"), why);
+        luaL_error(L, "%s", why);
 }
 
 static void take_guest(lua_State *L, struct loader *l,
@@ -266,6 +269,7 @@ static void take_component(lua_State *L, struct loader *l,
                            struct component_plan *c)
 {
     const char *kind = text_field(L, l, "kind");
+    l->line = (int)number_field(L, "line");
     c->name = text_field(L, l, "name");
     c->kind = strcmp(kind, "spout") == 0  ? COMPONENT_SPOUT
               : strcmp(kind, "bolt") == 0 ? COMPONENT_BOLT
@@ -289,6 +293,7 @@ static void take_plan(lua_State *L, struct loader *l)
     struct plan *plan = &l->definition->plan;
     plan->name = text_field(L, l, "name");
     plan->file = arena_text(l->arena, l->path, strlen(l->path));
+    if (plan->file == NULL) luaL_error(L, "out of memory");
     plan->timeout_ns = number_field(L, "timeout_ns");
     plan->pending_max = (unsigned)number_field(L, "max_pending");
     const char *guarantee = text_field(L, l, "guarantee");
@@ -303,6 +308,7 @@ static void take_plan(lua_State *L, struct loader *l)
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
+    l->line = 0;
     plan_number(plan);
 }
 
@@ -322,6 +328,7 @@ static void keep_errors(lua_State *L, struct loader *l)
     size_t bytes;
     const char *text = lua_tolstring(L, -1, &bytes);
     l->errors = mem_text(text, bytes);
+    if (l->errors == NULL) luaL_error(L, "out of memory");
     lua_pop(L, 1);
 }
 
@@ -346,14 +353,20 @@ static void check_sets(lua_State *L, struct loader *l)
     }
 }
 
-static int make_plan(lua_State *L)
+/* Pushes { check, suggest }. [-0, +1, v] */
+static void push_checker(lua_State *L)
 {
-    struct loader *l = lua_touserdata(L, 1);
     size_t bytes = (size_t)(_binary_plan_lua_end - _binary_plan_lua_start);
     lua_pushnil(L);
     sandbox_env(L);
     sandbox_load(L, _binary_plan_lua_start, bytes, "=plan");
-    lua_call(L, 0, 1); /* { check, suggest } at 2 */
+    lua_call(L, 0, 1);
+}
+
+static int make_plan(lua_State *L)
+{
+    struct loader *l = lua_touserdata(L, 1);
+    push_checker(L); /* at 2 */
     check_sets(L, l);
     lua_rawgeti(L, 2, 1);
     vref_push(L, &l->script.now.record);
@@ -376,11 +389,60 @@ static int64_t wall_ns(struct script *script)
     return real_wall_ns(NULL);
 }
 
-/* What went wrong while the file ran: its first line is for people, the
- * traceback only says that a loader called it. */
-static char *first_line(const char *text)
+/* The name in `… (global 'spuot')`, the text of what Lua found nil. */
+static const char *missing_name(const char *text, size_t *bytes)
 {
-    return mem_text(text, strcspn(text, "\n"));
+    static const char before[] = "(global '";
+    const char *at = strstr(text, before);
+    if (at == NULL || at > text + strcspn(text, "\n")) return NULL;
+    at += sizeof before - 1;
+    *bytes = strcspn(at, "'\n");
+    return at;
+}
+
+/* What the file may have meant by it, into l->hint. */
+static int find_meant(lua_State *L)
+{
+    struct loader *l = lua_touserdata(L, 1);
+    size_t bytes = 0;
+    const char *name = missing_name(l->script.error, &bytes);
+    push_checker(L);
+    lua_rawgeti(L, -1, 2);
+    lua_pushlstring(L, name, bytes);
+    vref_push(L, &l->script.now.vocabulary);
+    lua_call(L, 2, 1);
+    const char *meant = lua_tostring(L, -1);
+    bool near = strncmp(meant, "did you", 7) == 0;
+    snprintf(l->hint, sizeof l->hint, "; %s",
+             near ? meant : "nothing is called that here");
+    return 0;
+}
+
+/* What went wrong while the file ran: its first line is for people, the
+ * traceback only says that a loader called it. Where Lua gave no place or no
+ * text, they are added. */
+static char *first_line(const struct loader *l)
+{
+    static const char no_memory[] = "not enough memory";
+    const char *text = l->script.error;
+    char placeless[512]; /* before "(error object is a table value)" */
+    snprintf(placeless, sizeof placeless, "%.400s: ", l->path);
+    int bytes = (int)strcspn(text, "\n");
+    char line[sizeof l->script.error + 512];
+    if (bytes == 0)
+        snprintf(line, sizeof line,
+                 "%.400s: the file raised an error without a text; give it one",
+                 l->path);
+    else if (strncmp(text, no_memory, sizeof no_memory - 1) == 0)
+        snprintf(line, sizeof line,
+                 "%.400s: not enough memory; loading may use 64 MB", l->path);
+    else if (l->line != 0)
+        snprintf(line, sizeof line, "%.400s:%d: %.*s", l->path, l->line, bytes,
+                 text);
+    else
+        snprintf(line, sizeof line, "%s%.*s%s",
+                 text[0] == '(' ? placeless : "", bytes, text, l->hint);
+    return mem_text(line, strlen(line));
 }
 
 err definition_load(const char *path, const char *const *sets,
@@ -419,13 +481,17 @@ err definition_parse(const char *path, const char *text, size_t bytes,
     else if (e == OK)
         e = bundle_read(d->bundle, "", path, why, sizeof why);
     if (e == OK) {
-        struct vm_config config = {.seed = 1};
+        /* Nobody watches a loader: what it runs is bounded by counting. */
+        struct vm_config config = {.seed = 1, .counting = true};
         e = script_load(&l.script, d->bundle, config, NULL);
         if (e == OK) e = script_run(&l.script, NULL, make_plan, &l);
         if (e == ERR_CONFIG && l.usage) e = ERR_USAGE;
         if (e == OK && l.errors) e = ERR_CONFIG;
+        size_t name_bytes;
+        if (e == ERR_CONFIG && missing_name(l.script.error, &name_bytes))
+            script_run(&l.script, NULL, find_meant, &l);
         if (e != OK && l.errors == NULL)
-            l.errors = first_line(l.script.error);
+            l.errors = first_line(&l);
         script_fini(&l.script);
     }
     buffer_fini(&l.rows);
@@ -435,7 +501,7 @@ err definition_parse(const char *path, const char *text, size_t bytes,
     }
     *errors = l.errors ? l.errors : mem_text(why, strlen(why));
     definition_free(d);
-    return e;
+    return *errors ? e : ERR_NOMEM;
 }
 
 void definition_free(struct definition *d)

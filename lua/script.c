@@ -409,7 +409,8 @@ static int require(lua_State *L)
                               name);
         return 1;
     }
-    if (bundle_find(edition->bundle, name) == NULL)
+    /* "" is the definition itself: fetch() refuses the name. */
+    if (*name == '\0' || bundle_find(edition->bundle, name) == NULL)
         fetch(L, s, edition->bundle, name);
     lua_pushlightuserdata(L, s);
     lua_setfield(L, 2, name);

@@ -102,25 +102,31 @@ static void wrote(struct encoder *e, const uint8_t *end)
     e->out->used = (size_t)(end - e->out->data);
 }
 
-/* 1..n without a gap and nothing else? Then *n is its length. */
+static bool is_marked(lua_State *L, int index)
+{
+    if (!lua_getmetatable(L, index)) return false;
+    push_array_mark(L);
+    bool marked = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return marked;
+}
+
+/* 1..n without a gap and nothing else? Then *n is its length. What Lua says of
+ * the length of a table with gaps is one of several truths. */
 static bool is_array(lua_State *L, int index, lua_Unsigned *n)
 {
     *n = lua_rawlen(L, index);
-    if (*n == 0) {
-        if (!lua_getmetatable(L, index)) return false;
-        push_array_mark(L);
-        bool marked = lua_rawequal(L, -1, -2);
-        lua_pop(L, 2);
-        return marked;
-    }
+    if (*n == 0 && !is_marked(L, index)) return false;
     lua_Unsigned keys = 0;
     lua_pushnil(L);
     while (lua_next(L, index)) {
         lua_pop(L, 1);
-        if (!lua_isinteger(L, -1) || ++keys > *n) {
+        lua_Integer key = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
+        if (key < 1 || (lua_Unsigned)key > *n) {
             lua_pop(L, 1);
             return false;
         }
+        keys++;
     }
     return keys == *n;
 }

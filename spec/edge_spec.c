@@ -35,7 +35,7 @@ struct tuples {
     uint32_t cost_bytes;
 };
 
-static void discarded(struct env *env, struct edge *edge, const struct msg *m)
+static bool discarded(struct env *env, struct edge *edge, struct msg *m)
 {
     struct channel *c = edge->context;
     const struct tuples *t = msg_body(m);
@@ -43,6 +43,7 @@ static void discarded(struct env *env, struct edge *edge, const struct msg *m)
     c->discarded++;
     c->fate[t->number]++;
     c->flying_bytes -= t->cost_bytes;
+    return false;
 }
 
 static void channel_init(struct channel *c, struct sim *sim)
@@ -500,6 +501,7 @@ static void torment_seeds(bool producers, bool consumers)
         struct sim_node *node = sim_node(sim, 0);
         struct channel c;
         channel_init(&c, sim);
+        if (sim_random(sim, 2)) sim_set_turn_ns(sim, 2000);
         c.may_lose = true; /* a dying consumer's mail is not moved on */
         c.slow = sim_random(sim, 2);
         start(node, &consumer_kind, &c);
@@ -512,6 +514,7 @@ static void torment_seeds(bool producers, bool consumers)
         CHECK_EQ(c.sent, TOTAL); /* nobody waits for ever */
         CHECK_EQ(c.received + c.discarded, TOTAL);
         if (!consumers) CHECK_EQ(c.received, TOTAL);
+        CHECK(c.most_flying_bytes <= c.window_bytes + c.most_burst_bytes);
         for (unsigned i = 0; i < TOTAL; i++)
             CHECK_EQ(c.fate[i], 1);
         check_whole(&c);

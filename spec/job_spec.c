@@ -274,3 +274,21 @@ SPEC(job, that_was_not_begun_when_the_threads_end_is_freed)
     CHECK_EQ(tally.freed, 500);
     sem_destroy(&tally.done);
 }
+
+SPEC(job, threads_are_refused_when_the_node_has_no_views_left)
+{
+    struct sim *sim = sim_new(spec_seed);
+    struct node *node = sim_engine(sim_node(sim, 0));
+    struct env *views[8];
+    unsigned count = 0;
+    while ((views[count] = node_outside(node)) != NULL)
+        count++;
+    node_outside_free(views[--count]);
+    CHECK(jobs_new(node, 2) == NULL); /* one, and then none */
+    struct jobs *jobs = jobs_new(node, 1);
+    CHECK(jobs != NULL);
+    jobs_free(jobs);
+    while (count > 0)
+        node_outside_free(views[--count]);
+    sim_free(sim);
+}

@@ -71,12 +71,13 @@ static const struct actor_kind child_kind = {
     .terminate = child_terminate,
 };
 
-static void started(struct env *env, void *context, unsigned child, actor_id id,
-                    unsigned restarts)
+static err started(struct env *env, void *context, unsigned child, actor_id id,
+                   unsigned restarts)
 {
     struct family *f = context;
     f->ids[child] = id;
     f->restarts[child] = restarts;
+    return OK;
 }
 
 static err monitor(struct env *env, void *context)

@@ -18,6 +18,9 @@ struct ledger {
     uint64_t base;         /* all before it are settled */
     uint64_t end;          /* none from it on has been seen */
     int64_t base_ns;       /* last progress of those before `base` */
+    /* The spout has said where its rows begin. An acker that is a new one may
+     * hear of old roots before: the spout fails them when it says so. */
+    bool opened;
     struct msg *settled;   /* EXECUTOR_ACKED being filled; owned */
 };
 
@@ -64,7 +67,7 @@ static inline struct row *row_of(struct acker *a, uint64_t root, err *e)
         return NULL;
     }
     struct ledger *l = &a->ledgers[task];
-    if (sequence < l->base) return NULL;
+    if (!l->opened || sequence < l->base) return NULL;
     if (sequence - l->base >= l->room) {
         *e = grow(l, sequence);
         if (*e != OK) return NULL;
@@ -136,13 +139,9 @@ static err update(struct env *env, struct acker *a,
 }
 
 /* Passes the verdict on to the spout; the row is settled. */
-static err fail(struct env *env, struct acker *a, const struct acker_fail *in,
-                uint32_t bytes)
+static err settle_failed(struct env *env, struct acker *a, struct row *row,
+                         const struct acker_fail *in, uint32_t bytes)
 {
-    err e;
-    struct row *row = row_of(a, in->root, &e);
-    if (row == NULL) return e;
-    row->touched_ns = env_now(env);
     struct msg *m = msg_new(env, EXECUTOR_FAILED, bytes);
     if (m == NULL) return ERR_NOMEM;
     memcpy(msg_body(m), in, bytes);
@@ -153,10 +152,20 @@ static err fail(struct env *env, struct acker *a, const struct acker_fail *in,
     return OK;
 }
 
+static err fail(struct env *env, struct acker *a, const struct acker_fail *in,
+                uint32_t bytes)
+{
+    err e;
+    struct row *row = row_of(a, in->root, &e);
+    if (row == NULL) return e;
+    row->touched_ns = env_now(env);
+    return settle_failed(env, a, row, in, bytes);
+}
+
 /* A root's time counts from its own last progress or that of any earlier root
  * of the spout: those are before it in the queues, so it waits in a queue that
  * moves. Deadlines rise with the sequence, so the first that hasn't come ends
- * the search. */
+ * the search. Running out of time is no progress. */
 static err check(struct env *env, struct acker *a,
                  const struct acker_check *in)
 {
@@ -167,14 +176,20 @@ static err check(struct env *env, struct acker *a,
         struct row *row = row_at(l, i);
         if (row->touched_ns > progress_ns) progress_ns = row->touched_ns;
         if (row->state != ROW_OPEN) continue;
-        next_ns = progress_ns + in->timeout_ns;
-        if (next_ns > env_now(env)) break;
-        next_ns = INT64_MAX;
+        int64_t due_ns = progress_ns + in->timeout_ns;
+        if (due_ns > env_now(env)) {
+            next_ns = due_ns;
+            break;
+        }
         struct acker_fail out = {.root = root_of(in->task, i),
                                  .task = UINT32_MAX};
         uint32_t bytes = (uint32_t)offsetof(struct acker_fail, reason);
-        err e = fail(env, a, &out, bytes);
+        err e = settle_failed(env, a, row, &out, bytes);
         if (e != OK) return e;
+        /* Rows that are settled, too, may have gone with it: behind the base
+         * there is only the latest progress of all of them. */
+        if (l->base > i + 1) i = l->base - 1;
+        if (l->base_ns > progress_ns) progress_ns = l->base_ns;
     }
     struct msg *m = msg_new(env, EXECUTOR_CHECKED, sizeof next_ns);
     if (m == NULL) return ERR_NOMEM;
@@ -191,7 +206,8 @@ static err open_ledger(struct acker *a, const struct acker_open *in)
     mem_free(l->rows);
     *l = (struct ledger){.base = in->next_sequence,
                          .end = in->next_sequence,
-                         .settled = l->settled};
+                         .settled = l->settled,
+                         .opened = true};
     return OK;
 }
 

@@ -38,6 +38,7 @@ struct component_context {
     unsigned task;  /* number in the plan */
     unsigned index; /* among the component's tasks */
     unsigned starts; /* of this task before: above 0 its actor crashed */
+    const void *code; /* during make(): the newest; NULL: as planned */
     struct env *env;          /* of the running activation */
     struct emitter *emitter;  /* where it emits */
     int64_t sleep_ns;
@@ -137,19 +138,25 @@ static inline const uint8_t *input_next(struct component_context *context,
     return input->at;
 }
 
-/* The tuple in hand was processed; `end` is behind its values. */
-static inline void input_done(struct component_context *context,
-                              struct input *input, const uint8_t *end)
-{
-    input->at = end;
-    input->edges ^= context->emitter->edges;
-    emitter_keep(context->emitter);
-}
-
 /* The tuple in hand failed: what it emitted is taken back, its root fails with
  * this reason (message and traceback; copied). `end` is behind its values. */
 void executor_fail(struct component_context *context, struct input *input,
                    const uint8_t *end, const char *reason);
+
+/* The tuple in hand was processed; `end` is behind its values. It fails when
+ * an emit was refused, even if the component took no notice. */
+static inline void input_done(struct component_context *context,
+                              struct input *input, const uint8_t *end)
+{
+    if (context->emitter->failed) {
+        executor_fail(context, input, end,
+                      "a part of what it emitted was refused");
+        return;
+    }
+    input->at = end;
+    input->edges ^= context->emitter->edges;
+    emitter_keep(context->emitter);
+}
 
 /* ---- for spouts ---- */
 
@@ -158,6 +165,9 @@ void executor_fail(struct component_context *context, struct input *input,
  * belong to the root. False: out of memory. */
 bool executor_root(struct component_context *context, uint64_t token);
 void executor_rooted(struct component_context *context);
+/* What belongs to the root couldn't be emitted: there is none. Also done when
+ * the next one begins or the call is over; harmless when there is none. */
+void executor_unroot(struct component_context *context);
 /* An untracked tuple was emitted: seal what is full. */
 void executor_emitted(struct component_context *context);
 /* As many roots are pending as may be: emit no more for now. */

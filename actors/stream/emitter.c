@@ -20,12 +20,32 @@ void emitter_fini(struct emitter *e)
 {
     for (unsigned i = 0; e->streams && i < e->stream_count; i++) {
         struct out_stream *stream = &e->streams[i];
-        for (unsigned k = 0; k < stream->route_count; k++)
-            mem_free(stream->routes[k].ports);
+        for (unsigned k = 0; k < stream->route_count; k++) {
+            struct route *route = &stream->routes[k];
+            for (uint32_t p = 0; p < route->port_count; p++)
+                if (route->ports[p].marker)
+                    msg_free(e->env, route->ports[p].marker);
+            mem_free(route->ports);
+        }
         mem_free(stream->routes);
     }
     mem_free(e->streams);
     e->streams = NULL;
+}
+
+/* An envelope for a marker at every port. */
+static err have_markers(struct emitter *e)
+{
+    for (unsigned i = 0; i < e->stream_count; i++)
+        for (unsigned k = 0; k < e->streams[i].route_count; k++) {
+            struct route *route = &e->streams[i].routes[k];
+            for (uint32_t p = 0; p < route->port_count; p++) {
+                struct port *port = &route->ports[p];
+                if (port->marker == NULL) port->marker = batch_new(e->env, 0);
+                if (port->marker == NULL) return ERR_NOMEM;
+            }
+        }
+    return OK;
 }
 
 err emitter_route(struct emitter *e, unsigned stream_number,
@@ -39,7 +59,8 @@ err emitter_route(struct emitter *e, unsigned stream_number,
     stream->routes = routes;
     struct port *ports = mem_zero(edge_count, sizeof *ports);
     if (ports == NULL) return ERR_NOMEM;
-    for (uint32_t i = 0; i < edge_count; i++) ports[i].edge = edges[i];
+    for (uint32_t i = 0; i < edge_count; i++)
+        ports[i] = (struct port){.edge = edges[i], .schema = stream_number};
     routes[stream->route_count++] = (struct route){
         .input = input,
         .ports = ports,
@@ -47,7 +68,7 @@ err emitter_route(struct emitter *e, unsigned stream_number,
         /* Tasks of one component don't all begin with the same one. */
         .next = e->task % edge_count,
     };
-    return OK;
+    return have_markers(e);
 }
 
 /* The first touch in this call: note how the port was, to come back to. */
@@ -68,11 +89,14 @@ void port_mark(struct emitter *e, struct port *port)
         b->anchors ? batch_anchor(b, b->anchors - 1)->tuples : 0;
 }
 
-/* Moves an open batch to a larger one. */
-static struct msg *grown(struct emitter *e, struct msg *old, uint64_t room)
+/* Moves an open batch to a larger one: twice as large, but at most `most`. */
+static struct msg *grown(struct emitter *e, struct msg *old, uint64_t room,
+                         uint64_t most)
 {
     struct batch *from = batch_of(old);
-    if (room < 2ull * from->room) room = 2ull * from->room;
+    uint64_t twice = 2ull * from->room;
+    if (twice > most) twice = most;
+    if (room < twice) room = twice;
     struct msg *m = batch_new(e->env, (uint32_t)room);
     if (m == NULL) return NULL;
     struct batch *to = batch_of(m);
@@ -87,6 +111,15 @@ static struct msg *grown(struct emitter *e, struct msg *old, uint64_t room)
     return m;
 }
 
+/* Room that the call in hand has not taken in other ports than this. */
+static uint64_t room_left(const struct emitter *e, const struct port *port)
+{
+    uint64_t taken = 0;
+    for (const struct port *p = e->touched; p; p = p->next_touched)
+        if (p != port && p->open) taken += batch_of(p->open)->room;
+    return taken < BATCH_MAX_BYTES ? BATCH_MAX_BYTES - taken : 0;
+}
+
 uint8_t *port_reserve_slow(struct emitter *e, struct port *port,
                            uint32_t bytes)
 {
@@ -94,15 +127,17 @@ uint8_t *port_reserve_slow(struct emitter *e, struct port *port,
     uint64_t need = bytes + 2 * sizeof(struct anchor);
     if (m) need += batch_of(m)->used +
                    batch_of(m)->anchors * sizeof(struct anchor);
-    if (need > BATCH_MAX_BYTES) {
+    uint64_t most = BATCH_ROOM; /* every port may have that */
+    if (need > most) most = room_left(e, port);
+    if (need > most) {
         e->failed = true;
         return NULL;
     }
     if (m == NULL)
         m = batch_new(e->env, need <= BATCH_ROOM ? (uint32_t)BATCH_ROOM
-                                                 : (uint32_t)need + 8);
+                                                 : (uint32_t)need);
     else
-        m = grown(e, m, need + 8);
+        m = grown(e, m, need, most);
     if (m == NULL) {
         e->failed = true;
         return NULL;
@@ -166,6 +201,7 @@ static void port_send(struct emitter *e, struct port *port)
     struct batch *b = batch_of(port->open);
     b->task = e->task;
     b->epoch = e->epoch;
+    b->schema = port->schema;
     b->number = port->edge->sent;
     edge_send(e->env, port->edge, port->open, batch_cost_bytes(b));
     port->open = NULL; /* stays listed until the flush */
@@ -174,6 +210,7 @@ static void port_send(struct emitter *e, struct port *port)
 void emitter_keep(struct emitter *e)
 {
     for (struct port *port = e->touched; port; port = port->next_touched) {
+        if (port->open == NULL) continue; /* refused before its first byte */
         struct batch *b = batch_of(port->open);
         if (b->used >= BATCH_SEAL_BYTES || b->count >= BATCH_SEAL_TUPLES)
             port_send(e, port);
@@ -181,6 +218,7 @@ void emitter_keep(struct emitter *e)
     e->emitted_kept = e->emitted;
     e->touched = NULL;
     e->edges = 0;
+    e->failed = false; /* what was refused, the caller has done without */
     e->call++;
 }
 
@@ -220,21 +258,23 @@ void emitter_flush(struct emitter *e)
 
 err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number)
 {
+    if (have_markers(e) != OK) return ERR_NOMEM;
     emitter_flush(e);
     for (unsigned i = 0; i < e->stream_count; i++)
         for (unsigned k = 0; k < e->streams[i].route_count; k++) {
             struct route *route = &e->streams[i].routes[k];
             for (uint32_t p = 0; p < route->port_count; p++) {
-                struct msg *m = batch_new(e->env, 0);
-                if (m == NULL) return ERR_NOMEM;
-                struct batch *b = batch_of(m);
+                struct port *port = &route->ports[p];
+                struct batch *b = batch_of(port->marker);
                 b->task = e->task;
                 b->epoch = e->epoch;
                 b->marker = marker;
                 b->number = number;
-                edge_send(e->env, route->ports[p].edge, m, 0);
+                edge_send(e->env, port->edge, port->marker, 0);
+                port->marker = NULL;
             }
         }
+    have_markers(e); /* the next call asks again */
     return OK;
 }
 

@@ -18,8 +18,10 @@
 struct port {
     struct edge *edge;     /* borrowed from the topology */
     struct msg *open;      /* owned; NULL: nothing gathered */
+    struct msg *marker;    /* owned: the next one's envelope; may be NULL */
     struct port *next_open, *next_touched;
     bool listed;           /* among the emitter's open ports */
+    uint32_t schema;       /* number of its stream */
     uint64_t call;         /* in which it was touched last */
     uint32_t mark_used, mark_count, mark_anchors, mark_tuples;
 };
@@ -70,7 +72,8 @@ void emitter_keep(struct emitter *e);
 void emitter_undo(struct emitter *e);
 /* Everything gathered leaves (between calls). */
 void emitter_flush(struct emitter *e);
-/* To every port of every stream, behind all that was emitted. ERR_NOMEM. */
+/* To every port of every stream, behind all that was emitted. Each port has an
+ * envelope for one made beforehand. ERR_NOMEM: none was sent. */
 err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number);
 /* Drops what was gathered; calls back with each root in it (a crash). */
 void emitter_drop(struct emitter *e,

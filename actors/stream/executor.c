@@ -37,6 +37,7 @@ struct executor {
 
     struct input input;
     struct msg *hand; /* the batch of `input` */
+    struct msg *last_word; /* TOPOLOGY_ENDED; NULL once said */
     struct msg *acks_first, *acks_last; /* ACKER_ACK, filling; the last */
     bool gathering; /* settle() is owed or not through: acks wait for it */
     bool releasing; /* release_held() is running */
@@ -176,6 +177,9 @@ void executor_fail(struct component_context *context, struct input *input,
     if (input->root != 0)
         root_fail(context->env, x->topology, input->root, x->task->number,
                   reason);
+    /* No ack for this run: should the news of the failure be lost, the root
+     * must run out of time. */
+    input->root = 0;
 }
 
 /* ---- spouts: roots ---- */
@@ -195,6 +199,7 @@ bool executor_root(struct component_context *context, uint64_t token)
 {
     struct executor *x = executor_of(context);
     uint64_t sequence;
+    executor_unroot(context);
     if (x->inits == NULL) {
         x->inits = updates_new(x, ACKER_INIT);
         if (x->inits == NULL) return false;
@@ -203,6 +208,15 @@ bool executor_root(struct component_context *context, uint64_t token)
         return false;
     x->emitter.root = root_of(x->task->number, sequence);
     return true;
+}
+
+void executor_unroot(struct component_context *context)
+{
+    struct executor *x = executor_of(context);
+    if (!is_spout(x) || x->emitter.root == 0) return;
+    emitter_undo(&x->emitter);
+    pending_undo(&x->pending);
+    x->emitter.root = 0;
 }
 
 static void inits_send(struct executor *x)
@@ -357,20 +371,28 @@ static err tell_topology(struct executor *x, uint16_t kind, const void *body,
                       bytes);
 }
 
+/* With the envelope that was made for it. */
+static void say_ended(struct executor *x)
+{
+    struct msg *m = x->last_word;
+    x->last_word = NULL;
+    actor_post(x->context.env, topology_actor(x->topology), m);
+}
+
 static err end(struct executor *x)
 {
     err e = emitter_mark(&x->emitter, BATCH_END, 0);
     if (e != OK) return e;
-    x->ended = true;
-    uint32_t task = x->task->number;
-    return tell_topology(x, TOPOLOGY_ENDED, &task, sizeof task);
+    x->ended = x->task->ended = true;
+    say_ended(x);
+    return OK;
 }
 
 static bool inputs_ended(struct executor *x)
 {
     for (unsigned i = 0; i < x->task->input_count; i++) {
         struct channel *c = x->task->inputs[i];
-        if (!at_load(&c->ended, ACQUIRE) || c->held_first) return false;
+        if (!at_load(&c->ended, SEQ_CST) || c->held_first) return false;
     }
     return true;
 }
@@ -516,7 +538,7 @@ static err switch_if_aligned(struct executor *x)
     uint64_t newest = 0;
     if (x->suspended != CALL_NONE || x->marker != 0) return OK;
     for (unsigned i = 0; i < x->task->input_count; i++) {
-        uint64_t marker = at_load(&x->task->inputs[i]->marker, ACQUIRE);
+        uint64_t marker = at_load(&x->task->inputs[i]->marker, SEQ_CST);
         if (marker > newest) newest = marker;
     }
     if (newest <= x->task->passed) return OK;
@@ -550,16 +572,20 @@ static err release_held(struct executor *x)
     return e == OK ? finish_if_over(x) : e;
 }
 
+static err say_switched(struct executor *x, uint64_t version)
+{
+    struct load_answer answer = {.task = x->task->number, .version = version};
+    return tell_topology(x, TOPOLOGY_SWITCHED, &answer,
+                         offsetof(struct load_answer, error));
+}
+
 static err after_switch(struct executor *x)
 {
-    struct load_answer answer = {.task = x->task->number,
-                                 .version = x->marker};
     err e = emitter_mark(&x->emitter, BATCH_RELOAD, x->marker);
+    if (e != OK) return e; /* the task's next actor does it over */
     x->task->passed = x->marker;
     x->marker = 0;
-    if (e == OK)
-        e = tell_topology(x, TOPOLOGY_SWITCHED, &answer,
-                          offsetof(struct load_answer, error));
+    e = say_switched(x, x->task->passed);
     return e == OK ? release_held(x) : e;
 }
 
@@ -645,6 +671,7 @@ static err after(struct executor *x, enum call call, enum step step)
         x->suspended = CALL_NONE;
         env_resume_data(x->context.env);
     }
+    executor_unroot(&x->context);
     err e = OK;
     switch (call) {
     case CALL_OPEN: e = opened(x); break;
@@ -761,6 +788,16 @@ static err load(struct executor *x, const struct msg *m)
     return tell_topology(x, TOPOLOGY_LOADED, &answer, sizeof answer);
 }
 
+/* A new actor may be told what the one before it has done; that one's word of
+ * it may have been lost. Bolts switch when the marker comes. */
+static err switch_wanted(struct executor *x, uint64_t version)
+{
+    if (version <= x->task->passed) return say_switched(x, version);
+    if (!is_spout(x)) return OK;
+    x->marker_wanted = version;
+    return put_marker(x);
+}
+
 /* A message that touches the class: not while one of its calls is suspended.
  */
 static err receive_now(struct executor *x, const struct msg *m)
@@ -778,7 +815,10 @@ static err receive_now(struct executor *x, const struct msg *m)
         return e;
     }
     case EXECUTOR_CHECKED: return checked(x, *(int64_t *)msg_body(m));
-    case EXECUTOR_ACKER: return acker_renewed(x);
+    case EXECUTOR_ACKER:
+        x->idle = false; /* there may be notices, or nothing left to wait for */
+        env_again(x->context.env);
+        return acker_renewed(x);
     case EXECUTOR_JOB: {
         struct job *job = *(struct job **)msg_body(m);
         x->idle = false;
@@ -792,9 +832,7 @@ static err receive_now(struct executor *x, const struct msg *m)
     case EXECUTOR_DROP:
         if (x->class->drop_code) x->class->drop_code(&x->context, x->self);
         return OK;
-    case EXECUTOR_SWITCH:
-        x->marker_wanted = *(uint64_t *)msg_body(m);
-        return put_marker(x);
+    case EXECUTOR_SWITCH: return switch_wanted(x, *(uint64_t *)msg_body(m));
     case EXECUTOR_CLOSE:
         x->closing = true;
         x->idle = false;
@@ -804,7 +842,7 @@ static err receive_now(struct executor *x, const struct msg *m)
     case EXECUTOR_GO:
         x->going = true;
         env_again(x->context.env);
-        return OK;
+        return is_spout(x) || !x->opened ? OK : look(x);
     default: return ERR_BADMSG;
     }
 }
@@ -931,6 +969,31 @@ static err connect(struct env *env, struct executor *x)
     return OK;
 }
 
+/* The class, with the newest code; what the end needs; the acker's rows. */
+static err prepare(struct env *env, struct executor *x)
+{
+    uint32_t task = x->task->number;
+    x->ended = x->finished = x->task->ended;
+    x->self = mem_zero(1, x->class->state_bytes);
+    x->last_word = msg_new(env, TOPOLOGY_ENDED, sizeof task);
+    if (x->self == NULL || x->last_word == NULL) return ERR_NOMEM;
+    memcpy(msg_body(x->last_word), &task, sizeof task);
+    x->last_word->from = env_self(env);
+    if (is_spout(x)) {
+        struct acker_open open = {task, x->pending.next};
+        err e = actor_send(env, topology_acker(x->topology, task), ACKER_OPEN,
+                           &open, sizeof open);
+        if (e != OK) return e;
+    }
+    struct code *code = topology_code(x->topology);
+    x->context.code = code;
+    err e = x->class->make(&x->context, x->self);
+    x->context.code = NULL;
+    if (code) x->loaded_version = code->version;
+    if (code) ref_drop(env, &code->ref);
+    return e;
+}
+
 static err executor_init(struct env *env, void *self, const void *args)
 {
     struct executor *x = self;
@@ -957,27 +1020,14 @@ static err executor_init(struct env *env, void *self, const void *args)
     if (e != OK) return e;
     enter(x, env);
     e = connect(env, x);
-    x->self = mem_zero(1, x->class->state_bytes);
-    if (e == OK && x->self == NULL) e = ERR_NOMEM;
-    if (e == OK) e = x->class->make(&x->context, x->self);
+    if (e == OK) e = prepare(env, x);
     if (e != OK) {
         executor_log(&x->context, LOG_ERROR, "%s",
                      x->context.error[0] ? x->context.error : err_text(e));
+        if (x->last_word) msg_free(env, x->last_word);
         mem_free(x->self);
         emitter_fini(&x->emitter);
         return e;
-    }
-    if (is_spout(x)) {
-        struct acker_open open = {task->number, x->pending.next};
-        actor_send(env, topology_acker(x->topology, task->number), ACKER_OPEN,
-                   &open, sizeof open);
-    }
-    const struct code *code = topology_code(x->topology);
-    if (code && x->class->load_code &&
-        x->class->load_code(&x->context, x->self, code) == OK &&
-        x->class->switch_code) {
-        x->class->switch_code(&x->context, x->self);
-        x->loaded_version = code->version;
     }
     enum step step = x->class->open ? x->class->open(&x->context, x->self)
                                     : STEP_DONE;
@@ -1035,6 +1085,7 @@ static void executor_terminate(struct env *env, void *self, err why)
         msg_free(env, m);
     }
     if (x->inits) msg_free(env, x->inits);
+    if (x->last_word) msg_free(env, x->last_word);
     deadline_id *timers[] = {&x->sleep_timer, &x->idle_timer,
                              &x->replay_timer, &x->check_timer,
                              &x->tick_timer};

@@ -42,6 +42,13 @@ err pending_add(struct pending *p, uint64_t token, uint32_t tries,
     return OK;
 }
 
+void pending_undo(struct pending *p)
+{
+    p->next--;
+    p->count--;
+    entry_at(p, p->next)->open = false;
+}
+
 bool pending_take(struct pending *p, uint64_t sequence,
                   struct pending_entry *entry)
 {

@@ -35,6 +35,8 @@ void pending_fini(struct pending *p);
 /* A new root; *sequence is its number. ERR_NOMEM. */
 err pending_add(struct pending *p, uint64_t token, uint32_t tries,
                 uint64_t *sequence);
+/* Takes the newest back: it never was. */
+void pending_undo(struct pending *p);
 /* Settles it. False: it isn't pending (any more). */
 bool pending_take(struct pending *p, uint64_t sequence,
                   struct pending_entry *entry);

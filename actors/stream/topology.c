@@ -9,10 +9,15 @@
 #include "core/log.h"
 #include "core/node.h"
 #include "core/supervisor.h"
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-enum timer { TIMER_DRAIN = 1 };
+enum timer { TIMER_DRAIN = 1, TIMER_OWED };
+
+/* What a task is to be told as soon as there is memory for it. */
+enum owed { OWED_LOAD = 1, OWED_DROP = 2, OWED_SWITCH = 4, OWED_CLOSE = 8 };
+enum { OWED_WAIT_NS = 10 * 1000 * 1000 };
 
 struct topology {
     struct topology_config config;
@@ -24,17 +29,22 @@ struct topology {
     struct component_metrics *metrics; /* owned, by component */
     struct child_spec *children; /* owned */
     struct task **child_args;    /* owned: what specs of tasks point to */
-    unsigned started;            /* tasks, the first time; supervisor's */
+    bool going; /* every task has been started once; the supervisor's */
     struct topology *self;       /* what specs of ackers point to */
     _Atomic actor_id *ackers;    /* owned */
-    _Atomic(struct code *) code; /* taken by all tasks; a reference */
+    pthread_mutex_t code_lock;
+    struct code *code; /* taken by all tasks; a reference; under the lock */
 };
 
 /* The actor's own. */
 struct root {
     struct topology *topology;
-    actor_id supervisor;
+    actor_id supervisor;   /* 0: it has ended */
+    struct msg *end_order; /* owned: ends the supervisor */
     unsigned ended;
+    bool *has_ended; /* owned, by task */
+    uint8_t *owed;   /* owned, by task: enum owed */
+    deadline_id owed_timer;
     bool draining, over;
     struct topology_end end;
     deadline_id drain_timer;
@@ -80,13 +90,13 @@ const struct component_metrics *topology_metrics(const struct topology *t,
     return &t->metrics[component];
 }
 
-const struct code *topology_code(const struct topology *t)
+struct code *topology_code(struct topology *t)
 {
-    union { /* a const topology's code may be read */
-        const struct topology *t;
-        struct topology *shared;
-    } u = {t};
-    return at_load(&u.shared->code, ACQUIRE);
+    pthread_mutex_lock(&t->code_lock);
+    struct code *code = t->code;
+    if (code) ref_take(&code->ref);
+    pthread_mutex_unlock(&t->code_lock);
+    return code;
 }
 
 actor_id topology_actor(const struct topology *t)
@@ -112,8 +122,19 @@ err topology_outputs(struct topology *t, uint32_t from, unsigned component,
 
 /* ---- building ---- */
 
+/* A marker was noted that nobody read: whoever is the task now looks at it.
+ * One that isn't known yet will be told to go, and looks then. */
+static void tell_to_look(struct env *env, struct channel *c, struct msg *m)
+{
+    m->kind = EXECUTOR_LOOK;
+    m->edge = NULL;
+    m->bytes = 0;
+    m->from = 0;
+    actor_post(env, at_load(&c->topology->tasks[c->to].id, SEQ_CST), m);
+}
+
 /* What a dead task didn't read: its roots fail, markers are noted. */
-static void discard(struct env *env, struct edge *edge, const struct msg *m)
+static bool discard(struct env *env, struct edge *edge, struct msg *m)
 {
     struct channel *c = edge->context;
     struct topology *t = c->topology;
@@ -123,8 +144,8 @@ static void discard(struct env *env, struct edge *edge, const struct msg *m)
             at_store(&c->ended, true, SEQ_CST);
         else
             at_store(&c->marker, b->number, SEQ_CST);
-        actor_send(env, t->actor, TOPOLOGY_LOOK, &c->to, sizeof c->to);
-        return;
+        tell_to_look(env, c, m);
+        return true;
     }
     struct acker_fail fail = {.task = c->to};
     int length = snprintf(fail.reason, sizeof fail.reason,
@@ -138,10 +159,11 @@ static void discard(struct env *env, struct edge *edge, const struct msg *m)
         if (fail.root == 0) continue;
         actor_id acker = topology_acker(t, root_task(fail.root));
         struct msg *out = msg_new(env, ACKER_FAIL, bytes);
-        if (out == NULL) return; /* their time will run out */
+        if (out == NULL) return false; /* their time will run out */
         memcpy(msg_body(out), &fail, bytes);
         actor_post(env, acker, out);
     }
+    return false;
 }
 
 static unsigned count_channels(const struct plan *plan)
@@ -249,42 +271,129 @@ static void fill_children(struct topology *t)
 
 /* ---- the actor ---- */
 
-static void to_tasks(struct env *env, struct topology *t, uint16_t kind,
-                     const void *body, uint32_t bytes, bool spouts_only)
+/* Every task has an actor; nobody emits before everybody can be reached. */
+static err go_all(struct env *env, struct topology *t)
 {
+    unsigned tasks = t->config.plan->tasks;
+    for (unsigned i = 0; i < tasks; i++)
+        if (topology_task_id(t, i) == 0) return OK;
+    for (unsigned i = 0; i < tasks; i++) {
+        if (t->tasks[i].component->kind != COMPONENT_SPOUT) continue;
+        err e = actor_send(env, topology_task_id(t, i), EXECUTOR_GO, NULL, 0);
+        if (e != OK) return e;
+    }
+    t->going = true;
+    return OK;
+}
+
+static err acker_started(struct env *env, struct topology *t, unsigned acker,
+                         actor_id id, unsigned restarts)
+{
+    at_store(&t->ackers[acker], id, RELEASE);
+    if (restarts == 0) return OK;
     for (unsigned i = 0; i < t->config.plan->tasks; i++) {
-        const struct task *task = &t->tasks[i];
-        if (spouts_only && task->component->kind != COMPONENT_SPOUT) continue;
-        actor_send(env, topology_task_id(t, i), kind, body, bytes);
+        if (t->tasks[i].component->kind != COMPONENT_SPOUT ||
+            i % t->config.ackers != acker)
+            continue;
+        err e =
+            actor_send(env, topology_task_id(t, i), EXECUTOR_ACKER, NULL, 0);
+        if (e != OK) return e;
+    }
+    return OK;
+}
+
+/* Runs as the supervisor, which starts the child once more when those who must
+ * know of it can't be told. */
+static err child_started(struct env *env, void *context, unsigned child,
+                         actor_id id, unsigned restarts)
+{
+    struct topology *t = context;
+    if (child < t->config.ackers)
+        return acker_started(env, t, child, id, restarts);
+    struct task *task = &t->tasks[child - t->config.ackers];
+    at_store(&task->id, id, SEQ_CST);
+    for (unsigned i = 0; i < task->input_count; i++)
+        at_store(&task->inputs[i]->edge.consumer, id, RELEASE);
+    err e = t->going ? actor_send(env, id, EXECUTOR_GO, NULL, 0)
+                     : go_all(env, t);
+    if (e != OK) return e;
+    return actor_send(env, t->actor, TOPOLOGY_STARTED, &task->number,
+                      sizeof task->number);
+}
+
+/* To the actor that is the task now. What there is no memory for is owed. */
+static err tell(struct env *env, struct root *r, uint32_t task, enum owed what)
+{
+    static const uint16_t kinds[] = {[OWED_LOAD] = EXECUTOR_LOAD,
+                                     [OWED_DROP] = EXECUTOR_DROP,
+                                     [OWED_SWITCH] = EXECUTOR_SWITCH,
+                                     [OWED_CLOSE] = EXECUTOR_CLOSE};
+    actor_id id = topology_task_id(r->topology, task);
+    if (id == 0) return OK; /* is told when it has started */
+    /* Of two that undo each other, the later counts. */
+    if (what == OWED_LOAD) r->owed[task] &= (uint8_t)~OWED_DROP;
+    if (what == OWED_DROP) r->owed[task] &= (uint8_t)~OWED_LOAD;
+    struct msg *m = msg_new(env, kinds[what], sizeof(uint64_t));
+    if (m == NULL) {
+        r->owed[task] |= (uint8_t)what;
+        if (r->owed_timer != 0) return OK;
+        return deadline_set(env, env_now(env) + OWED_WAIT_NS, TIMER_OWED,
+                            &r->owed_timer);
+    }
+    if (what == OWED_LOAD) {
+        ref_take(&r->loading->ref);
+        memcpy(msg_body(m), &r->loading, sizeof r->loading);
+        m->flags = MSG_REF;
+    } else if (what == OWED_SWITCH) {
+        memcpy(msg_body(m), &r->loading->version, sizeof(uint64_t));
+    }
+    m->from = env_self(env);
+    r->owed[task] &= (uint8_t)~what;
+    actor_post(env, id, m);
+    return OK;
+}
+
+static err tell_tasks(struct env *env, struct root *r, enum owed what,
+                      bool spouts_only)
+{
+    const struct topology *t = r->topology;
+    for (unsigned i = 0; i < t->config.plan->tasks; i++) {
+        if (spouts_only && t->tasks[i].component->kind != COMPONENT_SPOUT)
+            continue;
+        err e = tell(env, r, i, what);
+        if (e != OK) return e;
+    }
+    return OK;
+}
+
+/* Is it still to be told? */
+static bool is_wanted(const struct root *r, enum owed what)
+{
+    switch (what) {
+    case OWED_LOAD: return r->loading && !r->switching;
+    case OWED_SWITCH: return r->loading && r->switching;
+    default: return true;
     }
 }
 
-static void child_started(struct env *env, void *context, unsigned child,
-                          actor_id id, unsigned restarts)
+static err pay_what_is_owed(struct env *env, struct root *r)
 {
-    struct topology *t = context;
-    if (child < t->config.ackers) {
-        at_store(&t->ackers[child], id, RELEASE);
-        if (restarts == 0) return;
-        for (unsigned i = 0; i < t->config.plan->tasks; i++)
-            if (t->tasks[i].component->kind == COMPONENT_SPOUT &&
-                i % t->config.ackers == child)
-                actor_send(env, topology_task_id(t, i), EXECUTOR_ACKER, NULL,
-                           0);
-        return;
-    }
-    struct task *task = &t->tasks[child - t->config.ackers];
-    at_store(&task->id, id, RELEASE);
-    for (unsigned i = 0; i < task->input_count; i++)
-        at_store(&task->inputs[i]->edge.consumer, id, RELEASE);
-    if (restarts > 0) {
-        actor_send(env, id, EXECUTOR_GO, NULL, 0);
-        actor_send(env, t->actor, TOPOLOGY_RESTARTED, &task->number,
-                   sizeof task->number);
-    } else if (++t->started == t->config.plan->tasks) {
-        /* Nobody emits before everybody can be reached. */
-        to_tasks(env, t, EXECUTOR_GO, NULL, 0, true);
-    }
+    r->owed_timer = 0;
+    for (unsigned i = 0; i < r->topology->config.plan->tasks; i++)
+        for (int what = OWED_LOAD; what <= OWED_CLOSE; what *= 2) {
+            if (!(r->owed[i] & what)) continue;
+            r->owed[i] &= (uint8_t)~what;
+            if (!is_wanted(r, (enum owed)what)) continue;
+            err e = tell(env, r, i, (enum owed)what);
+            if (e != OK) return e;
+        }
+    return OK;
+}
+
+static void end_supervisor(struct env *env, struct root *r)
+{
+    if (r->end_order) actor_post(env, r->supervisor, r->end_order);
+    r->end_order = NULL;
 }
 
 /* It is decided how it ends; root_terminate() tells when all is down. */
@@ -297,19 +406,18 @@ static err finish(struct env *env, struct root *r, err why)
     struct topology *t = r->topology;
     for (unsigned i = 0; i < t->config.plan->tasks; i++)
         r->end.unsettled += at_load(&t->tasks[i].unsettled, RELAXED);
-    return actor_send(env, r->supervisor, MSG_STOP, NULL, 0);
+    if (actor_send(env, r->supervisor, MSG_STOP, NULL, 0) != OK)
+        end_supervisor(env, r);
+    return OK;
 }
 
 static err drain(struct env *env, struct root *r, int64_t limit_ns)
 {
     if (r->draining || r->over) return OK;
     r->draining = true;
-    struct topology *t = r->topology;
-    for (unsigned i = 0; i < t->config.plan->tasks; i++)
-        if (t->tasks[i].component->kind == COMPONENT_SPOUT)
-            actor_send(env, topology_task_id(t, i), EXECUTOR_CLOSE, NULL, 0);
-    return deadline_set(env, env_now(env) + limit_ns, TIMER_DRAIN,
-                        &r->drain_timer);
+    err e = deadline_set(env, env_now(env) + limit_ns, TIMER_DRAIN,
+                         &r->drain_timer);
+    return e == OK ? tell_tasks(env, r, OWED_CLOSE, true) : e;
 }
 
 /* ---- new code: all tasks load it, then it goes in band, or none does ---- */
@@ -345,8 +453,7 @@ static err reload(struct env *env, struct root *r, const struct msg *m)
     r->loading = code;
     r->refused = r->switching = false;
     clear_answers(r);
-    to_tasks(env, r->topology, EXECUTOR_LOAD, &code, sizeof code, false);
-    return OK;
+    return tell_tasks(env, r, OWED_LOAD, false);
 }
 
 /* True: with this answer all tasks have given theirs. */
@@ -363,25 +470,27 @@ static err loaded(struct env *env, struct root *r,
                   const struct load_answer *answer)
 {
     struct topology *t = r->topology;
-    if (r->switching) return OK;
+    if (r->switching || r->loading == NULL ||
+        answer->version != r->loading->version)
+        return OK;
     if (!answer->ok && !r->refused) {
         r->refused = true;
         memcpy(r->error, answer->error, sizeof r->error);
     }
     if (!all_answered(r, answer->task, answer->version)) return OK;
     if (r->refused) {
-        to_tasks(env, t, EXECUTOR_DROP, NULL, 0, false);
         close_reload(env, r, false, r->error);
-        return OK;
+        return tell_tasks(env, r, OWED_DROP, false);
     }
     r->switching = true;
     clear_answers(r);
-    uint64_t version = r->loading->version;
     ref_take(&r->loading->ref);
-    struct code *old = at_swap(&t->code, r->loading, ACQ_REL);
+    pthread_mutex_lock(&t->code_lock);
+    struct code *old = t->code;
+    t->code = r->loading;
+    pthread_mutex_unlock(&t->code_lock);
     if (old) ref_drop(env, &old->ref);
-    to_tasks(env, t, EXECUTOR_SWITCH, &version, sizeof version, true);
-    return OK;
+    return tell_tasks(env, r, OWED_SWITCH, true);
 }
 
 static err switched(struct env *env, struct root *r, uint32_t task,
@@ -394,23 +503,25 @@ static err switched(struct env *env, struct root *r, uint32_t task,
 
 /* A task's new actor has the newest code that was taken; what was under way
  * for the old one is told again. */
-static err restarted(struct env *env, struct root *r, uint32_t task)
+static err started(struct env *env, struct root *r, uint32_t task)
 {
-    struct topology *t = r->topology;
-    actor_id id = topology_task_id(t, task);
-    if (r->draining)
-        actor_send(env, id, EXECUTOR_CLOSE, NULL, 0);
-    if (r->loading == NULL) return OK;
-    uint64_t version = r->loading->version;
-    if (!r->switching)
-        return actor_send(env, id, EXECUTOR_LOAD, &r->loading,
-                          sizeof r->loading);
-    if (t->tasks[task].component->kind == COMPONENT_SPOUT)
-        return actor_send(env, id, EXECUTOR_SWITCH, &version, sizeof version);
-    return OK;
+    err e = OK;
+    if (r->draining &&
+        r->topology->tasks[task].component->kind == COMPONENT_SPOUT)
+        e = tell(env, r, task, OWED_CLOSE);
+    if (e != OK || r->loading == NULL) return e;
+    return tell(env, r, task, r->switching ? OWED_SWITCH : OWED_LOAD);
 }
 
 /* ---- its messages ---- */
+
+static void root_fini(struct env *env, struct root *r)
+{
+    if (r->end_order) msg_free(env, r->end_order);
+    mem_free(r->answered);
+    mem_free(r->has_ended);
+    mem_free(r->owed);
+}
 
 static err root_init(struct env *env, void *self, const void *args)
 {
@@ -425,18 +536,28 @@ static err root_init(struct env *env, void *self, const void *args)
     if (t->config.restarts) config.intensity = t->config.restarts;
     if (t->config.backoff_max_ns)
         config.backoff_max_ns = t->config.backoff_max_ns;
-    r->answered = mem_zero(t->config.plan->tasks, sizeof *r->answered);
-    if (r->answered == NULL) return ERR_NOMEM;
+    unsigned tasks = t->config.plan->tasks;
+    r->answered = mem_zero(tasks, sizeof *r->answered);
+    r->has_ended = mem_zero(tasks, sizeof *r->has_ended);
+    r->owed = mem_zero(tasks, sizeof *r->owed);
+    r->end_order = actor_kill_order(env, ERR_STOPPED);
     t->actor = env_self(env); /* before any task asks for it */
-    err e = actor_spawn(env, &supervisor_kind, &config, sizeof config,
-                        &r->supervisor);
-    if (e == OK) e = actor_monitor(env, r->supervisor, NULL);
-    if (e != OK) mem_free(r->answered);
+    err e = ERR_NOMEM;
+    if (r->answered && r->has_ended && r->owed && r->end_order)
+        e = actor_spawn_monitored(env, &supervisor_kind, &config,
+                                  sizeof config, &r->supervisor, NULL);
+    if (e == OK) return OK;
+    root_fini(env, r);
+    r->end.why = e;
+    t->config.ended(t->config.context, &r->end);
     return e;
 }
 
-static err task_ended(struct env *env, struct root *r)
+/* A task that has ended may be killed, and end again. */
+static err task_ended(struct env *env, struct root *r, uint32_t task)
 {
+    if (r->has_ended[task]) return OK;
+    r->has_ended[task] = true;
     if (++r->ended < r->topology->config.plan->tasks) return OK;
     return finish(env, r, r->draining ? ERR_STOPPED : OK);
 }
@@ -446,11 +567,8 @@ static err root_receive(struct env *env, void *self, const struct msg *m)
     struct root *r = self;
     struct topology *t = r->topology;
     switch (m->kind) {
-    case TOPOLOGY_ENDED: return task_ended(env, r);
-    case TOPOLOGY_LOOK:
-        actor_send(env, topology_task_id(t, *(uint32_t *)msg_body(m)),
-                   EXECUTOR_LOOK, NULL, 0);
-        return OK;
+    case TOPOLOGY_ENDED:
+        return task_ended(env, r, *(uint32_t *)msg_body(m));
     case TOPOLOGY_DRAIN: return drain(env, r, *(int64_t *)msg_body(m));
     case TOPOLOGY_RELOAD: return reload(env, r, m);
     case TOPOLOGY_LOADED: return loaded(env, r, msg_body(m));
@@ -458,14 +576,18 @@ static err root_receive(struct env *env, void *self, const struct msg *m)
         const struct load_answer *answer = msg_body(m);
         return switched(env, r, answer->task, answer->version);
     }
-    case TOPOLOGY_RESTARTED:
-        return restarted(env, r, *(uint32_t *)msg_body(m));
+    case TOPOLOGY_STARTED: return started(env, r, *(uint32_t *)msg_body(m));
     case TOPOLOGY_KILL: /* a campaign's fault */
         return actor_kill(env,
                           topology_task_id(t, *(uint32_t *)msg_body(m)),
                           ERR_KILLED);
-    case MSG_TIMER: return finish(env, r, ERR_STOPPED);
+    case MSG_TIMER: {
+        const struct timer_due *due = msg_body(m);
+        return due->cookie == TIMER_OWED ? pay_what_is_owed(env, r)
+                                         : finish(env, r, ERR_STOPPED);
+    }
     case MSG_DOWN: /* the supervisor gave up, or was told to stop */
+        r->supervisor = 0;
         if (!r->over) {
             r->over = true;
             r->end.why = ERR_CRASHED;
@@ -479,7 +601,10 @@ static void root_terminate(struct env *env, void *self, err why)
 {
     struct root *r = self;
     if (r->loading) close_reload(env, r, false, "the run has ended");
-    mem_free(r->answered);
+    if (r->supervisor != 0) end_supervisor(env, r);
+    deadline_cancel(env, &r->owed_timer);
+    deadline_cancel(env, &r->drain_timer);
+    root_fini(env, r);
     struct topology *t = r->topology;
     for (unsigned c = 0; c < t->config.plan->count; c++)
         r->end.gave_up += metric_read(node_metrics(env_node(env)),
@@ -504,6 +629,7 @@ err topology_start(struct env *env, const struct topology_config *config,
     if (t == NULL) return ERR_NOMEM;
     t->config = *config;
     t->self = t;
+    pthread_mutex_init(&t->code_lock, NULL);
     t->channel_count = count_channels(plan);
     t->tasks = mem_zero(plan->tasks, sizeof *t->tasks);
     t->channels = mem_zero(t->channel_count, sizeof *t->channels);
@@ -533,8 +659,8 @@ err topology_start(struct env *env, const struct topology_config *config,
 void topology_free(struct topology *t)
 {
     if (t == NULL) return;
-    struct code *code = at_load(&t->code, RELAXED);
-    if (code) ref_drop(NULL, &code->ref);
+    if (t->code) ref_drop(NULL, &t->code->ref);
+    pthread_mutex_destroy(&t->code_lock);
     mem_free(t->tasks);
     mem_free(t->channels);
     mem_free(t->input_lists);

@@ -34,6 +34,7 @@ struct task {
     /* What outlives the task's actor; written by the one that lives. */
     uint64_t next_sequence;    /* of a spout's roots */
     unsigned starts;
+    bool ended; /* all was emitted and told: a new actor has nothing to do */
     uint64_t passed;           /* newest reload marker passed on */
     _Atomic uint64_t unsettled; /* a spout's roots, pending or to be replayed */
 };
@@ -41,13 +42,11 @@ struct task {
 /* What a component has done so far; summed over its tasks. */
 struct component_metrics {
     metric_id executed, emitted, acked, failed, replayed, gave_up, errors;
-    metric_id latency; /* histogram, ns: a root's way, from emit to ack */
 };
 
 enum topology_kind {
     TOPOLOGY_ENDED = KIND_OWN, /* executor: uint32_t task */
-    TOPOLOGY_LOOK,    /* a marker was lost with this task's (uint32_t) actor */
-    TOPOLOGY_RESTARTED, /* uint32_t task */
+    TOPOLOGY_STARTED, /* supervisor: uint32_t task has a new actor */
     TOPOLOGY_DRAIN,   /* from outside: end the sources; int64_t limit in ns */
     TOPOLOGY_RELOAD,  /* from outside: struct code *, with a reference */
     TOPOLOGY_LOADED,  /* executor: struct load_answer */
@@ -67,6 +66,7 @@ struct code {
     struct ref ref;
     uint64_t version; /* given by the topology */
     void *text;       /* the loader's own */
+    void *context;    /* of done() */
     /* Once, when all tasks run it or it was refused (error: text, borrowed);
      * on the topology's thread. */
     void (*done)(struct code *code, bool taken, const char *error);
@@ -108,8 +108,9 @@ actor_id topology_acker(struct topology *topology, uint32_t spout_task);
 unsigned topology_ackers(const struct topology *topology);
 const struct component_metrics *
 topology_metrics(const struct topology *topology, unsigned component);
-/* The newest code that all tasks have taken; NULL: as loaded at first. */
-const struct code *topology_code(const struct topology *topology);
+/* The newest code that all tasks have taken; NULL: as loaded at first. One
+ * reference, the caller's. Any thread. */
+struct code *topology_code(struct topology *topology);
 /* Channels from a task to all tasks of an input's component, in order. */
 err topology_outputs(struct topology *topology, uint32_t task,
                      unsigned component, unsigned input, struct edge **edges);

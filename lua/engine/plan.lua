@@ -2,9 +2,13 @@
 -- All errors are gathered, so that a user sees them at once; each reads
 -- `file:line: what; what to do`. Runs once, in the loader's VM.
 
-local FIELDS_MAX, KEYS_MAX, TASKS_MAX = 64, 8, 1024
+local FIELDS_MAX, KEYS_MAX, TASKS_MAX = 64, 8, 1000
+local COUNT_MAX = 1000000 -- of pending tuples, of retries
+local ERRORS_SHOWN = 50
+local NAME_SHOWN = 60     -- bytes
 
 local KINDS = { spout = true, bolt = true, sink = true }
+local GROUPINGS = { shuffle = true, fields = true, global = true }
 
 -- Keys of a component's table and what they hold. `later`: known to the
 -- language, not to this version.
@@ -34,18 +38,21 @@ local LATER = { executors = true, acking = true, on_error = true,
 local UNITS = { ms = 1e6, s = 1e9, m = 60e9, h = 3600e9, us = 1e3, ns = 1 }
 local SIZES = { [""] = 1, KB = 2 ^ 10, MB = 2 ^ 20, GB = 2 ^ 30, B = 1 }
 
---- How many letters must change to make `b` of `a`.
+--- How many letters must change to make `b` of `a`; two neighbours that have
+-- swapped places are one change.
 local function distance(a, b)
-  local row = {}
+  local before, row = {}, {}
   for j = 0, #b do row[j] = j end
   for i = 1, #a do
-    local before = row[0]
-    row[0] = i
+    local new = { [0] = i }
     for j = 1, #b do
       local same = a:byte(i) == b:byte(j) and 0 or 1
-      local best = math.min(row[j] + 1, row[j - 1] + 1, before + same)
-      before, row[j] = row[j], best
+      new[j] = math.min(row[j] + 1, new[j - 1] + 1, row[j - 1] + same)
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        new[j] = math.min(new[j], before[j - 2] + 1)
+      end
     end
+    before, row = row, new
   end
   return row[#b]
 end
@@ -55,6 +62,7 @@ local function nearest(name, names)
   local sorted = {}
   for n in pairs(names) do sorted[#sorted + 1] = tostring(n) end
   table.sort(sorted)
+  if #name > NAME_SHOWN then return nil, sorted end
   for _, n in ipairs(sorted) do
     local d = distance(name, n)
     if d < least then best, least = n, d end
@@ -79,16 +87,71 @@ local function duration(v)
   return ns < 1e18 and ns // 1 | 0 or nil
 end
 
+--- Bytes of 1024, "64MB"; nil when it is none.
 local function size(v)
-  if type(v) == "number" then return v >= 0 and v // 1 | 0 or nil end
-  if type(v) ~= "string" then return nil end
-  local number, unit = v:match("^%s*(%d+%.?%d*)%s*(%a*)%s*$")
-  if not number or not SIZES[unit] then return nil end
-  return tonumber(number) * SIZES[unit] // 1 | 0
+  local bytes
+  if type(v) == "number" then
+    bytes = v
+  elseif type(v) == "string" then
+    local number, unit = v:match("^%s*(%d+%.?%d*)%s*(%a*)%s*$")
+    if not number or not SIZES[unit] then return nil end
+    bytes = tonumber(number) * SIZES[unit]
+  end
+  return bytes and bytes >= 0 and bytes < 2 ^ 53 and bytes // 1 | 0 or nil
 end
 
-local function is_count(v, least)
-  return math.type(v) == "integer" and v >= least
+local function is_count(v, least, most)
+  return math.type(v) == "integer" and v >= least and v <= most
+end
+
+--- A text on one line, not too long, as messages show it.
+local function clean(text)
+  text = text:gsub("%c", "?")
+  if #text <= NAME_SHOWN then return text end
+  local last = NAME_SHOWN
+  while last > 1 and text:byte(last + 1) & 0xc0 == 0x80 do last = last - 1 end
+  return text:sub(1, last) .. "…"
+end
+
+--- A key or name of any type, and a value, as messages show them.
+local function named(v)
+  local kind = type(v)
+  if kind == "string" then return clean(v) end
+  if kind == "number" or kind == "boolean" or kind == "nil" then return tostring(v) end
+  return "a " .. kind
+end
+
+local function shown(v)
+  return type(v) == "string" and "'" .. clean(v) .. "'" or named(v)
+end
+
+--- What stands in a table itself: no metamethod is asked.
+local function plain(t)
+  local copy = {}
+  for key, v in next, t do copy[key] = v end
+  return copy
+end
+
+--- The last positional entry of a plain table, and the first that is missing
+-- before it.
+local function last_entry(t)
+  local last = 0
+  for key in next, t do
+    if math.type(key) == "integer" and key > last then last = key end
+  end
+  for i = 1, last do if t[i] == nil then return last, i end end
+  return last
+end
+
+--- A component's name, or a stream's.
+local function is_name(text)
+  return type(text) == "string" and text:match("^[%w_%-]+$") ~= nil and not text:match("^__")
+end
+
+--- Is it what topology "…", spout "…" and their like return?
+local function is_record(v)
+  return type(v) == "table" and type(v.name) == "string" and type(v.body) == "table" and
+         math.type(v.line) == "integer"
 end
 
 --- record: what the file returned; connectors: name → description;
@@ -99,21 +162,36 @@ local function check(record, connectors, file)
     errors[#errors + 1] = { line = line or 0, text = string.format(...) }
   end
 
+  -- A long list costs more than it helps.
+  local function hint(name, all)
+    if #errors >= ERRORS_SHOWN then return "" end
+    return suggest(named(name), all)
+  end
+
   local function done(plan)
-    table.sort(errors, function(a, b) return a.line < b.line end)
+    table.sort(errors, function(a, b)
+      if a.line ~= b.line then return a.line < b.line end
+      return a.text < b.text
+    end)
     local lines = {}
     for i, e in ipairs(errors) do
+      if i > ERRORS_SHOWN then
+        lines[i] = ("%s: there are %d more errors; mend these first"):format(file, #errors - ERRORS_SHOWN)
+        break
+      end
       lines[i] = ("%s:%d: %s"):format(file, e.line, e.text)
     end
     return plan, lines
   end
 
-  if type(record) ~= "table" or record.kind ~= "topology" then
+  record = type(record) == "table" and plain(record)
+  if not record or record.kind ~= "topology" or not is_record(record) then
     fault(1, "the file returns no topology; end it with return topology \"name\" { … }")
     return done(nil)
   end
-  if not record.name:match("^[^/.:\\]+$") then
-    fault(record.line, "'%s' is no name for a topology; leave out / . : and \\", record.name)
+  record.body = plain(record.body)
+  if not record.name:match("^[^/.:\\%c]+$") then
+    fault(record.line, "'%s' is no name for a topology; leave out / . : and \\", clean(record.name))
   end
 
   local plan = { name = record.name, components = {}, guarantee = "at-least-once",
@@ -123,8 +201,7 @@ local function check(record, connectors, file)
   local function value(owner, key, what, v)
     local line = owner.line
     local function bad(should)
-      fault(line, "%s of %s is %s; give %s", key, owner.title,
-            type(v) == "string" and "'" .. v .. "'" or tostring(v), should)
+      fault(line, "%s of %s is %s; give %s", key, owner.title, shown(v), should)
     end
     if what == "function" then
       if type(v) ~= "function" then bad("a function") end
@@ -133,10 +210,14 @@ local function check(record, connectors, file)
         bad("a function, or a table of functions by source")
       end
     elseif what == "count" then
-      if not is_count(v, 1) then bad("a whole number from 1 on") return 1 end
+      local most = key == "tasks" and TASKS_MAX or COUNT_MAX
+      if not is_count(v, 1, most) then bad("a whole number from 1 to " .. most) return 1 end
     elseif what == "retries" then
       if v == "forever" then return -1 end
-      if not is_count(v, 0) then bad("a whole number from 0 on, or \"forever\"") return 0 end
+      if not is_count(v, 0, COUNT_MAX) then
+        bad("a whole number from 0 to " .. COUNT_MAX .. ", or \"forever\"")
+        return 0
+      end
     elseif what == "duration" then
       local ns = duration(v)
       if not ns or ns == 0 then bad("a duration like \"5s\" or \"100ms\"") return 1 end
@@ -163,11 +244,22 @@ local function check(record, connectors, file)
       fault(owner.line, "%s of %s is no list of names; give { \"word\", … }", key, owner.title)
       return list
     end
-    for _, name in ipairs(v) do
-      if type(name) ~= "string" or name == "" then
-        fault(owner.line, "%s of %s holds %s; give names as strings", key, owner.title, tostring(name))
+    v = plain(v)
+    local last, missing = last_entry(v)
+    if missing then
+      fault(owner.line, "%s of %s has no entry %d; give all names", key, owner.title, missing)
+    end
+    for place in next, v do
+      if math.type(place) ~= "integer" or place < 1 then
+        fault(owner.line, "%s of %s has the key '%s'; give { \"word\", … }", key, owner.title, named(place))
+      end
+    end
+    for i = 1, (missing or last + 1) - 1 do
+      local name = v[i]
+      if type(name) ~= "string" or name == "" or name:find("%c") then
+        fault(owner.line, "%s of %s holds %s; give names as strings", key, owner.title, shown(name))
       elseif seen[name] then
-        fault(owner.line, "%s declares field '%s' twice; rename one", owner.title, name)
+        fault(owner.line, "%s declares field '%s' twice; rename one", owner.title, clean(name))
       else
         seen[name] = true
         list[#list + 1] = name
@@ -182,25 +274,33 @@ local function check(record, connectors, file)
   -- The topology's own keys, then its components in order of declaration.
   local owner = { line = record.line, title = "the topology" }
   local by_name, order = {}, {}
-  for key, v in pairs(record.body) do
-    if math.type(key) == "integer" then -- components: below
+  for key, v in next, record.body do
+    if math.type(key) == "integer" and key > 0 then -- components: below
     elseif KEYS.topology[key] then
       local checked = value(owner, key, KEYS.topology[key], v)
       if key == "guarantee" then plan.guarantee = checked
       elseif key == "timeout" then plan.timeout_ns = checked
       elseif key == "max_pending" then plan.max_pending = checked end
     elseif LATER[key] then
-      fault(record.line, "'%s' of a topology is not in this version; leave it out", tostring(key))
+      fault(record.line, "'%s' of a topology is not in this version; leave it out", named(key))
     else
-      fault(record.line, "'%s' is no option of a topology; %s", tostring(key), suggest(key, KEYS.topology))
+      fault(record.line, "'%s' is no option of a topology; %s", named(key), hint(key, KEYS.topology))
     end
   end
-  for _, c in ipairs(record.body) do
-    if type(c) ~= "table" or not KINDS[c.kind] then
+  local last, missing = last_entry(record.body)
+  if missing then
+    fault(record.line, "entry %d of the topology is nil; is it spelled right?", missing)
+    last = missing - 1
+  end
+  for i = 1, last do
+    local c = record.body[i]
+    c = type(c) == "table" and plain(c)
+    if not c or not KINDS[c.kind] or not is_record(c) then
       fault(record.line, "the topology holds something that is no spout, bolt or sink; write spout \"name\" { … }")
     elseif by_name[c.name] then
-      fault(c.line, "there are two components called '%s'; rename one", c.name)
+      fault(c.line, "there are two components called '%s'; rename one", clean(c.name))
     else
+      c.body = plain(c.body)
       by_name[c.name] = c
       order[#order + 1] = c
     end
@@ -209,7 +309,12 @@ local function check(record, connectors, file)
   --- The connector that stands first in a table, or nil.
   local function connector_of(c)
     local first = c.body[1]
-    if type(first) == "table" and first.connector then return first end
+    if type(first) == "table" then
+      first = plain(first)
+      if connectors[first.connector] and type(first.options) == "table" and math.type(first.line) == "integer" then
+        return first
+      end
+    end
     if first ~= nil then
       fault(c.line, "the first entry of %s is no connector; write file { … } or a key", c.title)
     end
@@ -224,7 +329,7 @@ local function check(record, connectors, file)
       for name, other in pairs(connectors) do
         if other[role] then fitting[name] = true end
       end
-      fault(use.line, "%s can't be a %s; %s", use.connector, role, suggest("", fitting))
+      fault(use.line, "%s can't be a %s; %s", use.connector, role, hint("", fitting))
       return
     end
     local known, rows = {}, nil
@@ -232,52 +337,70 @@ local function check(record, connectors, file)
       known[option.name] = option
       if option.type == "rows" then rows = option end
     end
-    for key, v in pairs(use.options) do
+    -- What is handed on is what was looked at, without metamethods.
+    local given = plain(use.options)
+    use.options = given
+    for key, v in next, plain(given) do
       local option = known[key]
-      if math.type(key) == "integer" then
+      if math.type(key) == "integer" and key > 0 then
         if not rows then
           fault(use.line, "%s takes options by name, not a list", use.connector)
           break
         end
       elseif not option or option.type == "rows" then
-        fault(use.line, "'%s' is no option of %s; %s", tostring(key), use.connector, suggest(key, known))
+        fault(use.line, "'%s' is no option of %s; %s", named(key), use.connector, hint(key, known))
       else
         local function bad(should)
-          fault(use.line, "%s of %s is %s; give %s", key, use.connector,
-                type(v) == "string" and "'" .. v .. "'" or tostring(v), should)
+          fault(use.line, "%s of %s is %s; give %s", key, use.connector, shown(v), should)
         end
         if option.type == "text" then
-          if type(v) ~= "string" or v == "" then bad("a text") end
+          if type(v) ~= "string" or v == "" then
+            bad("a text")
+          elseif v:find("\0", 1, true) then
+            bad("a text without \\0")
+          end
         elseif option.type == "flag" then
           if type(v) ~= "boolean" then bad("true or false") end
         elseif option.type == "count" then
-          if not is_count(v, 0) then bad("a whole number from 0 on") end
+          if not is_count(v, 0, math.maxinteger) then bad("a whole number from 0 on") end
         elseif option.type == "duration" then
           local ns = duration(v)
-          if not ns then bad("a duration like \"5s\"") else use.options[key] = ns end
+          if not ns then bad("a duration like \"5s\"") else given[key] = ns end
         elseif option.type == "choice" then
-          if not (" " .. option.choices .. " "):find(" " .. tostring(v) .. " ", 1, true) then
-            bad("one of " .. option.choices:gsub(" ", ", "))
-          end
+          local fits = false
+          for choice in option.choices:gmatch("%S+") do fits = fits or v == choice end
+          if not fits then bad("one of " .. option.choices:gsub(" ", ", ")) end
         elseif option.type == "function" then
           if type(v) ~= "function" then bad("a function") end
         end
       end
     end
     for _, option in ipairs(about.options) do
-      if option.required and option.type ~= "rows" and use.options[option.name] == nil then
+      if option.required and option.type ~= "rows" and given[option.name] == nil then
         fault(use.line, "%s has no %s; write %s { %s = … }", use.connector, option.name, use.connector, option.name)
       end
     end
     if rows then
+      local last, missing = last_entry(given)
+      if missing then
+        fault(use.line, "entry %d of %s is nil; write { value, … }", missing, use.connector)
+        return
+      end
       local arity = nil
-      for i, row in ipairs(use.options) do
+      for i = 1, last do
+        local row = given[i]
         if type(row) ~= "table" then
           fault(use.line, "entry %d of %s is no tuple; write { value, … }", i, use.connector)
           return
         end
         -- A nil at a row's end can't be seen: the fields tell the arity.
-        arity = math.max(arity or 0, #row)
+        arity = math.max(arity or 0, (last_entry(row)))
+        for key in next, row do
+          if math.type(key) ~= "integer" or key < 1 then
+            fault(use.line, "entry %d of %s has the key '%s'; a tuple's values stand by position", i, use.connector, named(key))
+            return
+          end
+        end
       end
       use.arity = arity
     end
@@ -285,22 +408,22 @@ local function check(record, connectors, file)
   end
 
   for index, c in ipairs(order) do
-    c.title = ("%s '%s'"):format(c.kind, c.name)
+    c.title = ("%s '%s'"):format(c.kind, clean(c.name))
     c.index = index
     local out = { name = c.name, kind = c.kind, line = c.line, tasks = 1, retries = 5,
                   every_ns = 0, memory = 0, budget_ns = 0, streams = {}, inputs = {} }
     c.out = out
     plan.components[index] = out
-    if not c.name:match("^[%w_%-]+$") then
-      fault(c.line, "'%s' is no name for a component; use letters, digits, _ and -", c.name)
+    if not is_name(c.name) then
+      fault(c.line, "'%s' is no name for a component; use letters, digits, _ and -, and no __ in front", clean(c.name))
     end
     local use = connector_of(c)
     local about = use and check_connector(c, use)
     local keys = KEYS[c.kind]
-    for key, v in pairs(c.body) do
-      if key == 1 and use then -- the connector
-      elseif math.type(key) == "integer" then
-        if key > 1 or use then fault(c.line, "%s has more than one connector; keep one", c.title) end
+    for key, v in next, c.body do
+      if math.type(key) == "integer" and key > 0 then
+        if key > 1 then fault(c.line, "%s has more than one connector; keep one", c.title) end
+      elseif c.kind == "sink" and key == "fields" then -- below
       elseif keys[key] then
         local checked = value(c, key, keys[key], v)
         if key == "tasks" then out.tasks = checked
@@ -309,13 +432,10 @@ local function check(record, connectors, file)
         elseif key == "memory" then out.memory = checked
         elseif key == "budget" then out.budget_ns = checked end
       elseif LATER[key] then
-        fault(c.line, "'%s' of %s is not in this version; leave it out", tostring(key), c.title)
+        fault(c.line, "'%s' of %s is not in this version; leave it out", named(key), c.title)
       else
-        fault(c.line, "'%s' is no option of a %s; %s", tostring(key), c.kind, suggest(key, keys))
+        fault(c.line, "'%s' is no option of a %s; %s", named(key), c.kind, hint(key, keys))
       end
-    end
-    if out.tasks > TASKS_MAX then
-      fault(c.line, "%s has %d tasks; give at most %d", c.title, out.tasks, TASKS_MAX)
     end
     if c.body.every and not c.body.tick then
       fault(c.line, "%s has every but no tick; add tick = function(self) … end", c.title)
@@ -344,40 +464,42 @@ local function check(record, connectors, file)
           fault(c.line, "%s has both %s and %s; a connector does that itself", c.title, use.connector, key)
         end
       end
-    elseif not use then
+    elseif c.body[1] == nil then
       local needed = c.kind == "spout" and "next" or "execute"
       if not c.body[needed] then
         fault(c.line, "%s has no %s; add %s = function(self, …) … end%s", c.title, needed, needed,
               c.kind == "bolt" and "" or ", or a connector")
       end
     end
-    if c.kind ~= "sink" then
-      local streams = {}
-      if c.body.streams then
-        if fields then
-          fault(c.line, "%s has both fields and streams; put the fields into streams.default", c.title)
-        elseif type(c.body.streams) ~= "table" then
-          fault(c.line, "streams of %s is no table; write streams = { default = { … } }", c.title)
-        else
-          for stream, list in pairs(c.body.streams) do
-            if type(stream) ~= "string" or stream:find("^__") then
-              fault(c.line, "%s has a stream called %s; use a name that doesn't begin with __", c.title, tostring(stream))
-            else
-              streams[#streams + 1] = { name = stream, fields = names(c, "stream '" .. stream .. "'", list) }
-            end
-          end
-          table.sort(streams, function(a, b)
-            if (a.name == "default") ~= (b.name == "default") then return a.name == "default" end
-            return a.name < b.name
-          end)
-        end
-      else
-        streams[1] = { name = "default", fields = fields or {} }
-      end
-      out.streams = streams
+    local streams = {}
+    if c.kind == "sink" then
+      if fields then fault(c.line, "%s has fields; a sink brings none, leave them out", c.title) end
+    elseif not c.body.streams then
+      streams[1] = { name = "default", fields = fields or {} }
     elseif fields then
-      fault(c.line, "%s has fields; a sink brings none, leave them out", c.title)
+      fault(c.line, "%s has both fields and streams; put the fields into streams.default", c.title)
+      streams[1] = { name = "default", fields = fields }
+    elseif type(c.body.streams) ~= "table" then
+      fault(c.line, "streams of %s is no table; write streams = { default = { … } }", c.title)
+    else
+      for stream, list in next, c.body.streams do
+        if not is_name(stream) then
+          fault(c.line, "%s has a stream called %s; use letters, digits, _ and -, and no __ in front", c.title, shown(stream))
+        else
+          streams[#streams + 1] = { name = stream, fields = names(c, "stream '" .. clean(stream) .. "'", list) }
+        end
+      end
     end
+    table.sort(streams, function(a, b)
+      if (a.name == "default") ~= (b.name == "default") then return a.name == "default" end
+      return a.name < b.name
+    end)
+    -- What self.emit names is always there: for those who declare no such
+    -- stream it has no fields, and nobody can read it.
+    if not streams[1] or streams[1].name ~= "default" then
+      table.insert(streams, 1, { name = "default", fields = {}, hidden = true })
+    end
+    out.streams = streams
   end
 
   -- Who reads whom.
@@ -388,43 +510,65 @@ local function check(record, connectors, file)
       fault(c.line, "%s reads nothing; add from = shuffle \"…\"", c.title)
       goto continue
     end
+    if type(from) == "table" then from = plain(from) end
     if type(from) == "table" and from.grouping then from = { from } end
-    if type(from) ~= "table" or #from == 0 then
+    if type(from) ~= "table" or next(from) == nil then
       fault(c.line, "from of %s is no grouping; write from = shuffle \"…\"", c.title)
       goto continue
     end
-    for _, input in ipairs(from) do
-      if type(input) ~= "table" or not input.grouping then
-        fault(c.line, "from of %s holds %s; write shuffle \"…\", fields(\"…\", \"key\") or global \"…\"", c.title, tostring(input))
+    local last, missing = last_entry(from)
+    if missing then
+      fault(c.line, "entry %d in from of %s is nil; is it spelled right?", missing, c.title)
+      goto continue
+    end
+    for key in next, from do
+      if math.type(key) ~= "integer" or key < 1 then
+        fault(c.line, "from of %s has the key '%s'; write from = { shuffle \"…\", … }", c.title, named(key))
+        goto continue
+      end
+    end
+    for i = 1, last do
+      local input = from[i]
+      if type(input) == "table" then input = plain(input) end
+      if type(input) ~= "table" or not GROUPINGS[input.grouping] or type(input.from) ~= "string" or
+         type(input.keys) ~= "table" or math.type(input.line) ~= "integer" then
+        fault(c.line, "from of %s holds %s; write shuffle \"…\", fields(\"…\", \"key\") or global \"…\"", c.title, shown(input))
       else
+        input.keys = plain(input.keys)
         local source, stream_name = input.from:match("^([^:]*):(.*)$")
         source, stream_name = source or input.from, stream_name or "default"
         local upstream = by_name[source]
         if not upstream then
-          fault(input.line, "%s reads '%s', which is no component; %s", c.title, source, suggest(source, by_name))
+          fault(input.line, "%s reads '%s', which is no component; %s", c.title, clean(source), hint(source, by_name))
         elseif upstream.kind == "sink" then
-          fault(input.line, "%s reads '%s', which is a sink; read a spout or bolt", c.title, source)
+          fault(input.line, "%s reads '%s', which is a sink; read a spout or bolt", c.title, clean(source))
         else
           local found, all = nil, {}
           for i, s in ipairs(upstream.out.streams) do
-            all[s.name] = true
-            if s.name == stream_name then found = i end
+            if not s.hidden then
+              all[s.name] = true
+              if s.name == stream_name then found = i end
+            end
           end
           if not found then
-            fault(input.line, "%s has no stream '%s'; %s", upstream.title, stream_name, suggest(stream_name, all))
+            fault(input.line, "%s has no stream '%s'; %s", upstream.title, clean(stream_name), hint(stream_name, all))
           else
             local keys, places, known = {}, {}, {}
             for i, name in ipairs(upstream.out.streams[found].fields) do
               places[name], known[name] = i, true
             end
-            for _, key in ipairs(input.keys) do
+            local key_count, no_key = last_entry(input.keys)
+            for i = 1, (no_key or key_count + 1) - 1 do
+              local key = input.keys[i]
               if not places[key] then
-                fault(input.line, "stream '%s' of %s has no field '%s'; %s", stream_name, upstream.title, tostring(key), suggest(key, known))
+                fault(input.line, "stream '%s' of %s has no field '%s'; %s", stream_name, upstream.title, named(key), hint(key, known))
               else
                 keys[#keys + 1] = places[key] - 1
               end
             end
-            if input.grouping == "fields" and #input.keys == 0 then
+            if no_key then
+              fault(input.line, "key %d of fields(\"%s\", …) is nil; give a field's name", no_key, source)
+            elseif (input.grouping == "fields") ~= (key_count > 0) then
               fault(input.line, "fields(\"%s\") names no key; write fields(\"%s\", \"key\")", source, source)
             elseif #keys > KEYS_MAX then
               fault(input.line, "fields(\"%s\", …) has more than %d keys", source, KEYS_MAX)
@@ -439,6 +583,7 @@ local function check(record, connectors, file)
     end
     -- One function for inputs of different layout would mix up its arguments.
     local execute, inputs = c.body.execute, c.out.inputs
+    if type(execute) == "table" then execute = plain(execute) end
     if type(execute) == "function" then
       for i = 2, #inputs do
         if table.concat(inputs[i].fields, "\0") ~= table.concat(inputs[1].fields, "\0") then
@@ -456,7 +601,7 @@ local function check(record, connectors, file)
       end
       for source in pairs(execute) do
         if not sources[source] then
-          fault(c.line, "execute of %s has a function for '%s', which it doesn't read; %s", c.title, tostring(source), suggest(source, sources))
+          fault(c.line, "execute of %s has a function for '%s', which it doesn't read; %s", c.title, named(source), hint(source, sources))
         end
       end
     end
@@ -469,13 +614,19 @@ local function check(record, connectors, file)
   if spouts == 0 then
     fault(record.line, "the topology has no spout; add spout \"name\" { … }")
   elseif #errors == 0 then
-    local reached, more = {}, true
-    while more do
-      more = false
-      for i, c in ipairs(order) do
-        local now = c.kind == "spout"
-        for _, input in ipairs(c.out.inputs) do now = now or reached[input.component + 1] end
-        if now and not reached[i] then reached[i], more = true, true end
+    local readers, reached, queue = {}, {}, {}
+    for i, c in ipairs(order) do
+      readers[i] = readers[i] or {}
+      for _, input in ipairs(c.out.inputs) do
+        local up = input.component + 1
+        readers[up] = readers[up] or {}
+        table.insert(readers[up], i)
+      end
+      if c.kind == "spout" then reached[i], queue[#queue + 1] = true, i end
+    end
+    for _, i in ipairs(queue) do -- grows while it is walked
+      for _, reader in ipairs(readers[i]) do
+        if not reached[reader] then reached[reader], queue[#queue + 1] = true, reader end
       end
     end
     for i, c in ipairs(order) do

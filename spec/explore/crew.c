@@ -6,12 +6,22 @@ static int64_t now_ns(void *context)
     return 1;
 }
 
+static bool is_ready(const struct crew *crew, const struct actor *actor)
+{
+    for (unsigned i = 0; i < crew->ready_count; i++)
+        if (crew->ready[i].actor == actor && !crew->ready[i].called)
+            return true;
+    return false;
+}
+
 static void ready(void *context, struct env *env, struct actor *actor)
 {
     struct crew *crew = context;
     EXPLORE_CHECK(crew->ready_count < CREW_READY_MAX);
+    bool called = crew->solo && !env->solo;
+    EXPLORE_CHECK(called || !is_ready(crew, actor));
     crew->ready[crew->ready_count].actor = actor;
-    crew->ready[crew->ready_count].called = crew->solo && !env->solo;
+    crew->ready[crew->ready_count].called = called;
     crew->ready_count++;
 }
 
@@ -62,6 +72,7 @@ static void turn(struct crew *crew, struct env *env)
     bool called = crew->ready[pick].called;
     crew->ready[pick] = crew->ready[--crew->ready_count];
     if (called && !actor_claim(actor)) return;
+    EXPLORE_CHECK(!is_ready(crew, actor));
     crew->active++;
     bool more = actor_turn(env, actor);
     crew->active--;

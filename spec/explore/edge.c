@@ -18,11 +18,12 @@ struct story {
     bool in_producer, in_consumer;
 };
 
-static void discarded(struct env *env, struct edge *edge, const struct msg *m)
+static bool discarded(struct env *env, struct edge *edge, struct msg *m)
 {
     struct story *s = edge->context;
     s->discarded++;
     s->fate[*(unsigned *)msg_body(m)]++;
+    return false;
 }
 
 static err producer_init(struct env *env, void *self, const void *args)

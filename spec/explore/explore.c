@@ -26,6 +26,7 @@ struct fiber {
     void *context;
     explore_ready *ready; /* NULL: it can run */
     void *ready_context;
+    uint64_t until; /* pauses until so many points have passed */
     bool live;
 };
 
@@ -75,17 +76,20 @@ static void go_to(int next)
     if (_setjmp(x.fibers[from].at) == 0) enter(&x.fibers[next]);
 }
 
-/* One of those that can run, all alike; -1: none. */
+static bool can_run(const struct fiber *fiber, bool pausing)
+{
+    if (!fiber->live || (fiber->until > x.points) != pausing) return false;
+    return fiber->ready == NULL || fiber->ready(fiber->ready_context);
+}
+
+/* One of those that can run, all alike; else one that pauses; -1: none. */
 static int choose(void)
 {
     int able[EXPLORE_FIBERS], count = 0;
     x.choosing = true;
-    for (int i = 0; i < EXPLORE_FIBERS; i++) {
-        struct fiber *fiber = &x.fibers[i];
-        if (!fiber->live) continue;
-        if (fiber->ready && !fiber->ready(fiber->ready_context)) continue;
-        able[count++] = i;
-    }
+    for (int pausing = 0; pausing < 2 && count == 0; pausing++)
+        for (int i = 0; i < EXPLORE_FIBERS; i++)
+            if (can_run(&x.fibers[i], pausing)) able[count++] = i;
     x.choosing = false;
     return count == 0 ? -1 : able[rng_below(&x.rng, (uint64_t)count)];
 }
@@ -108,6 +112,14 @@ void explore_wait(explore_ready *ready, void *context)
         explore_fail(__FILE__, __LINE__, "able to go on: all threads wait");
     go_to(next);
     me->ready = NULL;
+}
+
+void explore_pause(uint64_t points)
+{
+    struct fiber *me = &x.fibers[x.current];
+    me->until = x.points + points;
+    go_to(choose()); /* there is one: me */
+    me->until = 0;
 }
 
 /* The running fiber has ended: on to another, or home after the last. */
@@ -172,6 +184,7 @@ void explore_fiber(explore_body *body, void *context)
         fiber->body = body;
         fiber->context = context;
         fiber->ready = NULL;
+        fiber->until = 0;
         fiber->live = true;
         return;
     }

@@ -35,6 +35,9 @@ void explore_all(void);
 /* In a fiber: others run until `ready` is true. All waiting: the run fails. */
 typedef bool explore_ready(void *context);
 void explore_wait(explore_ready *ready, void *context);
+/* In a fiber: others run for that many points, or until all wait. Brings two
+ * to a place far down their way at the same time. */
+void explore_pause(uint64_t points);
 /* A draw of the run's seed; below > 0. */
 uint64_t explore_random(uint64_t below);
 /* Prints the place and how to replay the run; ends the program. */

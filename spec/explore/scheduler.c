@@ -119,6 +119,8 @@ static void play(void *context)
         throw_ball(s->outside, s, s->actors[explore_random(s->count)],
                    (unsigned)explore_random(3));
         if (explore_random(2)) explore_wait(is_done, s);
+        /* A thread looks around for long before it parks: meet it there. */
+        if (explore_random(2)) explore_pause(explore_random(4000));
     }
     end_play(s);
 }
