@@ -77,7 +77,7 @@ $(OUT)/obj/lua/engine/%.o: lua/engine/%.lua
 	cd lua/engine && ld -r -b binary -z noexecstack -o ../../$@ $*.lua
 # malloc is wrapped so that specs can make the n-th allocation fail.
 $(OUT)/spec: $(call obj,$(ENGINE) $(SPECS)) $(LUA)
-	$(CC) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc -o $@ $^ -lcmocka $(LIBS)
+	$(CC) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=heap_realloc -o $@ $^ -lcmocka $(LIBS)
 EXPLORE := $(wildcard spec/explore/*.c)
 $(OUT)/explore: $(call obj,$(EXPLORE) $(wildcard core/*.c))
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -212,7 +212,7 @@ lint() { # the walls between the rooms, the format, static analysis
 }
 
 image() { # build the container image from Dockerfile and try it
-    .ci/image.sh "$@"
+    . .ci/image.sh
 }
 
 install() { # install build/engine to ${PREFIX:-/usr/local}/bin

@@ -174,10 +174,12 @@ static err start_later(struct env *env, struct supervisor *s)
     return start_after(env, s, recent);
 }
 
-static err child_crashed(struct env *env, struct supervisor *s, unsigned i)
+static err child_crashed(struct env *env, struct supervisor *s, unsigned i,
+                         err why)
 {
     s->children[i].restarts++;
     unsigned recent = note_restart(env, s);
+    if (why == ERR_HOPELESS) return begin_ending(env, s, why);
     if (recent > s->config.intensity) return begin_ending(env, s, ERR_CRASHED);
     if (s->config.strategy == ONE_FOR_ALL) condemn_from(env, s, 0);
     if (s->config.strategy == REST_FOR_ONE) condemn_from(env, s, i + 1);
@@ -203,7 +205,7 @@ static err child_down(struct env *env, struct supervisor *s,
         }
         child->done = restart == CHILD_TEMPORARY ||
                       (restart == CHILD_TRANSIENT && down->why == ERR_DONE);
-        if (!child->done) return child_crashed(env, s, i);
+        if (!child->done) return child_crashed(env, s, i, down->why);
         for (unsigned k = 0; k < s->config.count; k++)
             if (!s->children[k].done) return OK;
         return ERR_DONE;

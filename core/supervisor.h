@@ -49,7 +49,8 @@ struct supervisor_config supervisor_defaults(void);
 /* args: struct supervisor_config. It ends well when told to MSG_STOP, or when
  * all children have ended for good, after ending its children last to first,
  * each before the next (ERR_STOPPED; a supervisor by MSG_STOP); it crashes
- * (ERR_CRASHED) when it gives up: that is the escalation. A child that can't
+ * (ERR_CRASHED) when it gives up: that is the escalation; ERR_HOPELESS, at
+ * once, when a child ends with that. A child that can't
  * be started for want of memory counts as crashed, and is tried again. */
 extern const struct actor_kind supervisor_kind;
 

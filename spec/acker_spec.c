@@ -53,8 +53,7 @@ struct desk {
 static void open_rows(struct desk *d, uint32_t task, uint64_t next_sequence)
 {
     struct acker_open open = {task, next_sequence};
-    sim_send(d->sim, d->spouts[task], d->acker, ACKER_OPEN, &open,
-             sizeof open);
+    sim_send(d->sim, d->spouts[task], d->acker, ACKER_OPEN, &open, sizeof open);
     sim_run(d->sim);
 }
 
@@ -101,7 +100,8 @@ static struct desk *desk_new(uint64_t seed)
     }
     d->bolt = sim_probe(d->node);
     spawn_acker(d);
-    for (uint32_t i = 0; i < TASKS; i++) open_rows(d, i, 0);
+    for (uint32_t i = 0; i < TASKS; i++)
+        open_rows(d, i, 0);
     return d;
 }
 
@@ -118,8 +118,8 @@ static void desk_free(struct desk *d)
 static void say_updates(struct desk *d, uint16_t kind,
                         const struct acker_update *list, uint32_t count)
 {
-    uint32_t bytes = (uint32_t)(offsetof(struct acker_updates, list) +
-                                count * sizeof *list);
+    uint32_t bytes =
+        (uint32_t)(offsetof(struct acker_updates, list) + count * sizeof *list);
     struct acker_updates *body = mem_alloc(bytes);
     CHECK(body != NULL);
     body->count = count;
@@ -268,7 +268,7 @@ struct saying {
 struct tree {
     uint64_t root, xor;
     bool init, failed, acked; /* in the model */
-    bool complete; /* no saying of it is left out */
+    bool complete;            /* no saying of it is left out */
 };
 
 /* All that is said of one root: edges appear in two sayings each. */
@@ -324,8 +324,8 @@ static void model_take(struct tree *t, const struct saying *s)
 }
 
 /* Says them all in this order, gathered into messages of one kind. */
-static void say_all(struct desk *d, struct rng *rng,
-                    const struct saying *list, unsigned n)
+static void say_all(struct desk *d, struct rng *rng, const struct saying *list,
+                    unsigned n)
 {
     unsigned i = 0;
     while (i < n) {
@@ -386,12 +386,14 @@ SPEC(acker, gives_each_root_one_verdict_whoever_is_faster)
         struct rng rng = {spec_seed};
         struct desk *d = desk_new(spec_seed);
         actor_id senders[SENDERS];
-        for (int i = 0; i < SENDERS; i++) senders[i] = sim_probe(d->node);
+        for (int i = 0; i < SENDERS; i++)
+            senders[i] = sim_probe(d->node);
         for (uint64_t root = 0; root < ROOTS; root++) {
             struct tree t = {.root = root_of(1, root)};
             struct saying list[12];
             unsigned n;
-            do n = grow_tree(&rng, &t, list);
+            do
+                n = grow_tree(&rng, &t, list);
             while (!t.complete);
             for (unsigned i = 0; i < n; i++) {
                 d->bolt = senders[rng_below(&rng, SENDERS)];
@@ -438,8 +440,8 @@ SPEC(acker, keeps_its_rows_while_their_ring_grows)
     CHECK_EQ(told(d), 0);
     for (uint64_t i = OPEN; i > 0; i -= EACH) { /* the last first */
         for (uint64_t k = 0; k < EACH; k++)
-            updates[k] =
-                (struct acker_update){root_of(0, i - EACH + k), i - EACH + k + 1};
+            updates[k] = (struct acker_update){root_of(0, i - EACH + k),
+                                               i - EACH + k + 1};
         say_updates(d, ACKER_ACK, updates, EACH);
         sim_run(d->sim);
     }
@@ -449,9 +451,11 @@ SPEC(acker, keeps_its_rows_while_their_ring_grows)
          i++) {
         const struct acker_settled *in =
             sim_seen(d->sim, d->spouts[0], EXECUTOR_ACKED, i)->body;
-        for (uint32_t k = 0; k < in->count; k++) seen[in->sequences[k]]++;
+        for (uint32_t k = 0; k < in->count; k++)
+            seen[in->sequences[k]]++;
     }
-    for (int i = 0; i < OPEN; i++) CHECK_EQ(seen[i], 1);
+    for (int i = 0; i < OPEN; i++)
+        CHECK_EQ(seen[i], 1);
     desk_free(d);
 }
 
@@ -498,7 +502,8 @@ SPEC(acker, takes_the_progress_of_earlier_roots_for_progress)
 {
     struct desk *d = desk_new(1);
     int64_t began_ns = sim_now(d->sim);
-    for (uint64_t i = 0; i < 3; i++) say(d, ACKER_INIT, root_of(0, i), 1);
+    for (uint64_t i = 0; i < 3; i++)
+        say(d, ACKER_INIT, root_of(0, i), 1);
     sim_run(d->sim);
     sim_advance(d->sim, 20 * MS);
     say(d, ACKER_ACK, root_of(0, 1), 8); /* moves on, and so does the last */
@@ -535,7 +540,7 @@ enum { ROWS = 200 };
 
 struct law {
     int64_t touched_ns[ROWS];
-    uint64_t xor[ROWS];
+    uint64_t xor [ROWS];
     bool init[ROWS], over[ROWS], expired[ROWS];
 };
 
@@ -565,8 +570,8 @@ SPEC(acker, keeps_the_law_of_deadlines_whatever_happens)
         for (int step = 0; step < 400; step++) {
             if (reach < ROWS && rng_below(&rng, 2)) reach++;
             uint64_t back = rng_below(&rng, reach < 12 ? reach : 12);
-            uint64_t i = rng_below(&rng, 5) ? reach - 1 - back
-                                            : rng_below(&rng, reach);
+            uint64_t i =
+                rng_below(&rng, 5) ? reach - 1 - back : rng_below(&rng, reach);
             unsigned what = (unsigned)rng_below(&rng, 10);
             if (what == 0) {
                 CHECK_EQ(ask(d, 1), law_check(&law, sim_now(d->sim)));
@@ -574,8 +579,7 @@ SPEC(acker, keeps_the_law_of_deadlines_whatever_happens)
                 continue;
             }
             bool init = what < 5 && !law.init[i], fail = what == 5;
-            uint64_t edges =
-                rng_below(&rng, 3) ? rng_next(&rng) : law.xor[i];
+            uint64_t edges = rng_below(&rng, 3) ? rng_next(&rng) : law.xor [i];
             if (fail)
                 say_fail(d, root_of(1, i), "by chance");
             else
@@ -583,9 +587,9 @@ SPEC(acker, keeps_the_law_of_deadlines_whatever_happens)
             sim_run(d->sim);
             if (!law.over[i]) {
                 law.touched_ns[i] = sim_now(d->sim);
-                if (!fail) law.xor[i] ^= edges;
+                if (!fail) law.xor [i] ^= edges;
                 law.init[i] = law.init[i] || init;
-                law.over[i] = fail || (law.init[i] && law.xor[i] == 0);
+                law.over[i] = fail || (law.init[i] && law.xor [i] == 0);
             }
             if (rng_below(&rng, 3) == 0)
                 sim_advance(d->sim, (int64_t)rng_below(&rng, 4 * MS));

@@ -6,12 +6,19 @@
 #include "core/alloc.h"
 #include "core/random.h"
 #include "core/value.h"
+#include "spec/fault.h"
 #include "spec/sim/sim.h"
 #include "spec/spec.h"
 
 enum { HEADER = 40, ANCHOR = 20, ARITY_MAX = 4 };
 /* Where the header's fields stand. */
-enum { AT_MARKER = 12, AT_COUNT = 24, AT_USED = 28, AT_ANCHORS = 32, AT_ZERO = 36 };
+enum {
+    AT_MARKER = 12,
+    AT_COUNT = 24,
+    AT_USED = 28,
+    AT_ANCHORS = 32,
+    AT_ZERO = 36
+};
 
 static uint8_t *put_value(struct rng *rng, uint8_t *at, int depth)
 {
@@ -20,15 +27,16 @@ static uint8_t *put_value(struct rng *rng, uint8_t *at, int depth)
     case 0: return value_put_nil(at);
     case 1: return value_put_bool(at, rng_below(rng, 2));
     case 2:
-        return value_put_int(at, (int64_t)(rng_next(rng) >> rng_below(rng, 64)));
+        return value_put_int(at,
+                             (int64_t)(rng_next(rng) >> rng_below(rng, 64)));
     case 3: return value_put_float(at, (double)rng_below(rng, 1000) / 8);
     case 4:
-        return value_put_bytes(at, text,
-                               (uint32_t)rng_below(rng, sizeof text));
+        return value_put_bytes(at, text, (uint32_t)rng_below(rng, sizeof text));
     case 5: {
         uint32_t n = (uint32_t)rng_below(rng, 4);
         at = value_put_array_head(at, n);
-        while (n-- > 0) at = put_value(rng, at, depth + 1);
+        while (n-- > 0)
+            at = put_value(rng, at, depth + 1);
         return at;
     }
     default: {
@@ -74,7 +82,8 @@ static struct msg *any_batch(struct env *env, struct rng *rng, unsigned *arity)
     b->number = rng_next(rng);
     b->count = count;
     uint8_t *at = b->data;
-    for (uint32_t i = 0; i < count * *arity; i++) at = put_value(rng, at, 0);
+    for (uint32_t i = 0; i < count * *arity; i++)
+        at = put_value(rng, at, 0);
     b->used = (uint32_t)(at - b->data);
     if (rng_below(rng, 3) > 0) put_anchors(rng, b);
     if (count == 0) b->marker = (uint32_t)rng_below(rng, 3);
@@ -118,7 +127,8 @@ static err refusal(struct env *env, const uint8_t *bytes, size_t count,
 
 static void set32(uint8_t *bytes, unsigned at, uint32_t n)
 {
-    for (int i = 0; i < 4; i++) bytes[at + i] = (uint8_t)(n >> 8 * i);
+    for (int i = 0; i < 4; i++)
+        bytes[at + i] = (uint8_t)(n >> 8 * i);
 }
 
 SPEC(batch, comes_back_from_its_bytes_as_it_was)
@@ -134,8 +144,8 @@ SPEC(batch, comes_back_from_its_bytes_as_it_was)
         CHECK_EQ(buffer_append(&out, "before", 6), OK);
         CHECK_EQ(batch_encode(batch_of(m), &out), OK);
         CHECK(memcmp(out.data, "before", 6) == 0);
-        CHECK_EQ(out.used - 6, HEADER + batch_of(m)->used +
-                                   ANCHOR * batch_of(m)->anchors);
+        CHECK_EQ(out.used - 6,
+                 HEADER + batch_of(m)->used + ANCHOR * batch_of(m)->anchors);
         CHECK_EQ(batch_decode(env, out.data + 6, out.used - 6, arity, &again),
                  OK);
         CHECK_EQ(again->kind, EXECUTOR_BATCH);
@@ -229,6 +239,18 @@ SPEC(batch, is_refused_when_a_count_lies)
     sim_free(sim);
 }
 
+SPEC(batch, is_refused_when_an_anchor_holds_no_tuple)
+{
+    struct sim *sim = sim_new(1);
+    struct env *env = sim_env(sim_node(sim, 1));
+    uint8_t bytes[HEADER + 5 + 2 * ANCHOR];
+    size_t count = two_tuples(bytes);
+    set32(bytes, 61, 0);
+    set32(bytes, 61 + ANCHOR, 2); /* their sum is right */
+    CHECK_EQ(refusal(env, bytes, count, 1), ERR_FORMAT);
+    sim_free(sim);
+}
+
 SPEC(batch, is_refused_as_a_stream_of_other_fields)
 {
     struct sim *sim = sim_new(1);
@@ -263,5 +285,28 @@ SPEC(batch, is_refused_when_a_value_is_none)
     set32(bytes, AT_USED, 65);
     bytes[HEADER + 64] = 1;
     CHECK_EQ(refusal(env, bytes, HEADER + 65, 1), OK);
+    sim_free(sim);
+}
+
+SPEC(batch, is_not_made_when_there_is_no_memory)
+{
+    struct sim *sim = sim_new(1);
+    struct env *env = sim_env(sim_node(sim, 1));
+    uint8_t bytes[HEADER + 5 + 2 * ANCHOR];
+    struct msg *m = NULL;
+    struct buffer out = {0};
+    size_t count = two_tuples(bytes);
+    fault_arm(FAULT_HEAP, 1, 1);
+    err decoded = batch_decode(env, bytes, count, 1, &m);
+    fault_disarm();
+    CHECK_EQ(decoded, ERR_NOMEM);
+    CHECK(m == NULL);
+    CHECK_EQ(batch_decode(env, bytes, count, 1, &m), OK);
+    fault_arm(FAULT_HEAP, 1, 1);
+    err encoded = batch_encode(batch_of(m), &out);
+    fault_disarm();
+    CHECK_EQ(encoded, ERR_NOMEM);
+    CHECK_EQ(out.used, 0);
+    msg_free(env, m);
     sim_free(sim);
 }

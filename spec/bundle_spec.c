@@ -1,7 +1,8 @@
 /* A definition's files as they are read from disk, and its parameters. */
 #define _GNU_SOURCE /* mkdtemp */
-#include "lua/bundle.h"
 #include "core/alloc.h"
+#include "lua/bundle.h"
+#include "spec/fault.h"
 #include "spec/spec.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,9 +54,9 @@ SPEC(bundle, finds_each_of_many_files_by_its_name)
     char name[16], why[64];
     for (int i = 0; i < 50; i++) {
         snprintf(name, sizeof name, "m%d", i);
-        CHECK_EQ(bundle_add(b, name, "p.lua", name, strlen(name), why,
-                            sizeof why),
-                 OK);
+        CHECK_EQ(
+            bundle_add(b, name, "p.lua", name, strlen(name), why, sizeof why),
+            OK);
     }
     for (int i = 0; i < 50; i++) {
         snprintf(name, sizeof name, "m%d", i);
@@ -68,8 +69,7 @@ SPEC(bundle, says_why_a_file_can_not_be_read)
 {
     struct bundle *b = bundle_new();
     char why[256] = "", path[] = "/tmp/bundle_spec.XXXXXX";
-    CHECK_EQ(bundle_read(b, "", "/no/such.lua", why, sizeof why),
-             ERR_NOTFOUND);
+    CHECK_EQ(bundle_read(b, "", "/no/such.lua", why, sizeof why), ERR_NOTFOUND);
     CHECK_TEXT(why, "/no/such.lua: No such file or directory; check the path");
     CHECK(mkdtemp(path) != NULL);
     CHECK_EQ(bundle_read(b, "", path, why, sizeof why), ERR_IO);
@@ -178,8 +178,9 @@ SPEC(bundle, looks_for_modules_beside_the_definition)
 SPEC(bundle, lets_no_module_lead_out_of_its_folder)
 {
     static const char *const names[] = {
-        "", ".", "..", "a.", ".a", "a..b", "../a", "a/b", "/etc/passwd",
-        "a\\b", "-a", "a.-b", "a b", "a\n", "\xc3\xa4", "a.b.",
+        "",     ".",   "..",          "a.",   ".a", "a..b",
+        "../a", "a/b", "/etc/passwd", "a\\b", "-a", "a.-b",
+        "a b",  "a\n", "\xc3\xa4",    "a.b.",
     };
     struct bundle *b = bundle_at("dir/count.lua");
     char path[64];
@@ -206,4 +207,28 @@ SPEC(bundle, lives_as_long_as_someone_holds_it)
     ref_drop(NULL, &b->ref);
     CHECK_TEXT(bundle_find(b, "")->path, "a.lua");
     ref_drop(NULL, &b->ref); /* a leak would be told */
+}
+
+/* Every allocation fails once. */
+SPEC(bundle, takes_nothing_when_memory_runs_out)
+{
+    static const char *const steps[] = {"file", "parameter"};
+    for (int step = 0; step < 2; step++) {
+        err e = ERR_NOMEM;
+        for (uint64_t n = 1; e != OK; n++) {
+            struct bundle *b = bundle_at("a.lua");
+            char why[64] = "";
+            fault_arm(FAULT_HEAP, n, 1);
+            e = step == 0 ? bundle_add(b, "m", "m.lua", "x", 1, why, sizeof why)
+                          : bundle_set(b, "name=text");
+            fault_disarm();
+            if (e != OK) CHECK_EQ(e, ERR_NOMEM);
+            if (e != OK && step == 0) CHECK_EQ(b->count, 1);
+            if (e != OK && step == 0) CHECK_TEXT(why, "m.lua: out of memory");
+            if (n == 1 && e == OK)
+                spec_fail(__FILE__, __LINE__, "no memory for a %s is asked",
+                          steps[step]);
+            ref_drop(NULL, &b->ref);
+        }
+    }
 }

@@ -154,8 +154,7 @@ static void put(struct station *s, unsigned stream, const uint8_t *values,
         for (unsigned i = 0; i < s->ports[r]; i++) {
             if (counts(s, r, i) == before[r][i]) continue;
             CHECK_EQ(counts(s, r, i), before[r][i] + 1);
-            expect(&s->mine[r * PORTS_MAX + i], s->emitter.root, values,
-                   bytes);
+            expect(&s->mine[r * PORTS_MAX + i], s->emitter.root, values, bytes);
             grown++;
         }
         CHECK_EQ(grown, (r == 3) == (stream == 1)); /* each reader, one task */
@@ -172,8 +171,7 @@ static void keep(struct station *s)
         s->kept[i].count += mine->count;
         mine->bytes.used = mine->count = 0;
     }
-    if (s->emitter.root)
-        s->edges_kept[s->emitter.root - 1] ^= s->emitter.edges;
+    if (s->emitter.root) s->edges_kept[s->emitter.root - 1] ^= s->emitter.edges;
     emitter_keep(&s->emitter);
 }
 
@@ -211,7 +209,8 @@ static void check_same(const struct snapshot *a, const struct snapshot *b)
 
 static void snapshot_fini(struct snapshot *shot)
 {
-    for (unsigned i = 0; i < PORTS; i++) buffer_fini(&shot->bytes[i]);
+    for (unsigned i = 0; i < PORTS; i++)
+        buffer_fini(&shot->bytes[i]);
 }
 
 static void undo(struct station *s, struct snapshot *before)
@@ -334,7 +333,8 @@ SPEC(emitter, hands_over_what_was_kept_and_nothing_of_what_was_undone)
     {
         struct station *s = station_new(spec_seed, ROUTES);
         uint64_t edges[ROOTS] = {0};
-        for (int i = 0; i < 5; i++) run_deed(s, make_calls);
+        for (int i = 0; i < 5; i++)
+            run_deed(s, make_calls);
         run_deed(s, flush);
         for (unsigned i = 0; i < PORTS; i++) {
             size_t at = 0;
@@ -381,7 +381,8 @@ static err put_much_at_once(struct env *env, void *context)
 {
     struct station *s = context;
     s->emitter.env = env;
-    for (int i = 0; i < 100000; i++) put_word(s, "the cow", i);
+    for (int i = 0; i < 100000; i++)
+        put_word(s, "the cow", i);
     CHECK_EQ(s->emitter.streams[0].routes[2].ports[0].edge->sent, 1);
     emitter_keep(&s->emitter);
     CHECK_EQ(s->emitter.streams[0].routes[2].ports[0].edge->sent, 2);
@@ -416,8 +417,8 @@ static unsigned fill(struct station *s, unsigned most)
     memset(at, 'y', MEGABYTE);
     at = value_put_nil(at + MEGABYTE);
     unsigned n = 0;
-    while (n < most && emitter_put(&s->emitter, 0, values,
-                                   (uint32_t)(at - values)))
+    while (n < most &&
+           emitter_put(&s->emitter, 0, values, (uint32_t)(at - values)))
         n++;
     mem_free(values);
     return n;
@@ -593,9 +594,8 @@ static err place_keys(struct env *env, void *context)
     struct sender *sender = context;
     sender->station->emitter.env = env;
     for (unsigned i = 0; i < sender->keys.count; i++)
-        sender->keys.tasks[i] =
-            task_of(sender->station, sender->keys.bytes[i],
-                    sender->keys.used[i]);
+        sender->keys.tasks[i] = task_of(sender->station, sender->keys.bytes[i],
+                                        sender->keys.used[i]);
     return OK;
 }
 
@@ -606,7 +606,8 @@ SPEC(emitter, sends_equal_keys_to_one_task_whoever_sends_them)
     for (int i = 0; i < 2; i++) {
         struct station *s = station_new(5 + 2 * (uint64_t)i, 1);
         struct edge *edges[PORTS_MAX];
-        for (unsigned k = 0; k < PORTS_MAX; k++) edges[k] = &s->edges[k];
+        for (unsigned k = 0; k < PORTS_MAX; k++)
+            edges[k] = &s->edges[k];
         /* As many tasks for both, and the second has another number. */
         s->emitter.env = sim_env(s->node);
         emitter_fini(&s->emitter);
@@ -703,7 +704,8 @@ static err crash(struct env *env, void *context)
     }
     emitter_drop(&s->emitter, lose, &lost);
     CHECK_EQ(lost.count, 3); /* each once; 0 is nobody's */
-    for (unsigned i = 0; i < 3; i++) CHECK_EQ(lost.roots[i], i + 1);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_EQ(lost.roots[i], i + 1);
     CHECK(s->emitter.open_ports == NULL);
     return OK;
 }

@@ -49,6 +49,9 @@ struct trial {
     unsigned restarts[TASKS_MAX];
 };
 
+/* What "/poem" holds. */
+static const char poem[] = "the cow jumped\nthe moon\na cow a\nover the moon";
+
 /* The classes find the trial here: there is one at a time. */
 static struct trial *running;
 
@@ -519,8 +522,6 @@ static const char files[] =
     "    end },\n"
     "  sink 'save' { from = global 'split', file { path = '/words' } },\n"
     "}\n";
-
-static const char poem[] = "the cow jumped\nthe moon\na cow a\nover the moon";
 
 static void check_files(struct trial *t)
 {

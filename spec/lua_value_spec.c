@@ -1,7 +1,7 @@
 /* Lua values into tuples and back: what comes out is what went in, in one
  * form only; what can't travel is refused and leaves nothing behind. */
-#include "lua/value.h"
 #include "core/random.h"
+#include "lua/value.h"
 #include "spec/spec.h"
 #include <lauxlib.h>
 #include <lualib.h>
@@ -105,12 +105,43 @@ static void check_bytes(lua_State *L, const char *text, const char *bytes,
 SPEC(lua_value, scalars_come_back_as_they_were)
 {
     static const char *const texts[] = {
-        "nil", "true", "false", "0", "-0.0", "1", "1.0", "-1", "127", "128",
-        "-32", "-33", "255", "256", "65535", "65536", "1 << 31", "1 << 32",
-        "math.maxinteger", "math.mininteger", "0.1", "1e300", "-1e-300",
-        "math.huge", "-math.huge", "0/0", "2^53", "''", "'the'", "'\\0\\255'",
-        "('x'):rep(31)", "('x'):rep(32)", "('x'):rep(255)", "('x'):rep(256)",
-        "('x'):rep(65535)", "('x'):rep(65536)", "null",
+        "nil",
+        "true",
+        "false",
+        "0",
+        "-0.0",
+        "1",
+        "1.0",
+        "-1",
+        "127",
+        "128",
+        "-32",
+        "-33",
+        "255",
+        "256",
+        "65535",
+        "65536",
+        "1 << 31",
+        "1 << 32",
+        "math.maxinteger",
+        "math.mininteger",
+        "0.1",
+        "1e300",
+        "-1e-300",
+        "math.huge",
+        "-math.huge",
+        "0/0",
+        "2^53",
+        "''",
+        "'the'",
+        "'\\0\\255'",
+        "('x'):rep(31)",
+        "('x'):rep(32)",
+        "('x'):rep(255)",
+        "('x'):rep(256)",
+        "('x'):rep(65535)",
+        "('x'):rep(65536)",
+        "null",
     };
     lua_State *L = lua_new();
     for (size_t i = 0; i + 1 < sizeof texts / sizeof texts[0]; i++) {
@@ -154,8 +185,9 @@ SPEC(lua_value, a_table_with_gaps_loses_nothing)
 SPEC(lua_value, maps_are_written_in_the_order_of_their_keys)
 {
     lua_State *L = lua_new();
-    CHECK_BYTES(L, "{b = 1, a = 2, [true] = 3, [false] = 4, [-1] = 5, "
-                   "[1.5] = 6, [''] = 7}",
+    CHECK_BYTES(L,
+                "{b = 1, a = 2, [true] = 3, [false] = 4, [-1] = 5, "
+                "[1.5] = 6, [''] = 7}",
                 "\x87\xc2\x04\xc3\x03\xff\x05\xcb\x3f\xf8\0\0\0\0\0\0\x06"
                 "\xa0\x07\xa1"
                 "a\x02\xa1"
@@ -224,7 +256,8 @@ static void push_table(lua_State *L, struct rng *rng, int depth)
 
 static void push_any(lua_State *L, struct rng *rng, int depth)
 {
-    static const char text[] = "any bytes \0 \xff at all, and some more of them";
+    static const char text[] =
+        "any bytes \0 \xff at all, and some more of them";
     switch (rng_below(rng, depth > 6 ? 6 : 9)) {
     case 0: lua_pushnil(L); return;
     case 1: lua_pushboolean(L, (int)rng_below(rng, 2)); return;
@@ -282,8 +315,9 @@ SPEC(lua_value, what_can_not_travel_is_refused_and_leaves_the_buffer_as_it_was)
     check_refused(L, "{a = {b = {c = print}}, d = 1}", function);
     check_refused(L, "coroutine.create(print)", "a thread can't travel");
     check_refused(L, "io.stdout", "a userdata can't travel");
-    check_refused(L, "{[print] = 1}", "a function can't be a key in a tuple; "
-                                      "use strings, numbers or booleans");
+    check_refused(L, "{[print] = 1}",
+                  "a function can't be a key in a tuple; "
+                  "use strings, numbers or booleans");
     check_refused(L, "{[{}] = 1}", "a table can't be a key");
     check_refused(L, "{[null] = 1}", "a userdata can't be a key");
     check_refused(L, "{1, 2, {x = {[{}] = 1}}}", "a table can't be a key");
@@ -336,8 +370,7 @@ SPEC(lua_value, a_value_may_have_16_megabytes)
     check_round_trip(L);
     check_refused(L, "('x'):rep((16 << 20) - 4)", big);
     check_refused(L, "{('x'):rep(9 << 20), ('x'):rep(9 << 20)}", big);
-    check_refused(L, "{a = ('x'):rep(9 << 20), b = {('x'):rep(9 << 20)}}",
-                  big);
+    check_refused(L, "{a = ('x'):rep(9 << 20), b = {('x'):rep(9 << 20)}}", big);
     check_refused(L, "('x'):rep(100 << 20)", big);
     lua_close(L);
 }

@@ -2,6 +2,7 @@
  * model that looks at everything. */
 #include "actors/stream/pending.h"
 #include "core/random.h"
+#include "spec/fault.h"
 #include "spec/spec.h"
 
 enum { ROOTS_MAX = 6000, REPLAYS_MAX = 400 };
@@ -18,9 +19,16 @@ static void add(struct pending *p, struct model *m, struct rng *rng)
     uint32_t tries = (uint32_t)rng_below(rng, 5);
     CHECK_EQ(pending_add(p, token, tries, &sequence), OK);
     CHECK_EQ(sequence, m->next);
-    m->roots[m->next++ - m->first] =
-        (struct pending_entry){token, tries, true};
+    m->roots[m->next++ - m->first] = (struct pending_entry){token, tries, true};
     m->open++;
+}
+
+/* The newest never was. */
+static void take_back(struct pending *p, struct model *m)
+{
+    pending_undo(p);
+    m->next--;
+    m->open--;
 }
 
 static void take(struct pending *p, struct model *m, uint64_t sequence)
@@ -50,12 +58,16 @@ SPEC(pending, settles_each_root_once_in_any_order)
         while (m.next - m.first < ROOTS_MAX / 2) {
             if (rng_below(&rng, 100) < lean)
                 add(&p, &m, &rng);
+            else if (m.open > 0 && m.roots[m.next - 1 - m.first].open &&
+                     rng_below(&rng, 8) == 0)
+                take_back(&p, &m);
             else /* sometimes one that never was, or was settled long ago */
                 take(&p, &m,
                      m.first - 2 + rng_below(&rng, m.next - m.first + 4));
             CHECK_EQ(p.count, m.open);
         }
-        for (uint64_t i = m.first; i < m.next; i++) take(&p, &m, i);
+        for (uint64_t i = m.first; i < m.next; i++)
+            take(&p, &m, i);
         CHECK_EQ(p.count, 0);
         CHECK_EQ(p.base, p.next);
         pending_fini(&p);
@@ -102,7 +114,8 @@ SPEC(pending, names_every_open_root_in_order_and_may_forget_it_meanwhile)
     pending_each(&p, gather, &g);
     static const uint64_t open[] = {1, 2, 3, 5, 6, 7, 8};
     CHECK_EQ(g.count, 7);
-    for (unsigned i = 0; i < 7; i++) CHECK_EQ(g.sequences[i], open[i]);
+    for (unsigned i = 0; i < 7; i++)
+        CHECK_EQ(g.sequences[i], open[i]);
     CHECK_EQ(p.count, 0);
     CHECK_EQ(p.base, 10);
     pending_fini(&p);
@@ -152,4 +165,31 @@ SPEC(pending, replays_what_is_due_first_and_equals_in_order_of_failure)
         }
         pending_fini(&p);
     }
+}
+
+SPEC(pending, is_as_it_was_when_memory_runs_out)
+{
+    struct pending p = {0};
+    uint64_t sequence = 0;
+    for (uint64_t i = 0; i < 1024; i++)
+        CHECK_EQ(pending_add(&p, i, 0, &sequence), OK);
+    for (int i = 0; i < 16; i++)
+        CHECK_EQ(pending_replay(&p, 7, 0, i), OK);
+    fault_arm(FAULT_HEAP, 1, 2); /* both rooms are full */
+    err added = pending_add(&p, 1024, 0, &sequence);
+    err replayed = pending_replay(&p, 8, 0, 0);
+    fault_disarm();
+    CHECK_EQ(added, ERR_NOMEM);
+    CHECK_EQ(replayed, ERR_NOMEM);
+    CHECK_EQ(p.count, 1024);
+    CHECK_EQ(p.next, 1024);
+    CHECK_EQ(p.replay_count, 16);
+    CHECK_EQ(pending_add(&p, 1024, 0, &sequence), OK);
+    CHECK_EQ(sequence, 1024);
+    for (uint64_t i = 0; i <= 1024; i++) {
+        struct pending_entry entry;
+        CHECK(pending_take(&p, i, &entry));
+        CHECK_EQ(entry.token, i);
+    }
+    pending_fini(&p);
 }

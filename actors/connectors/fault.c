@@ -42,3 +42,9 @@ void fault_text(char *out, size_t bytes, enum fault_kind kind, const char *path,
         snprintf(what, sizeof what, "error %d", error);
     snprintf(out, bytes, "%s: %s; %s", path, what, advice(kind, error));
 }
+
+bool fault_stays(int error)
+{
+    return error == ENOENT || error == ENOTDIR || error == EISDIR ||
+           error == EACCES || error == EPERM || error == ELOOP;
+}

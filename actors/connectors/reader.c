@@ -195,7 +195,7 @@ static enum step failed(struct component_context *context, struct reader *r,
 {
     fault_text(context->error, sizeof context->error, FAULT_READ, r->file->path,
                error);
-    return STEP_CRASH;
+    return fault_stays(error) ? STEP_HOPELESS : STEP_CRASH;
 }
 
 /* ---- blocks ---- */

@@ -242,7 +242,7 @@ static enum step crash(struct component_context *context,
 {
     fault_text(context->error, sizeof context->error, FAULT_WRITE, f->path,
                f->error);
-    return STEP_CRASH;
+    return fault_stays(f->error) ? STEP_HOPELESS : STEP_CRASH;
 }
 
 /* Says so once, then waits longer each time. */

@@ -186,9 +186,8 @@ static err check(struct env *env, struct acker *a,
         uint32_t bytes = (uint32_t)offsetof(struct acker_fail, reason);
         err e = settle_failed(env, a, row, &out, bytes);
         if (e != OK) return e;
-        /* Rows that are settled, too, may have gone with it: behind the base
-         * there is only the latest progress of all of them. */
-        if (l->base > i + 1) i = l->base - 1;
+        /* Settled rows that come next may have gone with it: what is left of
+         * those before the base is their latest progress. */
         if (l->base_ns > progress_ns) progress_ns = l->base_ns;
     }
     struct msg *m = msg_new(env, EXECUTOR_CHECKED, sizeof next_ns);

@@ -21,6 +21,7 @@ enum step {
     STEP_YIELD, /* suspended: its slice is over; call resume() soon */
     STEP_SLEEP, /* suspended: call resume() after context.sleep_ns */
     STEP_CRASH, /* the task can't go on: context.error says why */
+    STEP_HOPELESS, /* nor could a new one: the run ends */
 };
 
 /* What becomes of a failed tuple. */

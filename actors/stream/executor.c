@@ -659,13 +659,13 @@ static err after(struct executor *x, enum call call, enum step step)
 {
     if (step == STEP_YIELD || step == STEP_SLEEP)
         return suspend(x, call, step);
-    if (step == STEP_CRASH) {
+    if (step == STEP_CRASH || step == STEP_HOPELESS) {
         emitter_undo(&x->emitter);
         size_t first = strcspn(x->context.error, "\n");
         log_text(log_of(x), x->task->component->name, (int)x->task->index,
                  LOG_ERROR, 0, x->context.error, first,
                  x->context.error[first] ? x->context.error + first + 1 : NULL);
-        return ERR_CRASHED;
+        return step == STEP_CRASH ? ERR_CRASHED : ERR_HOPELESS;
     }
     if (x->suspended != CALL_NONE) {
         x->suspended = CALL_NONE;

@@ -589,8 +589,9 @@ static err root_receive(struct env *env, void *self, const struct msg *m)
     case MSG_DOWN: /* the supervisor gave up, or was told to stop */
         r->supervisor = 0;
         if (!r->over) {
+            const struct down *down = msg_body(m);
             r->over = true;
-            r->end.why = ERR_CRASHED;
+            r->end.why = down->why == ERR_HOPELESS ? down->why : ERR_CRASHED;
         }
         return ERR_DONE;
     default: return ERR_BADMSG;

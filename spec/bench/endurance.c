@@ -14,7 +14,7 @@
 #include "spec/bench/slice.h"
 #include <unistd.h>
 
-struct sample {
+struct samples {
     uint64_t *resident_bytes; /* owned, a second each */
     unsigned count, room;
 };
@@ -45,25 +45,29 @@ static void sleep_until(int64_t at_ns)
 static void kill_split(struct slice *s, struct rng *rng, struct tally *t)
 {
     const struct component_plan *split = slice_component(s, "split");
-    uint32_t task =
-        split->first_task + (uint32_t)rng_below(rng, split->tasks);
+    uint32_t task = split->first_task + (uint32_t)rng_below(rng, split->tasks);
     if (actor_send(s->env, topology_actor(s->topology), TOPOLOGY_KILL, &task,
                    sizeof task) == OK)
         t->kills++;
 }
 
-/* The spout notes which lines were settled before the first kill. */
-static void announce_kills(struct slice *s)
+/* The spout notes which lines were settled before the first kill. False: it
+ * didn't within 30 s. */
+static bool announce_kills(struct slice *s)
 {
     at_store(&s->lines.disturbed, true, RELEASE);
     struct timespec rest = {0, 1000000};
-    while (at_load(&s->lines.clean_below, ACQUIRE) == UINT64_MAX)
+    for (int i = 0; i < 30000; i++) {
+        if (at_load(&s->lines.clean_below, ACQUIRE) != UINT64_MAX) return true;
         nanosleep(&rest, NULL);
+    }
+    fputs("lines have stopped flowing\n", stderr);
+    return false;
 }
 
 static void reload(struct slice *s, struct tally *t)
 {
-    int64_t sent_ns, span_ns = slice_reload(s, &sent_ns);
+    int64_t span_ns = slice_reload(s);
     if (span_ns < 0)
         t->refused++;
     else
@@ -74,13 +78,13 @@ static void reload(struct slice *s, struct tally *t)
 /* One second each: a kill before, in or after a reload. False: it has ended
  * by itself, which it shouldn't. */
 static bool run(struct slice *s, unsigned seconds, struct rng *rng,
-                struct sample *samples, struct tally *t)
+                struct samples *samples, struct tally *t)
 {
     int64_t began_ns = real_now_ns(NULL);
     for (unsigned i = 0; i < seconds; i++) {
         int64_t at_ns = began_ns + i * S_NS;
         bool kills = i >= seconds / 10;
-        if (i == seconds / 10) announce_kills(s);
+        if (i == seconds / 10 && !announce_kills(s)) return false;
         int64_t kill_ns = at_ns + (int64_t)rng_below(rng, (uint64_t)S_NS);
         if (kills && rng_below(rng, 4) == 0) {
             /* Just when the new code is being loaded. */
@@ -99,7 +103,7 @@ static bool run(struct slice *s, unsigned seconds, struct rng *rng,
     return true;
 }
 
-static void print_line(const struct slice *s, const struct sample *samples,
+static void print_line(const struct slice *s, const struct samples *samples,
                        const struct tally *t, unsigned seconds, bool right)
 {
     uint64_t least = UINT64_MAX, most = 0;
@@ -109,17 +113,19 @@ static void print_line(const struct slice *s, const struct sample *samples,
         if (bytes > most) most = bytes;
     }
     const struct lines *l = &s->lines;
-    printf("endurance %u s: lines %llu, words %llu, failed %llu (%llu by kills)"
+    printf("endurance %u s: lines %llu, words %llu, failed %llu (%llu by "
+           "kills, %llu by timeout)"
            ", replayed %llu, killed %llu, reloads %llu (refused %llu, max %.0f "
            "ms), lost %llu, copies %llu, doubled unexplained %llu, rss of the "
            "last half %.2f to %.2f MB, spread %.2f %%: %s\n",
            seconds, (unsigned long long)l->next,
            (unsigned long long)s->audit.words,
            (unsigned long long)(l->failed_itself + l->failed_otherwise),
-           (unsigned long long)l->failed_otherwise,
-           (unsigned long long)l->replayed, (unsigned long long)t->kills,
-           (unsigned long long)t->reloads, (unsigned long long)t->refused,
-           (double)t->reload_max_ns / 1e6, (unsigned long long)s->audit.lost,
+           (unsigned long long)(l->failed_otherwise - l->timeouts),
+           (unsigned long long)l->timeouts, (unsigned long long)l->replayed,
+           (unsigned long long)t->kills, (unsigned long long)t->reloads,
+           (unsigned long long)t->refused, (double)t->reload_max_ns / 1e6,
+           (unsigned long long)s->audit.lost,
            (unsigned long long)s->audit.copies,
            (unsigned long long)s->audit.doubled, (double)least / 1e6,
            (double)most / 1e6, 100 * (double)(most - least) / (double)least,
@@ -136,7 +142,7 @@ int main(int argc, char **argv)
         return 2;
     }
     struct slice *s = mem_zero(1, sizeof *s);
-    struct sample samples = {
+    struct samples samples = {
         .resident_bytes = mem_zero(seconds, sizeof(uint64_t)),
         .room = seconds,
     };

@@ -90,7 +90,8 @@ static bool take_output(struct child *c)
 static bool finish(struct child *c)
 {
     int status;
-    while (take_output(c)) continue;
+    while (take_output(c))
+        continue;
     close(c->output);
     while (waitpid(c->pid, &status, 0) < 0)
         if (errno != EINTR) return false;
@@ -123,7 +124,8 @@ static int measure_first(unsigned runs, const char *line, char **command)
 static void rest(unsigned seconds)
 {
     struct timespec left = {seconds, 0};
-    while (nanosleep(&left, &left) != 0 && errno == EINTR) continue;
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        continue;
 }
 
 static int64_t resident_bytes(pid_t pid)
@@ -168,6 +170,7 @@ int main(int argc, char **argv)
     if (argc > 3 && count > 0 && strcmp(argv[1], "idle") == 0)
         return measure_idle(count, argv + 3);
     fputs("usage: bench-outside first RUNS LINE COMMAND..., or idle SECONDS "
-          "COMMAND...\n", stderr);
+          "COMMAND...\n",
+          stderr);
     return 2;
 }

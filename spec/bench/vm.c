@@ -69,8 +69,7 @@ int main(int argc, char **argv)
         right = vm_run(all[i], NULL, body, &worked) == VM_DONE && worked;
     }
     printf("vm %zu %.1f %.1f %s bytes %.0f\n", n, cpu / (double)n,
-           (double)wall / (double)n, right ? "ok" : "WRONG",
-           bytes / (double)n);
+           (double)wall / (double)n, right ? "ok" : "WRONG", bytes / (double)n);
     for (size_t i = 0; i < n; i++)
         vm_free(all[i]);
     mem_free(all);

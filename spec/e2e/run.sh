@@ -31,7 +31,8 @@ fail() {
     exit 1
 }
 
-seen() { tail -c 700 "$1" 2>/dev/null; }
+# The end of a file; of a sanitizer's report its first line.
+seen() { grep -E -m1 'Sanitizer|runtime error:' "$1" 2>/dev/null || tail -c 700 "$1"; }
 
 # engine ARGUMENTS…: runs it to its end; leaves `out`, `err` and $code.
 engine() {

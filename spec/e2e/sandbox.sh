@@ -50,7 +50,9 @@ e2e_loops_inside_the_library_are_bounded() {
 }
 
 e2e_a_recursion_without_end_is_ended() {
-    attack "t.lua:7" 'local function f() return 1 + f() end f()'
+    attack "a tuple failed for good" 'local function f() return 1 + f() end f()'
+    attack "a tuple failed for good" 'local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k] end local x = t.y'
+    attack "a tuple failed for good" '("("):rep(300):find(("("):rep(300))'
 }
 
 e2e_coroutines_are_bounded() {
