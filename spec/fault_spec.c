@@ -347,6 +347,12 @@ static uint64_t failed(const struct trial *t, const char *spout)
     return counter(t, spout, offsetof(struct component_metrics, failed));
 }
 
+static uint64_t messages_dropped(const struct trial *t)
+{
+    struct node *node = sim_engine(t->node);
+    return metric_read(node_metrics(node), node->dropped);
+}
+
 static unsigned restarts(const struct trial *t, const char *component)
 {
     const struct plan *plan = &t->definition->plan;
@@ -407,8 +413,9 @@ static const char word_count[] =
     "  sink 'out' { from = global 'count', null {} },\n"
     "}\n";
 
-/* A replay may count a word twice, and a task that crashed forgets what it
- * has counted: both are told. */
+/* A replay may count a word twice, a task that crashed forgets what it has
+ * counted, and what finish() emits is not replayed when the sink dies: all are
+ * told. */
 static void check_word_count(struct trial *t)
 {
     static const struct {
@@ -417,9 +424,10 @@ static void check_word_count(struct trial *t)
     } want[] = {{"the", 3}, {"cow", 2}, {"jumped", 1},
                 {"moon", 2}, {"a", 2}, {"over", 1}};
     bool again = failed(t, "lines") > 0 || all_restarts(t) > 0;
+    bool dropped = restarts(t, "out") > 0 && messages_dropped(t) > 0;
     for (unsigned i = 0; i < 6; i++) {
         unsigned n = sum_of(t, want[i].word);
-        if (restarts(t, "count") == 0 &&
+        if (restarts(t, "count") == 0 && !dropped &&
             (n < want[i].n || (n > want[i].n && !again)))
             spec_fail(__FILE__, __LINE__, "%u times '%s', not %u", n,
                       want[i].word, want[i].n);

@@ -32,6 +32,7 @@ enum {
     WORDS_MAX = 64,         /* in a line: places are bits */
     LINE_MAX_BYTES = 1024,
     SETTLED = 255, /* instead of a line's try */
+    SHOWN = 10,    /* lost lines that are shown one by one */
     RELOAD_MAX_S = 30,
 };
 static const uint32_t NONE = UINT32_MAX;
@@ -312,7 +313,10 @@ static void judge_oldest(struct slice *s)
         tries++;
         give_again(a, i);
     }
-    if (had != all) a->lost++;
+    if (had != all && a->lost++ < SHOWN)
+        fprintf(stderr, "line %llu: words %llx came of %llx, in %u tries\n",
+                (unsigned long long)number, (unsigned long long)had,
+                (unsigned long long)all, tries);
     if (tries > 1) {
         a->copies += tries - 1;
         /* Only kills make copies: a failed try is taken back. */
@@ -577,6 +581,12 @@ static int64_t slice_reload(struct slice *s)
     return s->reload_taken ? s->reloaded_ns - sent_ns : -1;
 }
 
+static bool expect(bool holds, const char *what)
+{
+    if (!holds) fprintf(stderr, "not so: %s\n", what);
+    return holds;
+}
+
 /* Lets what is under way come through, ends, and counts. True: all figures
  * agree and nothing was lost or doubled. */
 static bool slice_end(struct slice *s)
@@ -591,13 +601,23 @@ static bool slice_end(struct slice *s)
     while (a->base < a->end)
         judge_oldest(s);
     const struct component_metrics *m = spouts_metrics(s);
-    return ended && !a->overflown && s->how.why == OK &&
-           s->how.unsettled == 0 && s->how.gave_up == 0 && l->base == l->next &&
-           l->wrong == 0 && a->lost == 0 && a->doubled == 0 &&
-           a->counted == a->words && a->copies <= l->replayed &&
-           metric_of(s, m->acked) == l->next &&
-           metric_of(s, m->replayed) == l->replayed &&
-           metric_of(s, m->failed) == l->failed_itself + l->failed_otherwise;
+    bool right = true;
+    right &= expect(ended && s->how.why == OK, "the run ended by itself");
+    right &= expect(s->how.unsettled == 0 && s->how.gave_up == 0,
+                    "every line was settled");
+    right &= expect(!a->overflown, "the audit had room for all tries");
+    right &= expect(l->base == l->next && metric_of(s, m->acked) == l->next,
+                    "every line was acked once");
+    right &= expect(l->wrong == 0, "lines failed as the seed says");
+    right &= expect(a->lost == 0, "every word came");
+    right &= expect(a->doubled == 0, "no try's word came twice");
+    right &= expect(a->counted == a->words, "count counted what came");
+    right &= expect(a->copies <= l->replayed, "copies are of replays");
+    right &= expect(metric_of(s, m->replayed) == l->replayed &&
+                        metric_of(s, m->failed) ==
+                            l->failed_itself + l->failed_otherwise,
+                    "the metrics agree");
+    return right;
 }
 
 static void slice_free(struct slice *s)
