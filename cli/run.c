@@ -53,6 +53,7 @@ struct run {
     bool ended, changed;
     unsigned signals; /* the I/O thread's, as is the time of the last */
     int64_t signal_ns;
+    uint32_t last_signal;
     struct topology_end end;
 };
 
@@ -209,7 +210,9 @@ static void on_signal(struct env *env, int fd, void *context)
     while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
         /* timeout(1) and the like signal a process and then its group. */
         int64_t now_ns = real_now_ns(NULL);
-        bool echo = run->signals > 0 && now_ns - run->signal_ns < 100000000;
+        bool echo = info.ssi_signo == run->last_signal &&
+                    now_ns - run->signal_ns < 100000000;
+        run->last_signal = info.ssi_signo;
         run->signal_ns = now_ns;
         if (echo) continue;
         if (++run->signals > 1) _exit(EXIT_FAILED);
@@ -363,19 +366,18 @@ static int exit_code(const struct run *run)
     const struct topology_end *end = &run->end;
     bool well = end->why == OK || end->why == ERR_STOPPED;
     if (end->why == ERR_CRASHED)
-        tell(run, LOG_ERROR,
-             "engine: a component kept crashing; the run has ended");
+        fputs("engine: a component kept crashing; the run has ended\n",
+              stderr);
     else if (!well)
-        tell(run, LOG_ERROR, "engine: the run has failed: %s",
-             err_text(end->why));
+        fprintf(stderr, "engine: the run has failed: %s\n",
+                err_text(end->why));
     if (end->unsettled > 0)
-        tell(run, LOG_ERROR, "engine: %llu tuples were still under way at "
-                             "the end%s",
-             (unsigned long long)end->unsettled,
-             end->why == ERR_STOPPED ? " of the drain" : "");
+        fprintf(stderr, "engine: %llu tuples were still under way at the end%s\n",
+                (unsigned long long)end->unsettled,
+                end->why == ERR_STOPPED ? " of the drain" : "");
     if (end->gave_up > 0)
-        tell(run, LOG_ERROR, "engine: %llu tuples failed for good",
-             (unsigned long long)end->gave_up);
+        fprintf(stderr, "engine: %llu tuples failed for good\n",
+                (unsigned long long)end->gave_up);
     return well && !end->unsettled && !end->gave_up ? EXIT_WELL : EXIT_FAILED;
 }
 

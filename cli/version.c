@@ -21,7 +21,7 @@ static int run(const struct verb *verb, int argc, char **argv)
     }
     if (json)
         printf("{\"version\":\"%s\",\"lua\":\"%s\",\"libevent\":\"%s\"}\n",
-               ENGINE_VERSION, LUA_RELEASE + 4, event_get_version());
+               ENGINE_VERSION, &LUA_RELEASE[4], event_get_version());
     else
         printf("engine %s (%s, libevent %s)\n", ENGINE_VERSION, LUA_RELEASE,
                event_get_version());

@@ -355,6 +355,7 @@ static void be_born(struct env *env, struct actor *actor, const struct msg *m)
 {
     const struct birth *birth = msg_body(m);
     actor->id = birth->id;
+    mailbox_move_in(&actor->box, birth->id);
     actor->kind = birth->kind;
     actor->dead = actor->vacant = false;
     metric_add(env->cells, env->node->spawned, 1);
@@ -526,9 +527,10 @@ static void drain_dead(struct env *env, struct actor *actor)
             actor->box.in_lanes++;
             return;
         }
-            discard(env, m);
+        discard(env, m);
     }
-    while ((m = mailbox_next(&actor->box, &actor->box.data)) != NULL) discard(env, m);
+    while ((m = mailbox_next(&actor->box, &actor->box.data)) != NULL)
+        discard(env, m);
 }
 
 static bool has_more(const struct actor *actor)

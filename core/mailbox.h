@@ -134,6 +134,21 @@ static inline void mailbox_take(struct mailbox *box, actor_id owner)
     at_store(&box->backlog, box->in_lanes, RELAXED);
 }
 
+/* Receiver: `owner` has moved in. Its data that came before it was born lies in
+ * the control lane; nothing of it is in the data lane yet. */
+static inline void mailbox_move_in(struct mailbox *box, actor_id owner)
+{
+    struct msg *m = box->control.first;
+    box->control.first = NULL;
+    while (m) {
+        struct msg *next = m->next;
+        m->next = NULL;
+        lane_append(mailbox_is_data(m, owner) ? &box->data : &box->control, m,
+                    m);
+        m = next;
+    }
+}
+
 /* Receiver: let senders see how much still waits in the lanes. */
 static inline void mailbox_publish(struct mailbox *box)
 {

@@ -546,6 +546,15 @@ static void fail_tuple(struct guest *g, const char *why)
         for (unsigned i = 0; i < g->arity; i++) end = value_skip(end);
     }
     g->in_hand = false;
+    char text[256];
+    if (strcmp(why, "not enough memory") == 0) {
+        size_t bytes = vm_config_of(g->script.vm)->memory_bytes;
+        snprintf(text, sizeof text,
+                 "not enough memory; the limit of a task of '%s' is %zu MB; "
+                 "keep less, or give it memory = \"…MB\"",
+                 g->config->component, bytes >> 20);
+        why = text;
+    }
     executor_fail(g->context, g->input, end, why);
 }
 
@@ -725,7 +734,10 @@ static int each_next(lua_State *L, int status, lua_KContext ctx)
 {
     struct guest *g = (struct guest *)ctx;
     struct env *env;
-    if (g->next_called) next_through(L, g);
+    if (g->next_called) { /* it had been suspended: others wait, too */
+        next_through(L, g);
+        return 0;
+    }
     for (;;) {
         env = g->context->env; /* it may have changed while suspended */
         if (g->ended || g->emitted == 0 || env_spent(env) ||
@@ -806,7 +818,7 @@ static int each_made(lua_State *L, int status, lua_KContext ctx)
     if (g->next_called) {
         g->next_called = false;
         made(L, g, again ? g->replay_token : own_number(g, g->tokens));
-        if (again) return 0;
+        return 0;
     }
     for (;;) {
         struct env *env = g->context->env;

@@ -626,11 +626,13 @@ static struct tally try_story(const struct story *story)
 {
     /* Of the VMs' requests, which are many and alike, some; each seed begins
      * with another. */
-    uint64_t every = number("ENGINE_FAULT_EVERY", 61);
+    uint64_t percent = number("ENGINE_SEEDS_PERCENT", 100);
+    uint64_t step = percent > 0 && percent < 100 ? 100 / percent : 1;
+    uint64_t every = number("ENGINE_FAULT_EVERY", 61 * step);
     struct tally tally = {0};
     for (int pass = 0; pass < 2; pass++) {
         struct point p = {story, FAULT_HEAP, 1, pass ? BURST : ONCE};
-        for (; try_point(&p, &tally); p.n++) continue;
+        for (; try_point(&p, &tally); p.n += step) continue;
         p.kind = FAULT_LUA;
         p.n = 1 + (spec_seed - 1) % every;
         for (; try_point(&p, &tally); p.n += every) continue;
@@ -665,9 +667,11 @@ SPEC(fault, leaves_nothing_half_done_wherever_memory_ends)
     struct tally tallies[STORIES];
     if (try_named_point()) return;
     for (unsigned i = 0; i < STORIES; i++) tallies[i] = try_story(&stories[i]);
-    printf("fault: %s %u points, %s %u, %s %u\n", stories[0].name,
-           tallies[0].points, stories[1].name, tallies[1].points,
-           stories[2].name, tallies[2].points);
+    printf("fault:");
+    for (unsigned i = 0; i < STORIES; i++)
+        printf("%s %s %u%s", i ? "," : "", stories[i].name, tallies[i].points,
+               i ? "" : " points");
+    printf("\n");
     for (unsigned i = 0; i < STORIES; i++)
         printf("fault: %s ended well %u times, said that it failed %u, was "
                "refused %u\n",

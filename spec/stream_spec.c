@@ -410,3 +410,50 @@ SPEC(stream, ticks_on_time)
         sim_free(sim);
     }
 }
+
+SPEC(stream, gives_no_tuple_to_a_bolt_that_prepares)
+{
+    const char *text =
+        "return topology 't' {\n"
+        "  spout 'numbers' { generator { count = 300 }, fields = {'n'} },\n"
+        "  bolt 'slow' { from = shuffle 'numbers', fields = {'n'}, tasks = 2,\n"
+        "    prepare = function(self)\n"
+        "      for i = 1, 1e6 do end self.ready = true end,\n"
+        "    execute = function(self, n) self.emit(self.ready and n) end },\n"
+        "  sink 'out' { from = global 'slow', null {} },\n"
+        "}\n";
+    FOR_SEEDS(20)
+    {
+        struct sim *sim = sim_new(spec_seed);
+        struct stream *s = stream_start(sim, sim_node(sim, 1), text);
+        CHECK_EQ(stream_run(s)->why, OK);
+        check_each_once(s, 300);
+        stream_free(s);
+        sim_free(sim);
+    }
+}
+
+SPEC(stream, lets_go_what_a_sleeping_spout_has_emitted)
+{
+    const char *text =
+        "return topology 't' {\n"
+        "  spout 'numbers' { fields = {'n'},\n"
+        "    open = function(self) self.n = 0 end,\n"
+        "    next = function(self)\n"
+        "      if self.n == 5 then return false end\n"
+        "      self.n = self.n + 1 self.emit_id(self.n, self.n)\n"
+        "      sleep '1s' end },\n"
+        "  sink 'out' { from = global 'numbers', null {} },\n"
+        "}\n";
+    FOR_SEEDS(10)
+    {
+        struct sim *sim = sim_new(spec_seed);
+        struct stream *s = stream_start(sim, sim_node(sim, 1), text);
+        sim_advance(sim, 500000000);
+        CHECK_EQ(stream_count(s), 1);
+        CHECK_EQ(stream_run(s)->why, OK);
+        check_each_once(s, 5);
+        stream_free(s);
+        sim_free(sim);
+    }
+}

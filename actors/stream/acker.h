@@ -10,7 +10,10 @@
 #include "core/actor.h"
 
 /* A root: task of the spout + 1, and its number among the task's roots. */
-enum { ROOT_SEQUENCE_BITS = 40 };
+enum {
+    ROOT_SEQUENCE_BITS = 40,
+    ROOTS_SPAN_MAX = 1 << 20, /* of a spout, from its oldest unsettled one */
+};
 static inline uint64_t root_of(uint32_t task, uint64_t sequence)
 {
     return (uint64_t)(task + 1) << ROOT_SEQUENCE_BITS | sequence;

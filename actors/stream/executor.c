@@ -192,7 +192,9 @@ bool executor_tracks(const struct component_context *context)
 bool executor_full(const struct component_context *context)
 {
     const struct executor *x = context->executor;
-    return x->pending.count >= context->plan->pending_max;
+    /* Nor may one stuck root make the rings of pending.c and acker.c grow. */
+    return x->pending.count >= context->plan->pending_max ||
+           x->pending.next - x->pending.base >= ROOTS_SPAN_MAX;
 }
 
 bool executor_root(struct component_context *context, uint64_t token)
@@ -934,11 +936,13 @@ static err executor_settle(struct env *env, void *self)
             env_hold_data(env);
         }
     }
-    if (x->suspended == CALL_NONE) emitter_flush(&x->emitter);
+    /* What a spout has emitted stays, even while its call sleeps. */
+    bool between = x->suspended == CALL_NONE || is_spout(x);
+    if (between) emitter_flush(&x->emitter);
     inits_send(x);
     if (!x->gathering) acks_send(x);
     if (e == OK && is_spout(x)) e = arm_check(x);
-    if (x->suspended == CALL_NONE) count(x);
+    if (between) count(x);
     at_store(&x->task->unsettled, x->pending.count + x->pending.replay_count,
              RELAXED);
     return e;

@@ -396,6 +396,13 @@ static void end_supervisor(struct env *env, struct root *r)
     r->end_order = NULL;
 }
 
+static void count_unsettled(struct root *r)
+{
+    struct topology *t = r->topology;
+    for (unsigned i = 0; i < t->config.plan->tasks; i++)
+        r->end.unsettled += at_load(&t->tasks[i].unsettled, RELAXED);
+}
+
 /* It is decided how it ends; root_terminate() tells when all is down. */
 static err finish(struct env *env, struct root *r, err why)
 {
@@ -403,9 +410,7 @@ static err finish(struct env *env, struct root *r, err why)
     r->over = true;
     r->end.why = why;
     deadline_cancel(env, &r->drain_timer);
-    struct topology *t = r->topology;
-    for (unsigned i = 0; i < t->config.plan->tasks; i++)
-        r->end.unsettled += at_load(&t->tasks[i].unsettled, RELAXED);
+    count_unsettled(r);
     if (actor_send(env, r->supervisor, MSG_STOP, NULL, 0) != OK)
         end_supervisor(env, r);
     return OK;
@@ -592,6 +597,7 @@ static err root_receive(struct env *env, void *self, const struct msg *m)
             const struct down *down = msg_body(m);
             r->over = true;
             r->end.why = down->why == ERR_HOPELESS ? down->why : ERR_CRASHED;
+            count_unsettled(r);
         }
         return ERR_DONE;
     default: return ERR_BADMSG;

@@ -26,9 +26,9 @@
 #include <time.h>
 
 enum {
-    WINDOW = 1 << 19,       /* lines whose record is kept; a power of two */
+    WINDOW = 1 << 18,       /* lines whose record is kept; a power of two */
     AHEAD_MAX = WINDOW / 2, /* from the oldest unsettled line to the newest */
-    AGAIN_MAX = 1 << 18,    /* second and further tries in the window */
+    AGAIN_MAX = 1 << 19,    /* second and further tries in the window */
     WORDS_MAX = 64,         /* in a line: places are bits */
     LINE_MAX_BYTES = 1024,
     SETTLED = 255, /* instead of a line's try */

@@ -15,8 +15,9 @@
 --          equal, byte for byte, the first program's; cost is that of the
 --          process and its children, as bench-clock sees it.
 -- In commands {n} is the number of messages, {book} the text; --with replaces
--- the command of every program of that name (use --only to narrow it). A file it names below build/, spec/ or
--- topologies/ that isn't there makes it `missing`, and its row is not met.
+-- the command of every program of that name (use --only to narrow it). A file
+-- it names below build/, spec/ or topologies/ that isn't there makes it
+-- `missing`, and its row is not met.
 --
 -- Programs of one experiment take turns (A B C A B C), so that a drift of the
 -- machine hits all alike. Values are medians; a ratio is the median of the
@@ -46,12 +47,12 @@ local function savina(shape, sends, title, at_most)
       { "engine", ACTORS .. shape .. " {n} 1" },
       { "erlang", ERLANG .. shape .. " {n}" },
       { "limit", LIMIT .. shape .. " {n}" },
-      { "2 threads", ACTORS .. shape .. " {n} 2" },
+      { "2-threads", ACTORS .. shape .. " {n} 2" },
     },
     rows = {
       { title, value = "cpu_ns", peers = { "erlang" }, floor = "limit",
         at_most = at_most, ahead = 4 },
-      { title .. ", two threads", program = "2 threads", value = "cpu_ns", at_most = 80 },
+      { title .. ", two threads", program = "2-threads", value = "cpu_ns", at_most = 80 },
     },
   }
 end
@@ -64,11 +65,11 @@ local function stream(shape, title, messages, at_least, acked)
     name = "stream " .. shape .. options, report = "line",
     messages = messages, quick = messages // 50,
     programs = {
-      { "1 thread", STREAM .. shape .. " {n} 1" .. options },
-      { "2 threads", STREAM .. shape .. " {n} 2" .. options },
+      { "1-thread", STREAM .. shape .. " {n} 1" .. options },
+      { "2-threads", STREAM .. shape .. " {n} 2" .. options },
     },
     rows = {
-      { title .. (acked and ", acked" or ""), best = { "1 thread", "2 threads" },
+      { title .. (acked and ", acked" or ""), best = { "1-thread", "2-threads" },
         value = "rate", at_least = at_least,
         note = acked and "Storm's own note 1 to 1.6" or "Storm's own note 8" },
     },

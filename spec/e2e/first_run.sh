@@ -239,3 +239,24 @@ LUA
     exits 0
     prints_sorted "$(for i in $(seq 0 49); do printf 'k%s\t60\n' "$i"; done)"
 }
+
+e2e_a_slow_prepare_gets_no_tuple_before_it_is_through() {
+    cat > t.lua <<'LUA'
+return topology "slow" {
+  spout "in" { generator { count = 30000 }, fields = { "n" } },
+  bolt "slow" {
+    from = shuffle "in", fields = { "n" }, tasks = 2,
+    prepare = function(self)
+      for i = 1, 3e7 do end
+      self.ready = true
+    end,
+    execute = function(self, n) self.emit(self.ready and n or "not prepared") end,
+  },
+  sink "out" { from = shuffle "slow", stdout {} },
+}
+LUA
+    engine run --quiet --threads 4 t.lua
+    exits 0
+    sort -n out > sorted
+    seq 30000 | cmp -s - sorted || fail "not each number once"
+}
