@@ -66,6 +66,7 @@ ENGINE  := $(wildcard core/*.c actors/*/*.c lua/*.c cli/*.c)
 SPECS   := $(filter-out spec/fuzz_%.c,$(wildcard spec/*.c)) $(wildcard spec/sim/*.c)
 obj      = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
+.PHONY: engine spec
 engine: $(OUT)/engine
 spec: $(OUT)/spec
 LUA     := $(patsubst %.lua,$(OUT)/obj/%.o,$(wildcard lua/engine/*.lua))

@@ -46,6 +46,7 @@ struct run {
     struct lua_runtime *runtime;
     struct real *real;
     struct topology *topology;
+    actor_id root; /* its actor; written before any thread starts */
     struct watch *watch;
     struct env *env; /* main's view */
     pthread_mutex_t lock;
@@ -218,9 +219,8 @@ static void on_signal(struct env *env, int fd, void *context)
         if (++run->signals > 1) _exit(EXIT_FAILED);
         if (!run->options.quiet)
             tell(run, LOG_INFO, "draining; once more to end at once");
-        if (run->topology)
-            actor_send(env, topology_actor(run->topology), TOPOLOGY_DRAIN,
-                       &run->options.drain_ns, sizeof run->options.drain_ns);
+        actor_send(env, run->root, TOPOLOGY_DRAIN, &run->options.drain_ns,
+                   sizeof run->options.drain_ns);
     }
 }
 
@@ -250,7 +250,7 @@ static void send_code(struct run *run, struct bundle *bundle)
     memcpy(msg_body(m), &code, sizeof code);
     m->flags = MSG_REF;
     m->from = 0;
-    actor_post(run->env, topology_actor(run->topology), m);
+    actor_post(run->env, run->root, m);
 }
 
 static void reload(struct run *run)
@@ -366,18 +366,19 @@ static int exit_code(const struct run *run)
     const struct topology_end *end = &run->end;
     bool well = end->why == OK || end->why == ERR_STOPPED;
     if (end->why == ERR_CRASHED)
-        fputs("engine: a component kept crashing; the run has ended\n",
-              stderr);
+        tell(run, LOG_ERROR,
+             "engine: a component kept crashing; the run has ended");
     else if (!well)
-        fprintf(stderr, "engine: the run has failed: %s\n",
-                err_text(end->why));
+        tell(run, LOG_ERROR, "engine: the run has failed: %s",
+             err_text(end->why));
     if (end->unsettled > 0)
-        fprintf(stderr, "engine: %llu tuples were still under way at the end%s\n",
-                (unsigned long long)end->unsettled,
-                end->why == ERR_STOPPED ? " of the drain" : "");
+        tell(run, LOG_ERROR,
+             "engine: %llu tuples were still under way at the end%s",
+             (unsigned long long)end->unsettled,
+             end->why == ERR_STOPPED ? " of the drain" : "");
     if (end->gave_up > 0)
-        fprintf(stderr, "engine: %llu tuples failed for good\n",
-                (unsigned long long)end->gave_up);
+        tell(run, LOG_ERROR, "engine: %llu tuples failed for good",
+             (unsigned long long)end->gave_up);
     return well && !end->unsettled && !end->gave_up ? EXIT_WELL : EXIT_FAILED;
 }
 
@@ -402,6 +403,7 @@ static int start(struct run *run, int signals)
                                      .ended = on_ended,
                                      .context = run};
     if (e == OK) e = topology_start(run->env, &config, &run->topology);
+    if (e == OK) run->root = topology_actor(run->topology);
     if (e == OK) e = real_start(run->real);
     if (e == OK) return EXIT_WELL;
     verb_say("can't start: %s", err_text(e));

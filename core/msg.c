@@ -132,6 +132,7 @@ struct msg *msg_new(struct env *env, uint16_t kind, uint32_t bytes)
     struct msg *m =
         bytes > MSG_BYTES_MAX ? from_heap(whole) : from_pool(env, whole);
     if (m == NULL) return NULL;
+    m->from = 0; /* it is traced, whoever fills it in or doesn't */
     m->edge = NULL;
     m->bytes = bytes;
     m->kind = kind;

@@ -47,6 +47,7 @@ struct trial {
     char why[256];
     actor_id ids[TASKS_MAX]; /* of the tasks' actors that live now */
     unsigned restarts[TASKS_MAX];
+    unsigned kills; /* of ackers and tasks, some steps apart */
 };
 
 /* What "/poem" holds. */
@@ -274,11 +275,24 @@ static void note_restarts(struct trial *t)
     }
 }
 
+/* An acker or a task, whatever it does: also one that has ended. */
+static void kill_one(struct trial *t)
+{
+    unsigned ackers = topology_ackers(t->topology);
+    unsigned n = (unsigned)sim_random(
+        t->sim, ackers + t->definition->plan.tasks);
+    actor_id id = n < ackers ? topology_acker(t->topology, n)
+                             : topology_task_id(t->topology, n - ackers);
+    if (id != 0) sim_kill_actor(t->sim, id, ERR_KILLED);
+    t->kills--;
+}
+
 static void run(struct trial *t)
 {
     struct topology_config config = {
         .plan = &t->definition->plan,
         .ackers = 1 + (unsigned)sim_random(t->sim, 2),
+        .restarts = t->kills ? 1000 : 0,
         .ended = on_ended,
         .context = t,
     };
@@ -293,6 +307,8 @@ static void run(struct trial *t)
     for (unsigned steps = 0; sim_step(t->sim, INT64_MAX - 1); steps++) {
         if (steps > STEPS_MAX) spec_fail(__FILE__, __LINE__, "it never ends");
         note_restarts(t);
+        if (t->kills > 0 && !t->ended && sim_random(t->sim, 15) == 0)
+            kill_one(t);
         if (!t->sent && !t->ended && sim_now(t->sim) >= reload_ns)
             send_next(t);
     }
@@ -694,6 +710,23 @@ SPEC(fault, is_none_when_lua_must_collect_garbage_first)
         CHECK_EQ(t.end.why, OK);
         CHECK_EQ(all_restarts(&t), 0);
         stories[i].check(&t);
+        trial_fini(&t);
+    }
+}
+
+SPEC(fault, of_any_actor_at_any_time_loses_nothing)
+{
+    FOR_SEEDS(100)
+    for (unsigned i = 0; i < STORIES; i++) {
+        static struct trial t;
+        trial_init(&t, &stories[i], spec_seed);
+        t.definition = load(&stories[i], 1);
+        CHECK(t.definition != NULL);
+        t.kills = 1 + (unsigned)sim_random(t.sim, 6);
+        sim_set_turn_ns(t.sim, 50000); /* backoffs end while others work */
+        run(&t);
+        CHECK_EQ(t.end.why, OK);
+        if (t.end.gave_up == 0) stories[i].check(&t);
         trial_fini(&t);
     }
 }

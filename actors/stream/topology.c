@@ -546,7 +546,6 @@ static err root_init(struct env *env, void *self, const void *args)
     r->has_ended = mem_zero(tasks, sizeof *r->has_ended);
     r->owed = mem_zero(tasks, sizeof *r->owed);
     r->end_order = actor_kill_order(env, ERR_STOPPED);
-    t->actor = env_self(env); /* before any task asks for it */
     err e = ERR_NOMEM;
     if (r->answered && r->has_ended && r->owed && r->end_order)
         e = actor_spawn_monitored(env, &supervisor_kind, &config,

@@ -133,7 +133,8 @@ run_case() {
         cd "$folder" || exit 1
         FAILURE="$BASE/$1.failure"
         STARTED=() MOUNTED="" code=0
-        : > err > out
+        : > err
+        : > out
         trap tidy EXIT
         "$3"
         look_for_sanitizers
