@@ -107,7 +107,7 @@ e2e_wrong_values_of_options_say_what_is_right() {
     says "--log-format is 'xml'; give text or json"
     engine run --log-level loud t.lua
     exits 2
-    says "--log-level is 'loud'; give trace, debug, info, warn, error or off"
+    says "--log-level is 'loud'; give trace, debug, info, warn, error"
     engine run --watch=yes t.lua
     exits 2
     says "--watch takes no value"

@@ -160,4 +160,4 @@ done
 wait
 failed=$(find "$BASE" -maxdepth 1 -name '*.failure' | wc -l)
 echo "$((total - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+[ "$failed" -eq 0 ] && [ "$total" -gt 0 ]
