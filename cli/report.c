@@ -96,14 +96,13 @@ void report_line(struct report *r, const struct plan *plan,
 static void log_sums(struct log *json, const char *component, struct sums s)
 {
     char text[256];
-    int bytes = snprintf(text, sizeof text,
-                         "in %llu, out %llu, acked %llu, failed %llu, "
-                         "replayed %llu, failed for good %llu",
-                         (unsigned long long)s.in, (unsigned long long)s.out,
-                         (unsigned long long)s.acked,
-                         (unsigned long long)s.failed,
-                         (unsigned long long)s.replayed,
-                         (unsigned long long)s.gave_up);
+    int bytes =
+        snprintf(text, sizeof text,
+                 "in %llu, out %llu, acked %llu, failed %llu, "
+                 "replayed %llu, failed for good %llu",
+                 (unsigned long long)s.in, (unsigned long long)s.out,
+                 (unsigned long long)s.acked, (unsigned long long)s.failed,
+                 (unsigned long long)s.replayed, (unsigned long long)s.gave_up);
     log_text(json, component, -1, LOG_INFO, 0, text, (size_t)bytes, NULL);
 }
 

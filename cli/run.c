@@ -96,7 +96,8 @@ static bool take_level(struct options *o, const char *value)
     enum log_level level;
     if (log_level_named(equals ? equals + 1 : value, &level) != OK) {
         verb_say("--log-level is '%s'; give trace, debug, info, warn, error or "
-                 "off, or NAME=LEVEL for one component", value);
+                 "off, or NAME=LEVEL for one component",
+                 value);
         return false;
     }
     if (equals == NULL) {
@@ -257,9 +258,9 @@ static void reload(struct run *run)
 {
     struct definition *next;
     char *errors, why[256];
-    err e = definition_load(run->definition->plan.file, run->options.sets,
-                            run->options.set_count, run->runtime, &next,
-                            &errors);
+    err e =
+        definition_load(run->definition->plan.file, run->options.sets,
+                        run->options.set_count, run->runtime, &next, &errors);
     if (e != OK) {
         tell_refused(run, errors ? errors : err_text(e));
         mem_free(errors);
@@ -335,8 +336,7 @@ static err load(struct run *run, const char *path, char **errors)
 static void wait_for_end(struct run *run)
 {
     struct report *report =
-        run->options.quiet || !isatty(STDERR_FILENO) ? NULL
-                                                     : report_new();
+        run->options.quiet || !isatty(STDERR_FILENO) ? NULL : report_new();
     pthread_mutex_lock(&run->lock);
     while (!run->ended) {
         struct timespec until;
@@ -386,11 +386,10 @@ static int start(struct run *run, int signals)
 {
     struct thread_hooks hooks = lua_runtime_hooks(run->runtime);
     unsigned threads = run->options.threads;
-    run->real = real_new(threads, (uint64_t)real_wall_ns(NULL), run->log,
-                         &hooks);
+    run->real =
+        real_new(threads, (uint64_t)real_wall_ns(NULL), run->log, &hooks);
     err e = run->real ? OK : ERR_NOMEM;
-    if (e == OK)
-        e = loop_watch(real_loop(run->real), signals, on_signal, run);
+    if (e == OK) e = loop_watch(real_loop(run->real), signals, on_signal, run);
     if (e == OK && run->options.watch) {
         run->watch = watch_new(run->definition->bundle, on_change, run);
         e = run->watch ? watch_start(run->watch, real_loop(run->real))
@@ -443,7 +442,7 @@ static int run_file(struct run *run, const char *path)
         tell_lines(run, errors ? errors : err_text(e));
         mem_free(errors);
         clean_up(run, signals);
-        return e == ERR_CONFIG ? EXIT_DEFINITION
+        return e == ERR_CONFIG  ? EXIT_DEFINITION
                : e == ERR_NOMEM ? EXIT_FAILED
                                 : EXIT_USAGE;
     }

@@ -25,7 +25,8 @@ static unsigned distance(const char *a, const char *b)
     unsigned row[NAME_MAX_BYTES + 1];
     size_t n = strlen(a), m = strlen(b);
     if (n > NAME_MAX_BYTES || m > NAME_MAX_BYTES) return NAME_MAX_BYTES;
-    for (unsigned j = 0; j <= m; j++) row[j] = j;
+    for (unsigned j = 0; j <= m; j++)
+        row[j] = j;
     for (unsigned i = 1; i <= n; i++) {
         unsigned before = row[0];
         row[0] = i;

@@ -36,8 +36,7 @@ struct verb {
  * options. EXIT_WELL, or EXIT_USAGE after having said what is wrong, also
  * when `take` returns false. -1: --help was printed. */
 int verb_parse(const struct verb *verb, int *argc, char **argv,
-               bool (*take)(void *context, unsigned option,
-                            const char *value),
+               bool (*take)(void *context, unsigned option, const char *value),
                void *context);
 
 /* "engine: …" to stderr. */

@@ -21,8 +21,8 @@ struct watch {
     int fd;
     void (*changed)(void *context);
     void *context;
-    pthread_mutex_t lock;    /* of the files */
-    struct watched *files;   /* owned */
+    pthread_mutex_t lock;  /* of the files */
+    struct watched *files; /* owned */
     _Atomic unsigned events;
 };
 
@@ -102,8 +102,7 @@ static void readable(struct env *env, int fd, void *context)
             struct inotify_event event;
             memcpy(&event, buffer.bytes + at, sizeof event);
             const struct inotify_event *whole =
-                (const struct inotify_event *)(const void *)(buffer.bytes +
-                                                             at);
+                (const struct inotify_event *)(const void *)(buffer.bytes + at);
             if (is_ours(w, whole)) ours = true;
             at += (ssize_t)sizeof event + (ssize_t)event.len;
         }

@@ -14,7 +14,7 @@ enum { MAILBOX_MESSAGES_MAX = 10000 };
 struct birth {
     actor_id id;
     const struct actor_kind *kind;
-    void *state; /* owned until be_born() takes it */
+    void *state;     /* owned until be_born() takes it */
     uint64_t args[]; /* aligned for anything */
 };
 
@@ -287,9 +287,7 @@ static void discard(struct env *env, struct msg *m)
 {
     struct node *node = env->node;
     switch (m->kind) {
-    case SYS_MONITOR:
-        tie_tell(env, tie_of(m), ERR_NOTFOUND);
-        return;
+    case SYS_MONITOR: tie_tell(env, tie_of(m), ERR_NOTFOUND); return;
     case SYS_SPAWN: mem_free(((struct birth *)msg_body(m))->state); break;
     case MSG_DOWN:
     case MSG_EXIT: mem_free(tie_of(m)); return;
@@ -442,8 +440,7 @@ static bool is_for(const struct msg *m, const struct actor *actor)
     return m->to == actor->id && actor->id != 0;
 }
 
-static void deliver_control(struct env *env, struct actor *actor,
-                            struct msg *m)
+static void deliver_control(struct env *env, struct actor *actor, struct msg *m)
 {
     if (!is_for(m, actor) && m->kind != SYS_SPAWN) {
         discard(env, m);
@@ -485,7 +482,9 @@ static void deliver_data(struct env *env, struct actor *actor, struct msg *m)
 
 static void deliver_again(struct env *env, struct actor *actor)
 {
-    struct msg m = {.to = actor->id, .from = actor->id, .kind = MSG_AGAIN,
+    struct msg m = {.to = actor->id,
+                    .from = actor->id,
+                    .kind = MSG_AGAIN,
                     .flags = MSG_EMBEDDED};
     actor->again = false;
     receive(env, actor, &m);
@@ -601,7 +600,8 @@ void actor_reap(struct env *env, struct actor *actor)
             if (m->kind == SYS_SPAWN) at_sub(&env->node->alive, 1, RELAXED);
             discard(env, m);
         }
-        while ((m = mailbox_next(&actor->box, &actor->box.data)) != NULL) discard(env, m);
+        while ((m = mailbox_next(&actor->box, &actor->box.data)) != NULL)
+            discard(env, m);
     } while (mailbox_news(&actor->box));
     env->actor = NULL;
 }

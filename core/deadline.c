@@ -42,7 +42,8 @@ struct deadlines *deadlines_new(void)
 void deadlines_free(struct deadlines *all)
 {
     if (all == NULL) return;
-    for (uint32_t i = 0; i < all->slots; i++) mem_free(all->entries[i]);
+    for (uint32_t i = 0; i < all->slots; i++)
+        mem_free(all->entries[i]);
     pthread_mutex_destroy(&all->lock);
     mem_free(all->heap);
     mem_free(all->entries);

@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 enum disk_mode {
-    DISK_READ,     /* must exist */
-    DISK_APPEND,   /* made if missing, writes go to its end */
-    DISK_REPLACE,  /* made, or emptied */
+    DISK_READ,    /* must exist */
+    DISK_APPEND,  /* made if missing, writes go to its end */
+    DISK_REPLACE, /* made, or emptied */
 };
 
 struct disk {

@@ -25,8 +25,8 @@ struct edge {
     int64_t window_bytes;
     /* Shared. */
     _Atomic int64_t returned_bytes;
-    _Atomic bool waiting;  /* the producer wants a notice of credit */
-    _Atomic bool noticed;  /* the notice below is under way */
+    _Atomic bool waiting; /* the producer wants a notice of credit */
+    _Atomic bool noticed; /* the notice below is under way */
     _Atomic actor_id producer;
     _Atomic actor_id consumer;
     struct msg notice;

@@ -14,8 +14,8 @@ struct job {
     struct ref ref; /* its free() releases the whole block */
     /* Runs on a thread of the pool; may block; sends nothing. */
     void (*work)(struct node *node, struct job *job);
-    actor_id from;   /* who is answered */
-    uint16_t kind;   /* of the answer; its body is struct job * */
+    actor_id from; /* who is answered */
+    uint16_t kind; /* of the answer; its body is struct job * */
     struct job *next;
     struct {
         struct msg msg; /* embedded: there is no job without an answer */

@@ -71,8 +71,7 @@ struct loop *loop_new(struct node *node)
     struct loop *loop = mem_zero(1, sizeof *loop);
     if (loop == NULL) return NULL;
     loop->node = node;
-    loop->timer_fd =
-        timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+    loop->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
     loop->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     loop->env = node_outside(node);
     loop->base = event_base_new();
@@ -95,8 +94,7 @@ static void *serve(void *arg)
 
 err loop_start(struct loop *loop)
 {
-    if (pthread_create(&loop->thread, NULL, serve, loop) != 0)
-        return ERR_LIMIT;
+    if (pthread_create(&loop->thread, NULL, serve, loop) != 0) return ERR_LIMIT;
     loop->running = true;
     return OK;
 }
@@ -105,7 +103,8 @@ void loop_stop(struct loop *loop)
 {
     if (!loop->running) return;
     uint64_t one = 1;
-    while (write(loop->stop_fd, &one, sizeof one) < 0) continue;
+    while (write(loop->stop_fd, &one, sizeof one) < 0)
+        continue;
     pthread_join(loop->thread, NULL);
     loop->running = false;
 }
@@ -130,7 +129,7 @@ void loop_free(struct loop *loop)
 void loop_alarm(struct loop *loop, int64_t at_ns)
 {
     if (at_ns < 1) at_ns = 1; /* 0 would disarm it */
-    struct itimerspec at = {.it_value = {at_ns / 1000000000,
-                                         at_ns % 1000000000}};
+    struct itimerspec at = {
+        .it_value = {at_ns / 1000000000, at_ns % 1000000000}};
     timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
 }

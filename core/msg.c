@@ -91,7 +91,8 @@ static void hand_over(struct env *env, unsigned c)
 {
     struct msg_pool *pool = &env->pool;
     struct msg *first = pool->free[c], *last = first;
-    for (unsigned i = 1; i < magazine[c]; i++) last = last->next;
+    for (unsigned i = 1; i < magazine[c]; i++)
+        last = last->next;
     pool->free[c] = last->next;
     pool->count[c] -= magazine[c];
     last->next = NULL;
@@ -118,7 +119,8 @@ static struct msg *from_heap(size_t whole)
 static struct msg *from_pool(struct env *env, size_t whole)
 {
     unsigned c = 0;
-    while (whole > class_bytes[c]) c++;
+    while (whole > class_bytes[c])
+        c++;
     struct msg *m = env->pool.free[c];
     if (m == NULL) return refill(env, c);
     env->pool.free[c] = m->next;

@@ -23,7 +23,7 @@ struct msg {
     struct msg *next; /* the mailbox's */
     actor_id to;
     actor_id from;
-    struct edge *edge; /* data lane: by which edge; NULL: control lane */
+    struct edge *edge;   /* data lane: by which edge; NULL: control lane */
     uint32_t cost_bytes; /* of the edge's credit */
     uint32_t bytes;      /* of the body, which follows the envelope */
     uint16_t kind;       /* one of the receiver's own kinds, see its header */

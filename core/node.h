@@ -40,9 +40,9 @@ struct world {
 };
 
 struct node_config {
-    uint16_t number;     /* of this node in its cluster */
-    unsigned threads;    /* scheduler threads */
-    uint64_t seed;       /* of every generator of the node */
+    uint16_t number;           /* of this node in its cluster */
+    unsigned threads;          /* scheduler threads */
+    uint64_t seed;             /* of every generator of the node */
     const struct world *world; /* borrowed until node_free() */
     struct log *log;           /* borrowed */
 };

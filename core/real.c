@@ -70,10 +70,8 @@ struct real *real_new(unsigned threads, uint64_t seed, struct log *log,
         .disk = &disk_real,
         .context = real,
     };
-    struct node_config config = {.threads = threads,
-                                 .seed = seed,
-                                 .world = &real->world,
-                                 .log = log};
+    struct node_config config = {
+        .threads = threads, .seed = seed, .world = &real->world, .log = log};
     real->node = node_new(&config);
     if (real->node) {
         real->scheduler = scheduler_new(real->node, threads, hooks);

@@ -27,20 +27,20 @@ struct actor {
     struct mailbox box;
     actor_id id; /* 0 while nobody lives here */
     const struct actor_kind *kind;
-    void *self;               /* owned; NULL before init() succeeded */
-    struct tie *ties;         /* owned: who is told of its end */
-    struct edge *owing;       /* edges with credit to hand back */
-    struct actor *run_next;   /* of the run queue that holds it */
+    void *self;                /* owned; NULL before init() succeeded */
+    struct tie *ties;          /* owned: who is told of its end */
+    struct edge *owing;        /* edges with credit to hand back */
+    struct actor *run_next;    /* of the run queue that holds it */
     struct actor *called_next; /* of those that were pushed from outside */
-    uint32_t holds;           /* parked while above 0 */
+    uint32_t holds;            /* parked while above 0 */
     uint32_t slot;
-    uint32_t generation;      /* of the next one to live here */
-    uint32_t free_next;       /* slot + 1 in the free list; under slots_lock */
+    uint32_t generation; /* of the next one to live here */
+    uint32_t free_next;  /* slot + 1 in the free list; under slots_lock */
     bool again;
     bool queued; /* with a solo thread: in its queue, or running */
     bool token;  /* with a solo thread: a push from outside scheduled it */
-    bool dead;                /* ended in this activation */
-    bool vacant;              /* to be given back when idle */
+    bool dead;   /* ended in this activation */
+    bool vacant; /* to be given back when idle */
 };
 
 struct tie {
@@ -53,15 +53,15 @@ struct tie {
 
 struct env {
     struct node *node;
-    struct actor *actor; /* running */
+    struct actor *actor;   /* running */
     struct worker *worker; /* NULL outside the scheduler's threads */
     struct metric_cells *cells;
     struct msg_pool pool;
     struct rng rng;
     int64_t now_ns; /* 0: not read yet */
-    uint32_t spent;  /* reductions of this activation */
+    uint32_t spent; /* reductions of this activation */
     unsigned thread;
-    bool solo; /* no other thread runs actors: mailboxes need no lock */
+    bool solo;        /* no other thread runs actors: mailboxes need no lock */
     struct msg *hand; /* the data message in hand; NULL once kept */
 };
 

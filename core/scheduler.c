@@ -248,7 +248,8 @@ static void park(struct worker *w)
             if (at_cas(&s->idle, &idle, idle & ~bit, ACQ_REL)) return;
         /* Somebody is waking us: take the post. */
     }
-    while (sem_wait(&w->park) != 0) continue; /* EINTR */
+    while (sem_wait(&w->park) != 0)
+        continue; /* EINTR */
 }
 
 static void *work(void *arg)
@@ -288,7 +289,8 @@ err scheduler_start(struct scheduler *s)
 void scheduler_stop(struct scheduler *s)
 {
     at_store(&s->stopping, true, SEQ_CST);
-    for (unsigned i = 0; i < s->count; i++) sem_post(&s->workers[i]->park);
+    for (unsigned i = 0; i < s->count; i++)
+        sem_post(&s->workers[i]->park);
     for (unsigned i = 0; i < s->count; i++)
         pthread_join(s->workers[i]->thread, NULL);
 }

@@ -84,7 +84,8 @@ static const char *unfit(const char *text, size_t bytes)
     if (bytes > 0 && text[0] == '\033')
         return "is compiled Lua; give the source file";
     size_t blank = 0; /* the text at hand need not end with a 0 */
-    while (blank < bytes && isspace((unsigned char)text[blank])) blank++;
+    while (blank < bytes && isspace((unsigned char)text[blank]))
+        blank++;
     if (blank == bytes)
         return "is empty; a definition ends with return topology \"name\" {…}";
     return NULL;
@@ -116,8 +117,8 @@ err bundle_add(struct bundle *b, const char *name, const char *path,
     return OK;
 }
 
-err bundle_read(struct bundle *b, const char *name, const char *path,
-                char *why, size_t why_bytes)
+err bundle_read(struct bundle *b, const char *name, const char *path, char *why,
+                size_t why_bytes)
 {
     char *text = NULL;
     size_t bytes = 0;

@@ -43,14 +43,13 @@ err bundle_set(struct bundle *b, const char *assignment);
 /* Reads a file of at most 1 MB of Lua text. An error is a sentence in
  * why[0..why_bytes): ERR_NOTFOUND, ERR_IO, ERR_CONFIG (empty, bytecode, too
  * large), ERR_NOMEM. */
-err bundle_read(struct bundle *b, const char *name, const char *path,
-                char *why, size_t why_bytes);
+err bundle_read(struct bundle *b, const char *name, const char *path, char *why,
+                size_t why_bytes);
 /* The same for text that is at hand; `path` is shown in messages. */
 err bundle_add(struct bundle *b, const char *name, const char *path,
                const char *text, size_t bytes, char *why, size_t why_bytes);
 /* NULL: it has no file of that name. */
-const struct bundle_file *bundle_find(const struct bundle *b,
-                                      const char *name);
+const struct bundle_file *bundle_find(const struct bundle *b, const char *name);
 /* The path of module `name` ("a.b") beside the definition file: "dir/a/b.lua".
  * ERR_LIMIT: longer than `room`. ERR_CONFIG: no module's name. */
 err bundle_module_path(const struct bundle *b, const char *name, char *path,

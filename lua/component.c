@@ -37,19 +37,19 @@ struct guest {
     struct vref engine_emit; /* what self.emit must be */
 
     enum run running;
-    const char *call;   /* RUN_CALL: name of the function */
-    bool anchored;      /* emits belong to the tuple in hand */
+    const char *call; /* RUN_CALL: name of the function */
+    bool anchored;    /* emits belong to the tuple in hand */
     bool may_emit;
     struct input *input;
     bool in_hand;       /* a tuple was pushed and is not through */
     const uint8_t *end; /* behind its values; NULL: not known yet */
     unsigned arity;     /* of the input's stream */
 
-    uint64_t emitted;   /* by the next() in hand */
-    bool next_called;   /* its result is on the stack */
-    bool ended;         /* next() returned false */
+    uint64_t emitted; /* by the next() in hand */
+    bool next_called; /* its result is on the stack */
+    bool ended;       /* next() returned false */
     int64_t idle_ns;
-    uint64_t tokens;    /* given so far */
+    uint64_t tokens; /* given so far */
     bool told_untracked;
     uint64_t replay_token; /* generator: make this one again; 0: none */
     int64_t began_ns;      /* generator: of its pace */
@@ -58,7 +58,7 @@ struct guest {
     unsigned notice_count, notice_room, notice_next;
     unsigned untold; /* tokens of emit_id() without a notice so far */
     bool has_fail, has_cleanup; /* functions of the component */
-    struct buffer scratch;  /* a tuple with tables */
+    struct buffer scratch;      /* a tuple with tables */
 };
 
 static struct guest *guest_of(lua_State *L)
@@ -86,13 +86,17 @@ static uint64_t hash_at(lua_State *L, struct guest *g, const char *field,
         if (lua_isinteger(L, index))
             return value_hash_int(lua_tointeger(L, index), 0);
         if (isnan(lua_tonumber(L, index)))
-            luaL_error(L, "field '%s' is NaN, which is no key; emit a key "
-                          "that equals itself", field);
+            luaL_error(L,
+                       "field '%s' is NaN, which is no key; emit a key "
+                       "that equals itself",
+                       field);
         return value_hash_float(lua_tonumber(L, index), 0);
     case LUA_TBOOLEAN: return value_hash_bool(lua_toboolean(L, index), 0);
     case LUA_TNIL:
-        luaL_error(L, "field '%s' is nil, but tuples are grouped by it; emit "
-                      "a value", field);
+        luaL_error(L,
+                   "field '%s' is nil, but tuples are grouped by it; emit "
+                   "a value",
+                   field);
         return 0;
     default: {
         size_t before = g->scratch.used;
@@ -253,8 +257,7 @@ static bool is_spout(const struct guest *g)
 
 static void tell_untracked(struct guest *g)
 {
-    if (g->told_untracked || !is_spout(g) ||
-        !executor_tracks(g->context))
+    if (g->told_untracked || !is_spout(g) || !executor_tracks(g->context))
         return;
     g->told_untracked = true;
     executor_log(g->context, LOG_WARN,
@@ -312,8 +315,10 @@ static unsigned stream_at(lua_State *L, struct guest *g, int index)
     const char *name = luaL_checkstring(L, index);
     for (unsigned i = 0; i < plan->stream_count; i++)
         if (strcmp(plan->streams[i].name, name) == 0) return i;
-    luaL_error(L, "there is no stream '%s'; declare it in streams = { %s = { … "
-                  "} }", name, name);
+    luaL_error(L,
+               "there is no stream '%s'; declare it in streams = { %s = { … "
+               "} }",
+               name, name);
     return 0;
 }
 
@@ -345,8 +350,8 @@ static bool have_notice_room(struct guest *g)
     return true;
 }
 
-static void emit_tracked(lua_State *L, struct guest *g, unsigned stream,
-                         int id, int first, int count)
+static void emit_tracked(lua_State *L, struct guest *g, unsigned stream, int id,
+                         int first, int count)
 {
     check_emit(L, g, stream, first, count);
     if (!executor_tracks(g->context)) { /* at-most-once: nobody asks again */
@@ -520,7 +525,8 @@ static int each_tuple(lua_State *L, int status, lua_KContext ctx)
         g->end = NULL;
         lua_pushvalue(L, 2);
         lua_pushvalue(L, 3);
-        for (int i = 0; i < arity; i++) at = value_push(L, at);
+        for (int i = 0; i < arity; i++)
+            at = value_push(L, at);
         g->end = at;
         lua_callk(L, arity + 1, 0, ctx, each_tuple);
         tuple_through(g);
@@ -543,7 +549,8 @@ static void fail_tuple(struct guest *g, const char *why)
     const uint8_t *end = g->end;
     if (end == NULL) {
         end = g->input->at;
-        for (unsigned i = 0; i < g->arity; i++) end = value_skip(end);
+        for (unsigned i = 0; i < g->arity; i++)
+            end = value_skip(end);
     }
     g->in_hand = false;
     char text[256];
@@ -614,7 +621,7 @@ static enum step batch_outcome(struct guest *g, enum vm_outcome outcome)
 }
 
 static enum step guest_execute(struct component_context *context, void *self,
-                             struct input *input)
+                               struct input *input)
 {
     struct guest *g = self;
     const struct input_plan *plan = &context->component->inputs[input->source];
@@ -623,8 +630,7 @@ static enum step guest_execute(struct component_context *context, void *self,
     g->arity =
         context->plan->components[plan->component].streams[plan->stream].arity;
     g->anchored = g->may_emit = true;
-    return batch_outcome(g,
-                         vm_run(g->script.vm, seat_of(g), batch_body, g));
+    return batch_outcome(g, vm_run(g->script.vm, seat_of(g), batch_body, g));
 }
 
 /* ---- one function of the component ---- */
@@ -700,8 +706,7 @@ static enum step call(struct guest *g, const char *name)
     g->call = name;
     g->anchored = false;
     g->may_emit = true;
-    return call_outcome(
-        g, vm_run(g->script.vm, seat_of(g), call_body, g));
+    return call_outcome(g, vm_run(g->script.vm, seat_of(g), call_body, g));
 }
 
 static enum step guest_open(struct component_context *context, void *self)
@@ -777,7 +782,8 @@ static void made(lua_State *L, struct guest *g, uint64_t i)
     size_t bytes = scalars_bytes(L, 3, count);
     if (bytes == 0) {
         g->scratch.used = 0;
-        for (int k = 3; k < 3 + count; k++) value_encode(L, k, &g->scratch);
+        for (int k = 3; k < 3 + count; k++)
+            value_encode(L, k, &g->scratch);
     }
     bool tracked = executor_tracks(c);
     if (tracked && !executor_root(c, i))
@@ -907,7 +913,7 @@ static enum step guest_next(struct component_context *context, void *self)
 }
 
 static enum step guest_replay(struct component_context *context, void *self,
-                            uint64_t token)
+                              uint64_t token)
 {
     struct guest *g = self;
     g->replay_token = token;
@@ -933,7 +939,7 @@ static void guest_ack(struct component_context *context, void *self,
 }
 
 static enum verdict guest_fail(struct component_context *context, void *self,
-                             uint64_t token, const char *reason)
+                               uint64_t token, const char *reason)
 {
     struct guest *g = self;
     if (g->config->generates) return VERDICT_REPLAY;
@@ -950,8 +956,8 @@ static int each_notice(lua_State *L, int status, lua_KContext ctx)
         lua_settop(L, 1);
         vm_next_tuple(L);
         vref_push(L, &g->body);
-        bool wanted = lua_getfield(L, -1, n->failed ? "fail" : "ack") ==
-                      LUA_TFUNCTION;
+        bool wanted =
+            lua_getfield(L, -1, n->failed ? "fail" : "ack") == LUA_TFUNCTION;
         vref_push(L, &g->self);
         vref_push(L, &g->ids);
         lua_rawgeti(L, -1, (lua_Integer)n->token);
@@ -981,8 +987,7 @@ static enum step guest_notify(struct component_context *context, void *self)
     g->running = RUN_NOTIFY;
     g->anchored = false;
     g->may_emit = true;
-    return call_outcome(g,
-                        vm_run(g->script.vm, seat_of(g), notify_body, g));
+    return call_outcome(g, vm_run(g->script.vm, seat_of(g), notify_body, g));
 }
 
 /* ---- resume ---- */
@@ -1110,9 +1115,8 @@ static err guest_make(struct component_context *context, void *self)
     g->script.may_sleep = may_sleep;
     g->script.wall_ns = wall_ns;
     const struct code *newest = context->code;
-    err e = script_load(&g->script,
-                        newest ? newest->text : g->config->bundle, limits(g),
-                        seat_of(g));
+    err e = script_load(&g->script, newest ? newest->text : g->config->bundle,
+                        limits(g), seat_of(g));
     const char *why = g->script.error;
     if (e == OK) {
         e = adopt(g, &g->script.now, &g->body);
@@ -1140,14 +1144,13 @@ static void guest_free(struct component_context *context, void *self)
 /* ---- new code ---- */
 
 static err guest_load_code(struct component_context *context, void *self,
-                         const void *code_)
+                           const void *code_)
 {
     struct guest *g = self;
     const struct code *code = code_;
     err e = script_load_next(&g->script, code->text, seat_of(g));
     if (e != OK) {
-        snprintf(context->error, sizeof context->error, "%s",
-                 g->script.error);
+        snprintf(context->error, sizeof context->error, "%s", g->script.error);
         return e;
     }
     struct vref body = {0};
@@ -1160,7 +1163,8 @@ static err guest_load_code(struct component_context *context, void *self,
     return e;
 }
 
-static enum step guest_switch_code(struct component_context *context, void *self)
+static enum step guest_switch_code(struct component_context *context,
+                                   void *self)
 {
     struct guest *g = self;
     if (g->script.next.bundle == NULL) return STEP_DONE;

@@ -64,9 +64,9 @@ static void push_generator(lua_State *L)
 static void push_connectors(lua_State *L)
 {
     static const char *const types[] = {
-        [OPTION_TEXT] = "text",         [OPTION_FLAG] = "flag",
-        [OPTION_COUNT] = "count",       [OPTION_DURATION] = "duration",
-        [OPTION_CHOICE] = "choice",     [OPTION_ROWS] = "rows",
+        [OPTION_TEXT] = "text",     [OPTION_FLAG] = "flag",
+        [OPTION_COUNT] = "count",   [OPTION_DURATION] = "duration",
+        [OPTION_CHOICE] = "choice", [OPTION_ROWS] = "rows",
     };
     const struct connector *c;
     lua_newtable(L);
@@ -236,8 +236,7 @@ static void take_options(lua_State *L, struct loader *l,
     }
     lua_pop(L, 1);
     c->config = config;
-    c->class = c->kind == COMPONENT_SPOUT ? connector->source
-                                          : connector->sink;
+    c->class = c->kind == COMPONENT_SPOUT ? connector->source : connector->sink;
     char why[256];
     if (connector->check &&
         !connector->check(config->values, c->kind == COMPONENT_SINK, why,
@@ -245,8 +244,8 @@ static void take_options(lua_State *L, struct loader *l,
         luaL_error(L, "%s", why);
 }
 
-static void take_guest(lua_State *L, struct loader *l,
-                       struct component_plan *c, bool generates)
+static void take_guest(lua_State *L, struct loader *l, struct component_plan *c,
+                       bool generates)
 {
     struct lua_config *config = take(L, l, sizeof *config);
     config->bundle = l->definition->bundle;
@@ -297,8 +296,8 @@ static void take_plan(lua_State *L, struct loader *l)
     plan->timeout_ns = number_field(L, "timeout_ns");
     plan->pending_max = (unsigned)number_field(L, "max_pending");
     const char *guarantee = text_field(L, l, "guarantee");
-    plan->guarantee = strcmp(guarantee, "at-most-once") == 0 ? AT_MOST_ONCE
-                                                             : AT_LEAST_ONCE;
+    plan->guarantee =
+        strcmp(guarantee, "at-most-once") == 0 ? AT_MOST_ONCE : AT_LEAST_ONCE;
     lua_getfield(L, -1, "components");
     plan->count = (unsigned)lua_rawlen(L, -1);
     plan->components = take(L, l, plan->count * sizeof *plan->components);
@@ -440,8 +439,8 @@ static char *first_line(const struct loader *l)
         snprintf(line, sizeof line, "%.400s:%d: %.*s", l->path, l->line, bytes,
                  text);
     else
-        snprintf(line, sizeof line, "%s%.*s%s",
-                 text[0] == '(' ? placeless : "", bytes, text, l->hint);
+        snprintf(line, sizeof line, "%s%.*s%s", text[0] == '(' ? placeless : "",
+                 bytes, text, l->hint);
     return mem_text(line, strlen(line));
 }
 
@@ -490,8 +489,7 @@ err definition_parse(const char *path, const char *text, size_t bytes,
         size_t name_bytes;
         if (e == ERR_CONFIG && missing_name(l.script.error, &name_bytes))
             script_run(&l.script, NULL, find_meant, &l);
-        if (e != OK && l.errors == NULL)
-            l.errors = first_line(&l);
+        if (e != OK && l.errors == NULL) l.errors = first_line(&l);
         script_fini(&l.script);
     }
     buffer_fini(&l.rows);

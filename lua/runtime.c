@@ -14,8 +14,7 @@ struct lua_runtime {
 
 err lua_runtime_new(struct lua_runtime **out, unsigned threads)
 {
-    struct lua_runtime *r =
-        mem_zero(1, sizeof *r + threads * sizeof *r->seats);
+    struct lua_runtime *r = mem_zero(1, sizeof *r + threads * sizeof *r->seats);
     if (r == NULL) return ERR_NOMEM;
     r->threads = threads;
     err e = watchdog_new(&r->watchdog, SLICE_NS);

@@ -31,7 +31,8 @@ static int take_body(lua_State *L)
     const char *kind = lua_tostring(L, lua_upvalueindex(1));
     const char *name = lua_tostring(L, lua_upvalueindex(2));
     if (!lua_istable(L, 1))
-        return luaL_error(L, "%s \"%s\" is followed by %s; write %s \"%s\" { … }",
+        return luaL_error(L,
+                          "%s \"%s\" is followed by %s; write %s \"%s\" { … }",
                           kind, name, luaL_typename(L, 1), kind, name);
     lua_settop(L, 1);
     lua_createtable(L, 0, 4);
@@ -69,8 +70,9 @@ static int take_grouping(lua_State *L)
         return luaL_error(L, "%s names no component; write %s \"name\"", name,
                           name);
     if (keys > 0 && strcmp(name, "fields") != 0)
-        return luaL_error(L, "%s takes no keys; write %s \"%s\" or "
-                             "fields(\"%s\", …)",
+        return luaL_error(L,
+                          "%s takes no keys; write %s \"%s\" or "
+                          "fields(\"%s\", …)",
                           name, name, lua_tostring(L, 1), lua_tostring(L, 1));
     int line = caller_line(L);
     lua_createtable(L, 0, 4);
@@ -144,8 +146,8 @@ static int param(lua_State *L)
     }
     if (lua_isnil(L, 2)) {
         s->usage = true;
-        return luaL_error(L, "param '%s' has no default; give --set %s=…",
-                          name, name);
+        return luaL_error(L, "param '%s' has no default; give --set %s=…", name,
+                          name);
     }
     lua_settop(L, 2);
     return 1;
@@ -155,8 +157,10 @@ static int param(lua_State *L)
 
 static int refuse_loading(lua_State *L, const char *name)
 {
-    return luaL_error(L, "%s() at the top level would differ between tasks; "
-                         "call it inside a function", name);
+    return luaL_error(L,
+                      "%s() at the top level would differ between tasks; "
+                      "call it inside a function",
+                      name);
 }
 
 static int say(lua_State *L)
@@ -207,10 +211,14 @@ static int sleep_for(lua_State *L)
         char unit[4] = "";
         const char *text = lua_tostring(L, 1);
         if (sscanf(text, "%lf%3s", &seconds, unit) == 2) {
-            if (strcmp(unit, "ms") == 0) seconds /= 1e3;
-            else if (strcmp(unit, "m") == 0) seconds *= 60;
-            else if (strcmp(unit, "h") == 0) seconds *= 3600;
-            else if (strcmp(unit, "s") != 0) seconds = -1;
+            if (strcmp(unit, "ms") == 0)
+                seconds /= 1e3;
+            else if (strcmp(unit, "m") == 0)
+                seconds *= 60;
+            else if (strcmp(unit, "h") == 0)
+                seconds *= 3600;
+            else if (strcmp(unit, "s") != 0)
+                seconds = -1;
         }
     }
     if (!(seconds >= 0 && seconds < 1e9))
@@ -259,8 +267,8 @@ static int sorted(lua_State *L)
 /* ---- the vocabulary ---- */
 
 static const char *const loading_words[] = {
-    "topology", "spout", "bolt", "sink", "shuffle", "fields", "global", "param",
-    NULL,
+    "topology", "spout",  "bolt",  "sink", "shuffle",
+    "fields",   "global", "param", NULL,
 };
 
 /* `null { … }`: the value that is called like a connector. */
@@ -387,11 +395,15 @@ static void fetch(lua_State *L, struct script *s, struct bundle *bundle,
 {
     char path[512], why[700] = "";
     if (bundle_module_path(bundle, name, path, sizeof path) != OK)
-        luaL_error(L, "'%s' is no module's name; use letters, digits and _, "
-                      "with dots for folders", name);
+        luaL_error(L,
+                   "'%s' is no module's name; use letters, digits and _, "
+                   "with dots for folders",
+                   name);
     if (!s->reads_disk || s->loading == NULL)
-        luaL_error(L, "module '%s' is not loaded; require it at the top of a "
-                      "file", name);
+        luaL_error(L,
+                   "module '%s' is not loaded; require it at the top of a "
+                   "file",
+                   name);
     if (bundle_read(bundle, name, path, why, sizeof why) != OK)
         luaL_error(L, "module '%s': %s", name, why);
 }
@@ -405,8 +417,8 @@ static int require(lua_State *L)
     vref_push(L, &edition->modules);
     if (lua_getfield(L, 2, name) != LUA_TNIL) {
         if (lua_islightuserdata(L, -1))
-            return luaL_error(L, "module '%s' requires itself; break the circle",
-                              name);
+            return luaL_error(
+                L, "module '%s' requires itself; break the circle", name);
         return 1;
     }
     /* "" is the definition itself: fetch() refuses the name. */
@@ -445,12 +457,13 @@ static int load_file(lua_State *L)
     return 0;
 }
 
-err script_run(struct script *s, struct watchdog_seat *seat,
-               lua_CFunction body, void *ctx)
+err script_run(struct script *s, struct watchdog_seat *seat, lua_CFunction body,
+               void *ctx)
 {
     s->usage = false;
     enum vm_outcome outcome = vm_run(s->vm, seat, body, ctx);
-    while (outcome == VM_YIELDED) outcome = vm_resume(s->vm, seat);
+    while (outcome == VM_YIELDED)
+        outcome = vm_resume(s->vm, seat);
     if (outcome == VM_DONE) return OK;
     snprintf(s->error, sizeof s->error, "%s",
              outcome == VM_SLEEPING ? "sleep() can't be called here"
@@ -539,8 +552,7 @@ void script_fini(struct script *s)
 
 /* ---- records ---- */
 
-bool script_component(lua_State *L, const struct vref *record,
-                      const char *name)
+bool script_component(lua_State *L, const struct vref *record, const char *name)
 {
     int top = lua_gettop(L);
     vref_push(L, record);
@@ -571,7 +583,8 @@ static uint64_t fold(uint64_t digest, const char *text)
 static uint64_t fold_field(lua_State *L, const char *name, uint64_t digest)
 {
     lua_getfield(L, -1, name);
-    if (lua_type(L, -1) == LUA_TSTRING) digest = fold(digest, lua_tostring(L, -1));
+    if (lua_type(L, -1) == LUA_TSTRING)
+        digest = fold(digest, lua_tostring(L, -1));
     lua_pop(L, 1);
     return digest;
 }

@@ -23,12 +23,12 @@ struct edition {
 };
 
 struct script {
-    struct vm *vm;      /* owned */
-    struct edition now; /* that runs */
+    struct vm *vm;       /* owned */
+    struct edition now;  /* that runs */
     struct edition next; /* loaded beside it: script_take() or script_drop() */
     struct edition *loading; /* NULL: none is */
-    bool reads_disk; /* the loader: modules are added to the bundle */
-    bool usage;      /* what failed is the command line, not the file */
+    bool reads_disk;         /* the loader: modules are added to the bundle */
+    bool usage;              /* what failed is the command line, not the file */
     /* A line of print() or log.*; level is enum log_level. */
     void (*say)(struct script *script, int level, const char *text,
                 size_t bytes);

@@ -195,7 +195,8 @@ static void encode_map(lua_State *L, struct encoder *e, int index)
     size_t bytes = e->out->used - began;
     uint8_t *copy = lua_newuserdatauv(L, bytes, 0);
     memcpy(copy, e->out->data + began, bytes);
-    for (i = 0; i < count; i++) pairs[i].data = copy + (pairs[i].at - began);
+    for (i = 0; i < count; i++)
+        pairs[i].data = copy + (pairs[i].at - began);
     qsort(pairs, count, sizeof *pairs, pair_order);
     uint8_t *to = e->out->data + began;
     for (i = 0; i < count; i++) {
@@ -255,8 +256,7 @@ static void encode(lua_State *L, struct encoder *e, int index)
             return;
         }
         e->out->used = e->began;
-        luaL_error(L,
-                   "a %s can't travel in a tuple; emit what it stands for",
+        luaL_error(L, "a %s can't travel in a tuple; emit what it stands for",
                    luaL_typename(L, index));
     }
 }

@@ -118,15 +118,16 @@ SPEC(stream, takes_back_what_a_failing_tuple_emitted)
 SPEC(stream, takes_back_what_a_failing_lua_call_emitted)
 {
     char text[4096];
-    numbers(text, sizeof text,
-            "bolt 'twice' { from = shuffle 'numbers', fields = {'n'}, tasks = 2,"
-            " prepare = function(self) self.seen = {} end,"
-            " execute = function(self, n)"
-            "   self.emit(n)"
-            "   if n % 3 == 0 and not self.seen[n] then"
-            "     self.seen[n] = true error('not yet') end"
-            " end },",
-            "twice", 50);
+    numbers(
+        text, sizeof text,
+        "bolt 'twice' { from = shuffle 'numbers', fields = {'n'}, tasks = 2,"
+        " prepare = function(self) self.seen = {} end,"
+        " execute = function(self, n)"
+        "   self.emit(n)"
+        "   if n % 3 == 0 and not self.seen[n] then"
+        "     self.seen[n] = true error('not yet') end"
+        " end },",
+        "twice", 50);
     FOR_SEEDS(50)
     {
         struct sim *sim = sim_new(spec_seed);
@@ -238,14 +239,15 @@ SPEC(stream, switches_code_in_band_and_loses_nothing)
         unsigned seen[5] = {0};
         for (unsigned i = 0; i < 300; i++) {
             unsigned n, first, second;
-            CHECK_EQ(sscanf(stream_line(s, i), "%u\t%u\t%u", &n, &first,
-                            &second),
-                     3);
+            CHECK_EQ(
+                sscanf(stream_line(s, i), "%u\t%u\t%u", &n, &first, &second),
+                3);
             /* The marker is between the tuples of two versions everywhere. */
             CHECK_EQ(first, second);
             seen[first]++;
         }
-        for (unsigned v = 1; v <= 4; v++) CHECK(seen[v] > 0);
+        for (unsigned v = 1; v <= 4; v++)
+            CHECK(seen[v] > 0);
         stream_free(s);
         sim_free(sim);
     }
@@ -274,8 +276,7 @@ SPEC(stream, switches_code_while_tasks_are_killed)
             unsigned found = 0;
             int length = snprintf(start, sizeof start, "%u\t", n);
             for (unsigned i = 0; i < stream_count(s); i++)
-                if (!strncmp(stream_line(s, i), start, (size_t)length))
-                    found++;
+                if (!strncmp(stream_line(s, i), start, (size_t)length)) found++;
             if (found == 0) spec_fail(__FILE__, __LINE__, "%u was lost", n);
         }
         stream_free(s);
@@ -319,8 +320,8 @@ SPEC(stream, keeps_the_pace_of_a_generator_to_the_nanosecond)
         CHECK_EQ(stream_run(s)->why, OK);
         CHECK_EQ(stream_count(s), 20);
         for (unsigned i = 0; i < 20; i++)
-            CHECK_EQ(stream_at_ns(s, i), stream_at_ns(s, 0) +
-                                             (int64_t)i * 100000000);
+            CHECK_EQ(stream_at_ns(s, i),
+                     stream_at_ns(s, 0) + (int64_t)i * 100000000);
         stream_free(s);
         sim_free(sim);
     }
@@ -347,8 +348,7 @@ SPEC(stream, drains_a_source_without_end)
         CHECK_EQ(end->why, ERR_STOPPED);
         CHECK_EQ(end->unsettled, 0);
         CHECK_EQ(stream_count(s), 1);
-        CHECK_EQ(atoi(stream_line(s, 0)),
-                 stream_totals(s, "numbers").emitted);
+        CHECK_EQ(atoi(stream_line(s, 0)), stream_totals(s, "numbers").emitted);
         stream_free(s);
         sim_free(sim);
     }
@@ -359,7 +359,8 @@ SPEC(stream, asks_a_lua_spout_what_to_do_with_a_failed_tuple)
     const char *text =
         "return topology 't' {\n"
         "  spout 'ids' { fields = {'n'},\n"
-        "    open = function(self) self.i, self.again, self.acks = 0, {}, 0 end,\n"
+        "    open = function(self) self.i, self.again, self.acks = 0, {}, 0 "
+        "end,\n"
         "    next = function(self)\n"
         "      local n = table.remove(self.again)\n"
         "      if n then self.emit_id(n, n) return end\n"
@@ -393,7 +394,8 @@ SPEC(stream, ticks_on_time)
         "return topology 't' {\n"
         "  spout 'numbers' { generator { rate = 10, count = 31 },"
         "    fields = {'n'} },\n"
-        "  bolt 'b' { from = global 'numbers', fields = {'n'}, every = '500ms',\n"
+        "  bolt 'b' { from = global 'numbers', fields = {'n'}, every = "
+        "'500ms',\n"
         "    execute = function() end,\n"
         "    tick = function(self) self.emit(0) end },\n"
         "  sink 'out' { from = global 'b', null {} },\n"

@@ -15,13 +15,13 @@ struct row {
 struct ledger {
     struct row *rows; /* owned; `room` of them, a power of two */
     uint64_t room;
-    uint64_t base;         /* all before it are settled */
-    uint64_t end;          /* none from it on has been seen */
-    int64_t base_ns;       /* last progress of those before `base` */
+    uint64_t base;   /* all before it are settled */
+    uint64_t end;    /* none from it on has been seen */
+    int64_t base_ns; /* last progress of those before `base` */
     /* The spout has said where its rows begin. An acker that is a new one may
      * hear of old roots before: the spout fails them when it says so. */
     bool opened;
-    struct msg *settled;   /* EXECUTOR_ACKED being filled; owned */
+    struct msg *settled; /* EXECUTOR_ACKED being filled; owned */
 };
 
 struct acker {
@@ -32,8 +32,7 @@ struct acker {
 
 enum { ROOM_FIRST = 1024, ROOM_MAX = 1 << 24 };
 enum {
-    SETTLED_MAX =
-        (MSG_BYTES_MAX - (int)sizeof(struct acker_settled)) / 8,
+    SETTLED_MAX = (MSG_BYTES_MAX - (int)sizeof(struct acker_settled)) / 8,
 };
 
 static struct row *row_at(struct ledger *l, uint64_t sequence)
@@ -44,7 +43,8 @@ static struct row *row_at(struct ledger *l, uint64_t sequence)
 static err grow(struct ledger *l, uint64_t sequence)
 {
     uint64_t room = l->room ? l->room : ROOM_FIRST;
-    while (sequence - l->base >= room) room *= 2;
+    while (sequence - l->base >= room)
+        room *= 2;
     if (room > ROOM_MAX) return ERR_LIMIT;
     struct row *rows = mem_zero(room, sizeof *rows);
     if (rows == NULL) return ERR_NOMEM;
@@ -127,8 +127,10 @@ static err update(struct env *env, struct acker *a,
         }
         row->edges ^= u->edges;
         row->touched_ns = now_ns;
-        if (init) row->state = ROW_OPEN;
-        else if (row->state == ROW_EMPTY) row->state = ROW_EARLY;
+        if (init)
+            row->state = ROW_OPEN;
+        else if (row->state == ROW_EMPTY)
+            row->state = ROW_EARLY;
         if (row->edges != 0 || row->state != ROW_OPEN) continue;
         e = tell_acked(env, a, u->root);
         if (e != OK) return e;
@@ -166,8 +168,7 @@ static err fail(struct env *env, struct acker *a, const struct acker_fail *in,
  * of the spout: those are before it in the queues, so it waits in a queue that
  * moves. Deadlines rise with the sequence, so the first that hasn't come ends
  * the search. Running out of time is no progress. */
-static err check(struct env *env, struct acker *a,
-                 const struct acker_check *in)
+static err check(struct env *env, struct acker *a, const struct acker_check *in)
 {
     if (in->task >= a->count) return ERR_BADMSG;
     struct ledger *l = &a->ledgers[in->task];

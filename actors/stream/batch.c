@@ -16,20 +16,23 @@ struct msg *batch_new(struct env *env, uint32_t room)
 
 static uint8_t *put32(uint8_t *at, uint32_t n)
 {
-    for (int i = 0; i < 4; i++) *at++ = (uint8_t)(n >> 8 * i);
+    for (int i = 0; i < 4; i++)
+        *at++ = (uint8_t)(n >> 8 * i);
     return at;
 }
 
 static uint8_t *put64(uint8_t *at, uint64_t n)
 {
-    for (int i = 0; i < 8; i++) *at++ = (uint8_t)(n >> 8 * i);
+    for (int i = 0; i < 8; i++)
+        *at++ = (uint8_t)(n >> 8 * i);
     return at;
 }
 
 static uint32_t get32(const uint8_t **at)
 {
     uint32_t n = 0;
-    for (int i = 0; i < 4; i++) n |= (uint32_t) * (*at)++ << 8 * i;
+    for (int i = 0; i < 4; i++)
+        n |= (uint32_t) * (*at)++ << 8 * i;
     return n;
 }
 

@@ -35,9 +35,9 @@ struct batch {
     uint32_t task;   /* that wrote it */
     uint32_t marker; /* enum batch_marker */
     uint64_t number; /* of the marker; of the channel's batches else */
-    uint32_t count;   /* tuples */
-    uint32_t used;    /* bytes of values */
-    uint32_t room;    /* bytes of `data`; a multiple of 8 */
+    uint32_t count;  /* tuples */
+    uint32_t used;   /* bytes of values */
+    uint32_t room;   /* bytes of `data`; a multiple of 8 */
     uint32_t anchors;
     uint8_t data[];
 };

@@ -14,13 +14,13 @@ struct job;
 
 /* How a class's function went. */
 enum step {
-    STEP_DONE,  /* it is through */
-    STEP_AGAIN, /* next: there is more, call soon */
-    STEP_IDLE,  /* next: nothing now; call when something came, or later */
-    STEP_END,   /* next: the input has ended */
-    STEP_YIELD, /* suspended: its slice is over; call resume() soon */
-    STEP_SLEEP, /* suspended: call resume() after context.sleep_ns */
-    STEP_CRASH, /* the task can't go on: context.error says why */
+    STEP_DONE,     /* it is through */
+    STEP_AGAIN,    /* next: there is more, call soon */
+    STEP_IDLE,     /* next: nothing now; call when something came, or later */
+    STEP_END,      /* next: the input has ended */
+    STEP_YIELD,    /* suspended: its slice is over; call resume() soon */
+    STEP_SLEEP,    /* suspended: call resume() after context.sleep_ns */
+    STEP_CRASH,    /* the task can't go on: context.error says why */
     STEP_HOPELESS, /* nor could a new one: the run ends */
 };
 
@@ -36,12 +36,12 @@ struct component_context {
     struct executor *executor;
     const struct plan *plan;
     const struct component_plan *component;
-    unsigned task;  /* number in the plan */
-    unsigned index; /* among the component's tasks */
-    unsigned starts; /* of this task before: above 0 its actor crashed */
+    unsigned task;    /* number in the plan */
+    unsigned index;   /* among the component's tasks */
+    unsigned starts;  /* of this task before: above 0 its actor crashed */
     const void *code; /* during make(): the newest; NULL: as planned */
-    struct env *env;          /* of the running activation */
-    struct emitter *emitter;  /* where it emits */
+    struct env *env;  /* of the running activation */
+    struct emitter *emitter; /* where it emits */
     int64_t sleep_ns;
     char error[2048]; /* of STEP_CRASH and executor_fail(): with traceback */
 };
@@ -87,8 +87,7 @@ struct component_class {
      * env_spent(), executor_full(), or there are none. May suspend. */
     enum step (*next)(struct component_context *context, void *self);
     /* The tuple of this token is through. NULL: not interested. */
-    void (*ack)(struct component_context *context, void *self,
-                uint64_t token);
+    void (*ack)(struct component_context *context, void *self, uint64_t token);
     /* The tuple of this token failed. NULL: VERDICT_REPLAY. */
     enum verdict (*fail)(struct component_context *context, void *self,
                          uint64_t token, const char *reason);

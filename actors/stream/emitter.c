@@ -53,8 +53,8 @@ err emitter_route(struct emitter *e, unsigned stream_number,
                   uint32_t edge_count)
 {
     struct out_stream *stream = &e->streams[stream_number];
-    struct route *routes = mem_resize(
-        stream->routes, (stream->route_count + 1) * sizeof *routes);
+    struct route *routes =
+        mem_resize(stream->routes, (stream->route_count + 1) * sizeof *routes);
     if (routes == NULL) return ERR_NOMEM;
     stream->routes = routes;
     struct port *ports = mem_zero(edge_count, sizeof *ports);
@@ -120,13 +120,13 @@ static uint64_t room_left(const struct emitter *e, const struct port *port)
     return taken < BATCH_MAX_BYTES ? BATCH_MAX_BYTES - taken : 0;
 }
 
-uint8_t *port_reserve_slow(struct emitter *e, struct port *port,
-                           uint32_t bytes)
+uint8_t *port_reserve_slow(struct emitter *e, struct port *port, uint32_t bytes)
 {
     struct msg *m = port->open;
     uint64_t need = bytes + 2 * sizeof(struct anchor);
-    if (m) need += batch_of(m)->used +
-                   batch_of(m)->anchors * sizeof(struct anchor);
+    if (m)
+        need +=
+            batch_of(m)->used + batch_of(m)->anchors * sizeof(struct anchor);
     uint64_t most = BATCH_ROOM; /* every port may have that */
     if (need > most) most = room_left(e, port);
     if (need > most) {
@@ -158,7 +158,8 @@ void port_anchor(struct emitter *e, struct batch *b)
         *batch_anchor(b, b->anchors++) = (struct anchor){.tuples = b->count};
     uint64_t edge = 0;
     if (e->root != 0) {
-        do edge = rng_next(&e->rng);
+        do
+            edge = rng_next(&e->rng);
         while (edge == 0);
     }
     e->edges ^= edge;
@@ -171,7 +172,8 @@ static uint64_t key_hash(const struct input_plan *input, const uint8_t *values)
     uint64_t hash = 0;
     for (unsigned i = 0; i < input->key_count; i++) {
         const uint8_t *at = values;
-        for (unsigned k = 0; k < input->keys[i]; k++) at = value_skip(at);
+        for (unsigned k = 0; k < input->keys[i]; k++)
+            at = value_skip(at);
         hash = value_hash_combine(hash, value_hash(at, 0));
     }
     return hash;
@@ -278,8 +280,8 @@ err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number)
     return OK;
 }
 
-void emitter_drop(struct emitter *e,
-                  void (*lost)(void *context, uint64_t root), void *context)
+void emitter_drop(struct emitter *e, void (*lost)(void *context, uint64_t root),
+                  void *context)
 {
     while (e->open_ports) {
         struct port *port = e->open_ports;
@@ -288,7 +290,8 @@ void emitter_drop(struct emitter *e,
         if (port->open == NULL) continue;
         struct batch *b = batch_of(port->open);
         for (uint32_t i = 0; i < b->anchors; i++)
-            if (batch_anchor(b, i)->root) lost(context, batch_anchor(b, i)->root);
+            if (batch_anchor(b, i)->root)
+                lost(context, batch_anchor(b, i)->root);
         msg_free(e->env, port->open);
         port->open = NULL;
     }

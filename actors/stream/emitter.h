@@ -16,13 +16,13 @@
 #include "core/value.h"
 
 struct port {
-    struct edge *edge;     /* borrowed from the topology */
-    struct msg *open;      /* owned; NULL: nothing gathered */
-    struct msg *marker;    /* owned: the next one's envelope; may be NULL */
+    struct edge *edge;  /* borrowed from the topology */
+    struct msg *open;   /* owned; NULL: nothing gathered */
+    struct msg *marker; /* owned: the next one's envelope; may be NULL */
     struct port *next_open, *next_touched;
-    bool listed;           /* among the emitter's open ports */
-    uint32_t schema;       /* number of its stream */
-    uint64_t call;         /* in which it was touched last */
+    bool listed;     /* among the emitter's open ports */
+    uint32_t schema; /* number of its stream */
+    uint64_t call;   /* in which it was touched last */
     uint32_t mark_used, mark_count, mark_anchors, mark_tuples;
 };
 
@@ -40,13 +40,13 @@ struct out_stream {
 };
 
 struct emitter {
-    struct env *env; /* of the running activation */
+    struct env *env;            /* of the running activation */
     struct out_stream *streams; /* owned; by the component's stream number */
     unsigned stream_count;
     uint32_t task, epoch;
-    uint64_t call;     /* number of the call in hand */
-    uint64_t root;     /* of the tuple in hand; 0: untracked */
-    uint64_t edges;    /* XOR of the edge ids given to `root` in this call */
+    uint64_t call;  /* number of the call in hand */
+    uint64_t root;  /* of the tuple in hand; 0: untracked */
+    uint64_t edges; /* XOR of the edge ids given to `root` in this call */
     uint64_t emitted, emitted_kept; /* all; without the call in hand */
     struct port *touched, *open_ports;
     struct rng rng;
@@ -76,8 +76,8 @@ void emitter_flush(struct emitter *e);
  * envelope for one made beforehand. ERR_NOMEM: none was sent. */
 err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number);
 /* Drops what was gathered; calls back with each root in it (a crash). */
-void emitter_drop(struct emitter *e,
-                  void (*lost)(void *context, uint64_t root), void *context);
+void emitter_drop(struct emitter *e, void (*lost)(void *context, uint64_t root),
+                  void *context);
 
 /* ---- for writers that encode straight into a batch ---- */
 

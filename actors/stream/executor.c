@@ -15,11 +15,27 @@
 #include <stdio.h>
 #include <string.h>
 
-enum call { CALL_NONE, CALL_OPEN, CALL_EXECUTE, CALL_NEXT, CALL_REPLAY,
-            CALL_NOTIFY, CALL_FINISH, CALL_TICK, CALL_SWITCH, CALL_SETTLE, CALL_JOB };
+enum call {
+    CALL_NONE,
+    CALL_OPEN,
+    CALL_EXECUTE,
+    CALL_NEXT,
+    CALL_REPLAY,
+    CALL_NOTIFY,
+    CALL_FINISH,
+    CALL_TICK,
+    CALL_SWITCH,
+    CALL_SETTLE,
+    CALL_JOB
+};
 
-enum timer { TIMER_SLEEP = 1, TIMER_IDLE, TIMER_REPLAY, TIMER_CHECK,
-             TIMER_TICK };
+enum timer {
+    TIMER_SLEEP = 1,
+    TIMER_IDLE,
+    TIMER_REPLAY,
+    TIMER_CHECK,
+    TIMER_TICK
+};
 
 struct executor {
     struct component_context context;
@@ -36,12 +52,12 @@ struct executor {
     struct msg *later_first, *later_last; /* put off while suspended */
 
     struct input input;
-    struct msg *hand; /* the batch of `input` */
-    struct msg *last_word; /* TOPOLOGY_ENDED; NULL once said */
+    struct msg *hand;                   /* the batch of `input` */
+    struct msg *last_word;              /* TOPOLOGY_ENDED; NULL once said */
     struct msg *acks_first, *acks_last; /* ACKER_ACK, filling; the last */
-    bool gathering; /* settle() is owed or not through: acks wait for it */
-    bool releasing; /* release_held() is running */
-    uint64_t marker;         /* that is being passed on; 0: none */
+    bool gathering;  /* settle() is owed or not through: acks wait for it */
+    bool releasing;  /* release_held() is running */
+    uint64_t marker; /* that is being passed on; 0: none */
     uint64_t loaded_version; /* of the newest code in the class */
 
     /* Spouts. */
@@ -108,8 +124,7 @@ static void acks_send(struct executor *x)
 /* Gathers one update. Those of one message go to one acker. */
 static void ack(struct executor *x, uint64_t root, uint64_t edges)
 {
-    struct acker_updates *u =
-        x->acks_last ? msg_body(x->acks_last) : NULL;
+    struct acker_updates *u = x->acks_last ? msg_body(x->acks_last) : NULL;
     if (u && (u->count == UPDATES_MAX ||
               root_task(u->list[0].root) != root_task(root)))
         u = NULL;
@@ -130,14 +145,15 @@ static void ack(struct executor *x, uint64_t root, uint64_t edges)
     u->list[u->count++] = (struct acker_update){root, edges};
 }
 
-static void root_fail(struct env *env, struct topology *topology,
-                      uint64_t root, uint32_t task, const char *reason)
+static void root_fail(struct env *env, struct topology *topology, uint64_t root,
+                      uint32_t task, const char *reason)
 {
     struct acker_fail body = {.root = root, .task = task};
     size_t length = strlen(reason);
     if (length >= REASON_BYTES) length = REASON_BYTES - 1;
     memcpy(body.reason, reason, length);
-    uint32_t bytes = (uint32_t)(offsetof(struct acker_fail, reason) + length + 1);
+    uint32_t bytes =
+        (uint32_t)(offsetof(struct acker_fail, reason) + length + 1);
     struct msg *m = msg_new(env, ACKER_FAIL, bytes);
     if (m == NULL) return; /* its time will run out */
     memcpy(msg_body(m), &body, bytes);
@@ -171,9 +187,8 @@ void executor_fail(struct component_context *context, struct input *input,
     x->errors++;
     /* The first line for the eye, the whole with its traceback below it. */
     size_t first = strcspn(reason, "\n");
-    log_text(log_of(x), x->task->component->name, (int)x->task->index,
-             LOG_WARN, 0, reason, first, reason[first] ? reason + first + 1
-                                                       : NULL);
+    log_text(log_of(x), x->task->component->name, (int)x->task->index, LOG_WARN,
+             0, reason, first, reason[first] ? reason + first + 1 : NULL);
     if (input->root != 0)
         root_fail(context->env, x->topology, input->root, x->task->number,
                   reason);
@@ -250,7 +265,8 @@ void executor_emitted(struct component_context *context)
 static int64_t retry_wait_ns(uint32_t tries)
 {
     int64_t wait_ms = RETRY_FIRST_MS;
-    while (tries-- > 0 && wait_ms < RETRY_MAX_MS) wait_ms *= 2;
+    while (tries-- > 0 && wait_ms < RETRY_MAX_MS)
+        wait_ms *= 2;
     if (wait_ms > RETRY_MAX_MS) wait_ms = RETRY_MAX_MS;
     return wait_ms * 1000000;
 }
@@ -266,8 +282,7 @@ static err arm_replay(struct executor *x)
 {
     const struct replay *first = pending_due(&x->pending);
     if (first == NULL) return OK;
-    if (x->replay_timer != 0 && x->replay_timer_ns <= first->due_ns)
-        return OK;
+    if (x->replay_timer != 0 && x->replay_timer_ns <= first->due_ns) return OK;
     x->replay_timer_ns = first->due_ns;
     return set_timer(x, &x->replay_timer, first->due_ns, TIMER_REPLAY);
 }
@@ -298,8 +313,7 @@ static void roots_acked(struct executor *x, const struct acker_settled *in)
     }
 }
 
-static void say_gave_up(struct executor *x, uint32_t tries,
-                        const char *reason)
+static void say_gave_up(struct executor *x, uint32_t tries, const char *reason)
 {
     executor_log(&x->context, LOG_ERROR,
                  "a tuple failed for good after %u tries: %.*s", tries + 1,
@@ -331,8 +345,7 @@ static err root_failed(struct executor *x, const struct acker_fail *in)
         release(x, entry.token);
         return OK;
     }
-    int64_t due_ns =
-        env_now(x->context.env) + retry_wait_ns(entry.tries);
+    int64_t due_ns = env_now(x->context.env) + retry_wait_ns(entry.tries);
     err e = pending_replay(&x->pending, entry.token, entry.tries + 1, due_ns);
     return e == OK ? arm_replay(x) : e;
 }
@@ -358,9 +371,9 @@ static err acker_renewed(struct executor *x)
     struct lost_roots lost = {x, "the acker crashed", OK};
     pending_each(&x->pending, lose_pending, &lost);
     struct acker_open open = {x->task->number, x->pending.next};
-    err e = actor_send(x->context.env,
-                       topology_acker(x->topology, x->task->number),
-                       ACKER_OPEN, &open, sizeof open);
+    err e =
+        actor_send(x->context.env, topology_acker(x->topology, x->task->number),
+                   ACKER_OPEN, &open, sizeof open);
     return lost.e != OK ? lost.e : e;
 }
 
@@ -451,8 +464,8 @@ static err pump(struct executor *x)
     while (!env_spent(env) && x->suspended == CALL_NONE) {
         if (x->notices) {
             x->notices = false;
-            err e = after(x, CALL_NOTIFY,
-                          x->class->notify(&x->context, x->self));
+            err e =
+                after(x, CALL_NOTIFY, x->class->notify(&x->context, x->self));
             if (e != OK) return e;
             continue;
         }
@@ -500,10 +513,8 @@ static err begin_batch(struct executor *x, struct msg *m)
     struct channel *c = m->edge->context;
     x->hand = m;
     x->executed += b->count;
-    x->input = (struct input){.batch = b,
-                              .at = b->data,
-                              .left = b->count,
-                              .source = c->input};
+    x->input = (struct input){
+        .batch = b, .at = b->data, .left = b->count, .source = c->input};
     env_charge(x->context.env, b->count);
     return after(x, CALL_EXECUTE,
                  x->class->execute(&x->context, x->self, &x->input));
@@ -634,8 +645,8 @@ static err suspend(struct executor *x, enum call call, enum step step)
     if (x->suspended == CALL_NONE) env_hold_data(env);
     x->suspended = call;
     if (step == STEP_SLEEP)
-        return set_timer(x, &x->sleep_timer,
-                         env_now(env) + x->context.sleep_ns, TIMER_SLEEP);
+        return set_timer(x, &x->sleep_timer, env_now(env) + x->context.sleep_ns,
+                         TIMER_SLEEP);
     env_charge(env, UINT16_MAX); /* others first */
     return actor_send(env, env_self(env), EXECUTOR_RESUME, NULL, 0);
 }
@@ -646,10 +657,10 @@ static err opened(struct executor *x)
 {
     x->opened = true;
     if (x->context.component->every_ns > 0) {
-        err e = set_timer(x, &x->tick_timer,
-                          env_now(x->context.env) +
-                              x->context.component->every_ns,
-                          TIMER_TICK);
+        err e =
+            set_timer(x, &x->tick_timer,
+                      env_now(x->context.env) + x->context.component->every_ns,
+                      TIMER_TICK);
         if (e != OK) return e;
     }
     if (is_spout(x)) env_again(x->context.env);
@@ -659,8 +670,7 @@ static err opened(struct executor *x)
 /* A call has come back, at first or after having been suspended. */
 static err after(struct executor *x, enum call call, enum step step)
 {
-    if (step == STEP_YIELD || step == STEP_SLEEP)
-        return suspend(x, call, step);
+    if (step == STEP_YIELD || step == STEP_SLEEP) return suspend(x, call, step);
     if (step == STEP_CRASH || step == STEP_HOPELESS) {
         emitter_undo(&x->emitter);
         size_t first = strcspn(x->context.error, "\n");
@@ -756,9 +766,9 @@ static err timer(struct executor *x, const struct timer_due *due)
                           ACKER_CHECK, &check, sizeof check);
     }
     case TIMER_TICK: {
-        err e = set_timer(x, &x->tick_timer,
-                          due->at_ns + x->context.component->every_ns,
-                          TIMER_TICK);
+        err e =
+            set_timer(x, &x->tick_timer,
+                      due->at_ns + x->context.component->every_ns, TIMER_TICK);
         if (e != OK || x->suspended != CALL_NONE || x->class->tick == NULL)
             return e; /* one that can't run now is left out */
         return after(x, CALL_TICK, x->class->tick(&x->context, x->self));
@@ -776,9 +786,8 @@ static err checked(struct executor *x, int64_t next_ns)
 static err load(struct executor *x, const struct msg *m)
 {
     const struct code *code = *(struct code **)msg_body(m);
-    struct load_answer answer = {.task = x->task->number,
-                                 .version = code->version,
-                                 .ok = true};
+    struct load_answer answer = {
+        .task = x->task->number, .version = code->version, .ok = true};
     if (x->class->load_code) {
         err e = x->class->load_code(&x->context, x->self, code);
         answer.ok = e == OK;
@@ -909,10 +918,11 @@ static void count(struct executor *x)
     struct {
         metric_id id;
         uint64_t *n;
-    } all[] = {{ids->executed, &x->executed}, {ids->acked, &x->acked},
-               {ids->failed, &x->failed},     {ids->replayed, &x->replayed},
-               {ids->gave_up, &x->gave_up},   {ids->errors, &x->errors},
-               {ids->emitted, &x->emitter.emitted}};
+    } all[] = {
+        {ids->executed, &x->executed},      {ids->acked, &x->acked},
+        {ids->failed, &x->failed},          {ids->replayed, &x->replayed},
+        {ids->gave_up, &x->gave_up},        {ids->errors, &x->errors},
+        {ids->emitted, &x->emitter.emitted}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (*all[i].n == 0) continue;
         metric_add(x->cells, all[i].id, *all[i].n);
@@ -1016,8 +1026,7 @@ static err executor_init(struct env *env, void *self, const void *args)
         .emitter = &x->emitter,
     };
     x->metrics = topology_metrics(
-        x->topology,
-        (unsigned)(task->component - x->context.plan->components));
+        x->topology, (unsigned)(task->component - x->context.plan->components));
     x->pending.base = x->pending.next = task->next_sequence;
     err e = emitter_init(&x->emitter, task->component, task->number,
                          env_random(env));
@@ -1033,8 +1042,8 @@ static err executor_init(struct env *env, void *self, const void *args)
         emitter_fini(&x->emitter);
         return e;
     }
-    enum step step = x->class->open ? x->class->open(&x->context, x->self)
-                                    : STEP_DONE;
+    enum step step =
+        x->class->open ? x->class->open(&x->context, x->self) : STEP_DONE;
     e = after(x, CALL_OPEN, step);
     if (e != OK) { /* after make(), the end is terminate()'s */
         executor_kind.terminate(env, x, e);
@@ -1090,9 +1099,8 @@ static void executor_terminate(struct env *env, void *self, err why)
     }
     if (x->inits) msg_free(env, x->inits);
     if (x->last_word) msg_free(env, x->last_word);
-    deadline_id *timers[] = {&x->sleep_timer, &x->idle_timer,
-                             &x->replay_timer, &x->check_timer,
-                             &x->tick_timer};
+    deadline_id *timers[] = {&x->sleep_timer, &x->idle_timer, &x->replay_timer,
+                             &x->check_timer, &x->tick_timer};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++)
         deadline_cancel(env, timers[i]);
     x->task->next_sequence = x->pending.next;

@@ -7,10 +7,10 @@
 
 enum executor_kind {
     EXECUTOR_BATCH = KIND_OWN, /* data lane: struct batch */
-    EXECUTOR_RESUME,  /* to itself: go on with a suspended call */
-    EXECUTOR_JOB,     /* struct job *: done */
-    EXECUTOR_ACKED,   /* acker: struct acker_settled */
-    EXECUTOR_FAILED,  /* acker or a dead consumer: struct acker_fail */
+    EXECUTOR_RESUME,           /* to itself: go on with a suspended call */
+    EXECUTOR_JOB,              /* struct job *: done */
+    EXECUTOR_ACKED,            /* acker: struct acker_settled */
+    EXECUTOR_FAILED,           /* acker or a dead consumer: struct acker_fail */
     EXECUTOR_CHECKED, /* acker: int64_t, the next deadline; INT64_MAX none */
     EXECUTOR_ACKER,   /* topology: the acker was started anew */
     EXECUTOR_GO,      /* topology: every task can be reached, emit */

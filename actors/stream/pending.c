@@ -58,7 +58,8 @@ bool pending_take(struct pending *p, uint64_t sequence,
     if (entry) *entry = *found;
     found->open = false;
     p->count--;
-    while (p->base < p->next && !entry_at(p, p->base)->open) p->base++;
+    while (p->base < p->next && !entry_at(p, p->base)->open)
+        p->base++;
     return true;
 }
 

@@ -24,8 +24,8 @@ struct replay {
 struct pending {
     struct pending_entry *ring; /* owned; `room` of them, a power of two */
     uint64_t room;
-    uint64_t base, next; /* sequences: all before base are settled */
-    uint64_t count;      /* open ones */
+    uint64_t base, next;    /* sequences: all before base are settled */
+    uint64_t count;         /* open ones */
     struct replay *replays; /* owned binary heap, earliest due first */
     uint32_t replay_count, replay_room;
     uint64_t replay_orders;

@@ -22,16 +22,16 @@ enum { OWED_WAIT_NS = 10 * 1000 * 1000 };
 struct topology {
     struct topology_config config;
     actor_id actor;
-    struct task *tasks;        /* owned, plan->tasks of them */
-    struct channel *channels;  /* owned */
+    struct task *tasks;           /* owned, plan->tasks of them */
+    struct channel *channels;     /* owned */
     struct channel **input_lists; /* owned: what tasks' inputs point into */
     unsigned channel_count;
     struct component_metrics *metrics; /* owned, by component */
-    struct child_spec *children; /* owned */
-    struct task **child_args;    /* owned: what specs of tasks point to */
+    struct child_spec *children;       /* owned */
+    struct task **child_args;          /* owned: what specs of tasks point to */
     bool going; /* every task has been started once; the supervisor's */
-    struct topology *self;       /* what specs of ackers point to */
-    _Atomic actor_id *ackers;    /* owned */
+    struct topology *self;    /* what specs of ackers point to */
+    _Atomic actor_id *ackers; /* owned */
     pthread_mutex_t code_lock;
     struct code *code; /* taken by all tasks; a reference; under the lock */
 };
@@ -51,7 +51,7 @@ struct root {
     /* A reload in hand. */
     struct code *loading; /* a reference */
     uint64_t versions;
-    bool *answered;       /* owned, by task: has loaded, then: has switched */
+    bool *answered; /* owned, by task: has loaded, then: has switched */
     unsigned answers;
     bool refused, switching;
     char error[900];
@@ -113,8 +113,7 @@ err topology_outputs(struct topology *t, uint32_t from, unsigned component,
         struct task *task = &t->tasks[to->first_task + i];
         for (unsigned k = 0; k < task->input_count; k++) {
             struct channel *c = task->inputs[k];
-            if (c->from == from && c->input == input)
-                edges[found++] = &c->edge;
+            if (c->from == from && c->input == input) edges[found++] = &c->edge;
         }
     }
     return found == to->tasks ? OK : ERR_NOTFOUND;
@@ -148,10 +147,10 @@ static bool discard(struct env *env, struct edge *edge, struct msg *m)
         return true;
     }
     struct acker_fail fail = {.task = c->to};
-    int length = snprintf(fail.reason, sizeof fail.reason,
-                          "task %u of %s ended before it was read",
-                          t->tasks[c->to].index,
-                          t->tasks[c->to].component->name);
+    int length =
+        snprintf(fail.reason, sizeof fail.reason,
+                 "task %u of %s ended before it was read",
+                 t->tasks[c->to].index, t->tasks[c->to].component->name);
     uint32_t bytes =
         (uint32_t)offsetof(struct acker_fail, reason) + (uint32_t)length + 1;
     for (uint32_t i = 0; i < b->anchors; i++) {
@@ -172,8 +171,8 @@ static unsigned count_channels(const struct plan *plan)
     for (unsigned c = 0; c < plan->count; c++) {
         const struct component_plan *to = &plan->components[c];
         for (unsigned i = 0; i < to->input_count; i++)
-            count += to->tasks *
-                     plan->components[to->inputs[i].component].tasks;
+            count +=
+                to->tasks * plan->components[to->inputs[i].component].tasks;
     }
     return count;
 }
@@ -314,8 +313,8 @@ static err child_started(struct env *env, void *context, unsigned child,
     at_store(&task->id, id, SEQ_CST);
     for (unsigned i = 0; i < task->input_count; i++)
         at_store(&task->inputs[i]->edge.consumer, id, RELEASE);
-    err e = t->going ? actor_send(env, id, EXECUTOR_GO, NULL, 0)
-                     : go_all(env, t);
+    err e =
+        t->going ? actor_send(env, id, EXECUTOR_GO, NULL, 0) : go_all(env, t);
     if (e != OK) return e;
     return actor_send(env, t->actor, TOPOLOGY_STARTED, &task->number,
                       sizeof task->number);
@@ -548,8 +547,8 @@ static err root_init(struct env *env, void *self, const void *args)
     r->end_order = actor_kill_order(env, ERR_STOPPED);
     err e = ERR_NOMEM;
     if (r->answered && r->has_ended && r->owed && r->end_order)
-        e = actor_spawn_monitored(env, &supervisor_kind, &config,
-                                  sizeof config, &r->supervisor, NULL);
+        e = actor_spawn_monitored(env, &supervisor_kind, &config, sizeof config,
+                                  &r->supervisor, NULL);
     if (e == OK) return OK;
     root_fini(env, r);
     r->end.why = e;
@@ -571,8 +570,7 @@ static err root_receive(struct env *env, void *self, const struct msg *m)
     struct root *r = self;
     struct topology *t = r->topology;
     switch (m->kind) {
-    case TOPOLOGY_ENDED:
-        return task_ended(env, r, *(uint32_t *)msg_body(m));
+    case TOPOLOGY_ENDED: return task_ended(env, r, *(uint32_t *)msg_body(m));
     case TOPOLOGY_DRAIN: return drain(env, r, *(int64_t *)msg_body(m));
     case TOPOLOGY_RELOAD: return reload(env, r, m);
     case TOPOLOGY_LOADED: return loaded(env, r, msg_body(m));
@@ -582,8 +580,7 @@ static err root_receive(struct env *env, void *self, const struct msg *m)
     }
     case TOPOLOGY_STARTED: return started(env, r, *(uint32_t *)msg_body(m));
     case TOPOLOGY_KILL: /* a campaign's fault */
-        return actor_kill(env,
-                          topology_task_id(t, *(uint32_t *)msg_body(m)),
+        return actor_kill(env, topology_task_id(t, *(uint32_t *)msg_body(m)),
                           ERR_KILLED);
     case MSG_TIMER: {
         const struct timer_due *due = msg_body(m);
@@ -613,8 +610,8 @@ static void root_terminate(struct env *env, void *self, err why)
     root_fini(env, r);
     struct topology *t = r->topology;
     for (unsigned c = 0; c < t->config.plan->count; c++)
-        r->end.gave_up += metric_read(node_metrics(env_node(env)),
-                                      t->metrics[c].gave_up);
+        r->end.gave_up +=
+            metric_read(node_metrics(env_node(env)), t->metrics[c].gave_up);
     if (!r->over) r->end.why = why;
     if (why != ERR_KILLED) t->config.ended(t->config.context, &r->end);
 }
@@ -642,12 +639,11 @@ err topology_start(struct env *env, const struct topology_config *config,
     t->input_lists = mem_zero(t->channel_count, sizeof(struct channel *));
     t->metrics = mem_zero(plan->count, sizeof *t->metrics);
     t->ackers = mem_zero(config->ackers, sizeof *t->ackers);
-    t->children =
-        mem_zero(config->ackers + plan->tasks, sizeof *t->children);
+    t->children = mem_zero(config->ackers + plan->tasks, sizeof *t->children);
     t->child_args = mem_zero(plan->tasks, sizeof(struct task *));
     err e = ERR_NOMEM;
-    if (t->tasks && t->channels && t->input_lists && t->metrics &&
-        t->ackers && t->children && t->child_args)
+    if (t->tasks && t->channels && t->input_lists && t->metrics && t->ackers &&
+        t->children && t->child_args)
         e = register_metrics(t, node_metrics(env_node(env)));
     if (e == OK) {
         lay_channels(t);

@@ -16,11 +16,11 @@ struct topology;
 struct channel {
     struct edge edge;
     struct topology *topology;
-    uint32_t from, to;    /* tasks */
-    unsigned input;       /* of the consumer's component */
+    uint32_t from, to; /* tasks */
+    unsigned input;    /* of the consumer's component */
     /* What has come, even if it was lost with a reader that died: */
-    _Atomic bool ended;      /* the end marker */
-    _Atomic uint64_t marker; /* the newest reload marker */
+    _Atomic bool ended;                 /* the end marker */
+    _Atomic uint64_t marker;            /* the newest reload marker */
     struct msg *held_first, *held_last; /* consumer: owned */
 };
 
@@ -32,10 +32,10 @@ struct task {
     struct channel **inputs; /* owned array; the channels are the topology's */
     unsigned input_count;
     /* What outlives the task's actor; written by the one that lives. */
-    uint64_t next_sequence;    /* of a spout's roots */
+    uint64_t next_sequence; /* of a spout's roots */
     unsigned starts;
     bool ended; /* all was emitted and told: a new actor has nothing to do */
-    uint64_t passed;           /* newest reload marker passed on */
+    uint64_t passed;            /* newest reload marker passed on */
     _Atomic uint64_t unsettled; /* a spout's roots, pending or to be replayed */
 };
 
@@ -46,19 +46,19 @@ struct component_metrics {
 
 enum topology_kind {
     TOPOLOGY_ENDED = KIND_OWN, /* executor: uint32_t task */
-    TOPOLOGY_STARTED, /* supervisor: uint32_t task has a new actor */
-    TOPOLOGY_DRAIN,   /* from outside: end the sources; int64_t limit in ns */
-    TOPOLOGY_RELOAD,  /* from outside: struct code *, with a reference */
-    TOPOLOGY_LOADED,  /* executor: struct load_answer */
+    TOPOLOGY_STARTED,          /* supervisor: uint32_t task has a new actor */
+    TOPOLOGY_DRAIN,    /* from outside: end the sources; int64_t limit in ns */
+    TOPOLOGY_RELOAD,   /* from outside: struct code *, with a reference */
+    TOPOLOGY_LOADED,   /* executor: struct load_answer */
     TOPOLOGY_SWITCHED, /* executor: struct load_answer without error */
-    TOPOLOGY_KILL,    /* from outside: uint32_t task, for campaigns */
+    TOPOLOGY_KILL,     /* from outside: uint32_t task, for campaigns */
 };
 
 /* Why a topology has ended. */
 struct topology_end {
-    err why;             /* OK: by itself; ERR_STOPPED: drained; ERR_CRASHED */
-    uint64_t unsettled;  /* roots that were left when the drain was over */
-    uint64_t gave_up;    /* tuples that failed for good */
+    err why;            /* OK: by itself; ERR_STOPPED: drained; ERR_CRASHED */
+    uint64_t unsettled; /* roots that were left when the drain was over */
+    uint64_t gave_up;   /* tuples that failed for good */
 };
 
 /* New code on its way to all tasks: made by the loader. */

@@ -56,8 +56,7 @@ static void remember(struct stream *s, const char *text)
         s->room = s->room ? 2 * s->room : 64;
         s->lines = realloc(s->lines, s->room * sizeof *s->lines);
     }
-    s->lines[s->count++] =
-        (struct line){strdup(text), sim_now(s->sim)};
+    s->lines[s->count++] = (struct line){strdup(text), sim_now(s->sim)};
 }
 
 static enum step remember_execute(struct component_context *c, void *self,
@@ -68,11 +67,13 @@ static enum step remember_execute(struct component_context *c, void *self,
     unsigned arity =
         c->plan->components[from->component].streams[from->stream].arity;
     const char *names[64];
-    for (unsigned i = 0; i < arity; i++) names[i] = "v";
+    for (unsigned i = 0; i < arity; i++)
+        names[i] = "v";
     const uint8_t *at;
     while ((at = input_next(c, input)) != NULL) {
         const uint8_t *end = at;
-        for (unsigned i = 0; i < arity; i++) end = value_skip(end);
+        for (unsigned i = 0; i < arity; i++)
+            end = value_skip(end);
         struct format format = {.kind = FORMAT_TEXT};
         struct buffer text = {0};
         uint64_t replaced = 0;
@@ -103,7 +104,8 @@ static enum step flaky_execute(struct component_context *c, void *self,
     unsigned arity = c->component->streams[0].arity;
     while ((at = input_next(c, input)) != NULL) {
         const uint8_t *end = at;
-        for (unsigned i = 0; i < arity; i++) end = value_skip(end);
+        for (unsigned i = 0; i < arity; i++)
+            end = value_skip(end);
         CHECK(emitter_put(c->emitter, 0, at, (uint32_t)(end - at)));
         if (sim_random(s->sim, 10) == 0)
             executor_fail(c, input, end, "flaky: by the seed");
@@ -154,7 +156,8 @@ struct stream *stream_start(struct sim *sim, struct sim_node *node,
     s->node = node;
     s->definition = load(text);
     int slot = 0;
-    while (slot < 7 && streams[slot]) slot++;
+    while (slot < 7 && streams[slot])
+        slot++;
     streams[slot] = s;
     struct topology_config config = {
         .plan = &s->definition->plan,
@@ -174,7 +177,8 @@ void stream_free(struct stream *s)
     definition_free(s->definition);
     for (unsigned i = 0; i < s->other_count; i++)
         definition_free(s->others[i]);
-    for (unsigned i = 0; i < s->count; i++) free(s->lines[i].text);
+    for (unsigned i = 0; i < s->count; i++)
+        free(s->lines[i].text);
     free(s->lines);
     for (int i = 0; i < 8; i++)
         if (streams[i] == s) streams[i] = NULL;
