@@ -141,7 +141,7 @@ static struct vm_config real_config(void)
 {
     return (struct vm_config){
         .heap_plain = PLAIN,
-        .budget_ns = 60 * MS,
+        .budget_ns = 20 * MS,
         .memory_bytes = 32 << 20,
     };
 }
