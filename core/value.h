@@ -15,11 +15,13 @@
  * Not values: ext types, and unsigned integers above INT64_MAX, which Lua
  * would show as negative numbers.
  * Source: the MessagePack specification (msgpack/spec.md); hashes are XXH3
- * by Yann Collet (Debian's libxxhash-dev) and SplitMix64's finalizer. */
+ * by Yann Collet (Debian's libxxhash-dev), that of core/short.h, and
+ * SplitMix64's finalizer. */
 #ifndef CORE_VALUE_H
 #define CORE_VALUE_H
 
 #include "core/err.h"
+#include "core/short.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -408,6 +410,13 @@ static inline uint64_t value_hash_combine(uint64_t before, uint64_t part)
     return value_hash_mix(before * 0x9e3779b97f4a7c15u + part);
 }
 
+/* The same for the keys that a tuple is grouped by, `i` of them so far: the hash
+ * of one key alone is its own. */
+static inline uint64_t value_hash_key(uint64_t before, unsigned i, uint64_t key)
+{
+    return i == 0 ? key : value_hash_combine(before, key);
+}
+
 /* What value_hash() gives for the encoded scalar, for senders who have it at
  * hand and want it not encoded. */
 static inline uint64_t value_hash_int(int64_t i, uint64_t seed)
@@ -423,6 +432,7 @@ static inline uint64_t value_hash_bool(bool b, uint64_t seed)
 static inline uint64_t value_hash_bytes(const char *bytes, size_t count,
                                         uint64_t seed)
 {
+    if (count <= SHORT_MAX) return short_hash(short_copy(bytes, count), seed);
     return XXH3_64bits_withSeed(bytes, count, seed);
 }
 

@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "core/log.h"
 #include "core/node.h"
+#include "lua/recent.h"
 #include "lua/script.h"
 #include "lua/value.h"
 #include <lauxlib.h>
@@ -41,9 +42,10 @@ struct guest {
     bool anchored;    /* emits belong to the tuple in hand */
     bool may_emit;
     struct input *input;
-    bool in_hand;       /* a tuple was pushed and is not through */
-    const uint8_t *end; /* behind its values; NULL: not known yet */
-    unsigned arity;     /* of the input's stream */
+    bool in_hand;          /* a tuple was pushed and is not through */
+    const uint8_t *end;    /* behind its values; NULL: not known yet */
+    unsigned arity;        /* of the input's stream */
+    struct recent *recent; /* strings, for the fields; the VM's */
 
     uint64_t emitted; /* by the next() in hand */
     bool next_called; /* its result is on the stack */
@@ -115,8 +117,8 @@ static uint64_t hash_keys(lua_State *L, struct guest *g, unsigned stream,
     for (unsigned i = 0; i < input->key_count; i++) {
         const char *field =
             g->context->component->streams[stream].fields[input->keys[i]];
-        hash = value_hash_combine(
-            hash, hash_at(L, g, field, first + (int)input->keys[i]));
+        hash = value_hash_key(
+            hash, i, hash_at(L, g, field, first + (int)input->keys[i]));
     }
     return hash;
 }
@@ -277,11 +279,10 @@ static void emit_untracked(lua_State *L, struct guest *g, unsigned stream,
     if (!g->told_untracked) tell_untracked(g);
 }
 
-/* The case that costs most of all, in one go: a bolt emits one string to one
- * subscriber. False: it is another case, nothing was done. */
-static inline bool emit_string(lua_State *L, struct guest *g)
+/* The case that costs most of all, in one go: a bolt emits one short string to
+ * one subscriber. False: it is another case, nothing was done. */
+static inline bool emit_short(lua_State *L, struct guest *g)
 {
-    enum { LONG = 1024 };
     struct emitter *e = g->context->emitter;
     struct out_stream *out = &e->streams[0];
     if (!g->anchored || out->arity != 1 || out->route_count != 1 ||
@@ -289,15 +290,17 @@ static inline bool emit_string(lua_State *L, struct guest *g)
         return false;
     size_t length;
     const char *bytes = lua_tolstring(L, 1, &length);
-    if (length > LONG) return false;
+    if (length > SHORT_MAX) return false;
+    struct short_string text = short_read(bytes, length);
     struct route *route = out->routes;
     uint64_t hash = 0;
-    if (route->input->grouping == GROUPING_FIELDS)
-        hash = value_hash_combine(0, value_hash_bytes(bytes, length, 0));
+    if (route->input->grouping == GROUPING_FIELDS) hash = short_hash(text, 0);
     struct port *port = route_port(route, hash);
-    uint8_t *at = port_reserve(e, port, (uint32_t)length + VALUE_HEAD_MAX);
+    uint8_t *at = port_reserve(e, port, 1 + sizeof text);
     if (at == NULL) refused(L, g);
-    port_commit(e, port, value_put_bytes(at, bytes, (uint32_t)length));
+    *at = (uint8_t)(MSGPACK_FIXSTR | length);
+    short_write(at + 1, text);
+    port_commit(e, port, at + 1 + length);
     e->emitted++;
     return true;
 }
@@ -305,7 +308,7 @@ static inline bool emit_string(lua_State *L, struct guest *g)
 static int emit(lua_State *L)
 {
     struct guest *g = guest_of(L);
-    if (!emit_string(L, g)) emit_untracked(L, g, 0, 1, lua_gettop(L));
+    if (!emit_short(L, g)) emit_untracked(L, g, 0, 1, lua_gettop(L));
     return 0;
 }
 
@@ -511,8 +514,18 @@ static void tuple_through(struct guest *g)
     input_done(g->context, g->input, g->end);
 }
 
-/* Calls execute for each tuple that is left; also its own continuation. The
- * stack: guest, execute, self. */
+enum { GUEST = 1, EXECUTE, SELF, STRINGS }; /* the stack of each_tuple() */
+
+static inline const uint8_t *push_field(lua_State *L, struct guest *g,
+                                        const uint8_t *at)
+{
+    uint8_t head = *at;
+    if ((head & 0xe0) != MSGPACK_FIXSTR) return value_push_long(L, at);
+    recent_push(L, g->recent, STRINGS, (const char *)at + 1, head & 31);
+    return at + 1 + (head & 31);
+}
+
+/* Calls execute for each tuple that is left; also its own continuation. */
 static int each_tuple(lua_State *L, int status, lua_KContext ctx)
 {
     struct guest *g = (struct guest *)ctx;
@@ -523,10 +536,10 @@ static int each_tuple(lua_State *L, int status, lua_KContext ctx)
         vm_next_tuple(L);
         g->in_hand = true;
         g->end = NULL;
-        lua_pushvalue(L, 2);
-        lua_pushvalue(L, 3);
+        lua_pushvalue(L, EXECUTE);
+        lua_pushvalue(L, SELF);
         for (int i = 0; i < arity; i++)
-            at = value_push(L, at);
+            at = push_field(L, g, at);
         g->end = at;
         lua_callk(L, arity + 1, 0, ctx, each_tuple);
         tuple_through(g);
@@ -540,6 +553,7 @@ static int begin_tuples(lua_State *L)
     luaL_checkstack(L, (int)g->arity + 8, "too many values");
     push_execute(L, g);
     vref_push(L, &g->self);
+    g->recent = recent_begin(L);
     return each_tuple(L, LUA_OK, (lua_KContext)g);
 }
 

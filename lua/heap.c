@@ -1,5 +1,6 @@
 #include "lua/heap.h"
 #include "core/alloc.h"
+#include "core/short.h"
 #include <assert.h>
 #include <string.h>
 
@@ -53,7 +54,7 @@ struct heap {
     uint64_t serials;
     char *nursery_fresh;
     uint8_t class_of[SIZES + 1]; /* by (bytes + GRAIN - 1) / GRAIN */
-    _Alignas(GRAIN) char nursery[NURSERY_BYTES];
+    _Alignas(GRAIN) char nursery[NURSERY_BYTES + SHORT_SLACK];
 };
 
 struct heap *heap_new(size_t limit_bytes, bool plain)
@@ -132,7 +133,7 @@ static struct page *new_page(struct heap *h, uint32_t class, bool limited)
         if (p == NULL) return NULL;
         h->count.held_bytes += PAGE_BYTES;
     }
-    size_t room = PAGE_BYTES - PAGE_HEAD;
+    size_t room = PAGE_BYTES - PAGE_HEAD - SHORT_SLACK;
     char *blocks = (char *)p + PAGE_HEAD;
     *p = (struct page){
         .fresh = blocks,
@@ -242,7 +243,7 @@ static void *large_new(struct heap *h, size_t bytes, bool limited)
         release_spares(h);
         if (!has_room(h, bytes)) return NULL;
     }
-    void *block = mem_alloc(bytes);
+    void *block = mem_alloc(bytes + SHORT_SLACK);
     if (block) h->count.held_bytes += bytes;
     return block;
 }
@@ -276,7 +277,7 @@ static void *large_resize(struct heap *h, void *block, size_t old_bytes,
         release_spares(h);
         if (!has_room(h, more)) return NULL;
     }
-    void *moved = mem_resize(block, new_bytes);
+    void *moved = mem_resize(block, new_bytes + SHORT_SLACK);
     if (moved) h->count.held_bytes += new_bytes - old_bytes;
     return moved;
 }

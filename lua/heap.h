@@ -3,7 +3,8 @@
  * Lua tells the size of what it frees, so blocks need no headers. Small blocks
  * (up to 2 KB) come from 16 KB pages of one size class each, an empty page goes
  * back, larger blocks go through mem_*. The first blocks come from one mixed
- * run of bytes, the nursery, so that a small VM stays small. Nothing is shared
+ * run of bytes, the nursery, so that a small VM stays small. SHORT_SLACK bytes
+ * behind each block may be read (not written). Nothing is shared
  * between heaps and nothing belongs to a thread: one thread at a time.
  * Source of the idea: pages of one class found by address, as in mimalloc. */
 #ifndef LUA_HEAP_H

@@ -1,11 +1,8 @@
-/* pattern.c - compiles Lua patterns into items and runs them.
- * The items of a pattern follow each other without alternatives, so which
- * captures are open at an item is known when it is compiled, and a capture
- * needs no undoing: the walk that succeeds was the last to write it.
- * Stock Lua finds a pattern's mistakes only when it gets there, and so does
- * this: a mistake is an item that raises. */
+/* pattern.c - runs compiled patterns, and keeps them; see program.h. */
 #define _GNU_SOURCE /* memmem: linear whatever the needle, unlike our own */
 #include "lua/pattern.h"
+#include "lua/program.h"
+#include "lua/recent.h"
 #include "lua/vm.h"
 
 #include <lauxlib.h>
@@ -15,8 +12,6 @@
 #include <string.h>
 
 enum {
-    CAPTURES_MAX = 32,
-    DEPTH_MAX = 200, /* stock's MAXCCALLS: "pattern too complex" */
     STEP_UNITS = 16, /* work is counted in units: an item tried is one, */
     RUN_BYTES = 8,   /* and so are so many bytes run over */
     TANK_STEPS = 4096,
@@ -25,653 +20,13 @@ enum {
     CACHE_WAYS = 2,
     CACHED_BYTES_MAX = 8192,
     KEEP_EVERY = 8,
-    SCRATCH_BYTES = 2048,
-    TABLE_BYTES = 256,
-    SETS_PER_TABLE = 8,
     FREE_SLOTS = 8, /* of LUA_MINSTACK, whatever else a function pushed */
     VAIN_MAX = 16,
 };
 
-/* ---- Sets of bytes ---------------------------------------------------- */
-
-struct byteset {
-    uint64_t word[4];
-};
-
-enum { SET_SOME, SET_ALL, SET_ONE, SET_ALL_BUT_ONE };
-
-/* Eight sets share a table of 256 bytes, a bit for each. */
-struct set {
-    struct byteset bytes;
-    const uint8_t *table;
-    uint8_t bit;
-    uint8_t kind;
-    uint8_t byte; /* the one of SET_ONE and SET_ALL_BUT_ONE */
-};
-
-static const struct byteset nothing,
-    everything = {{~0ull, ~0ull, ~0ull, ~0ull}};
 /* The characters that make a pattern more than plain text: ^$*+?.([%- */
 static const struct byteset specials = {
     {0x80006d3000000000, 0x0000000048000000}};
-
-/* The class of a letter as in "%a", lower case: false for other characters. */
-static bool class_of(uint8_t letter, struct byteset *out)
-{
-    struct byteset s = nothing;
-    switch (letter) {
-    case 'a': s.word[1] = 0x07fffffe07fffffe; break;
-    case 'c': s.word[0] = 0xffffffff, s.word[1] = 1ull << 63; break;
-    case 'd': s.word[0] = 0x03ff000000000000; break;
-    case 'g': s.word[0] = ~1ull << 32, s.word[1] = ~0ull >> 1; break;
-    case 'l': s.word[1] = 0x07fffffe00000000; break;
-    case 'p':
-        s.word[0] = 0xfc00fffe00000000, s.word[1] = 0x78000001f8000001;
-        break;
-    case 's': s.word[0] = 0x0000000100003e00; break;
-    case 'u': s.word[1] = 0x0000000007fffffe; break;
-    case 'w':
-        s.word[0] = 0x03ff000000000000, s.word[1] = 0x07fffffe07fffffe;
-        break;
-    case 'x':
-        s.word[0] = 0x03ff000000000000, s.word[1] = 0x0000007e0000007e;
-        break;
-    case 'z': s.word[0] = 1; break; /* undocumented, but there */
-    default: return false;
-    }
-    *out = s;
-    return true;
-}
-
-static bool in(const struct byteset *s, uint8_t byte)
-{
-    return s->word[byte >> 6] >> (byte & 63) & 1;
-}
-
-static void put(struct byteset *s, uint8_t byte)
-{
-    s->word[byte >> 6] |= 1ull << (byte & 63);
-}
-
-static void join(struct byteset *s, const struct byteset *other)
-{
-    for (int i = 0; i < 4; i++)
-        s->word[i] |= other->word[i];
-}
-
-static void cut(struct byteset *s, const struct byteset *other)
-{
-    for (int i = 0; i < 4; i++)
-        s->word[i] &= other->word[i];
-}
-
-static void invert(struct byteset *s)
-{
-    for (int i = 0; i < 4; i++)
-        s->word[i] = ~s->word[i];
-}
-
-static bool same(const struct byteset *a, const struct byteset *b)
-{
-    return memcmp(a, b, sizeof *a) == 0;
-}
-
-static bool apart(const struct byteset *a, const struct byteset *b)
-{
-    struct byteset both = *a;
-    cut(&both, b);
-    return same(&both, &nothing);
-}
-
-/* What "%c" matches; false when that is the character itself. */
-static bool escape_class(uint8_t c, struct byteset *out)
-{
-    bool upper = c >= 'A' && c <= 'Z';
-    if (!class_of(upper ? c | 0x20 : c, out)) return false;
-    if (upper) invert(out);
-    return true;
-}
-
-static void put_escape(struct byteset *s, uint8_t c)
-{
-    struct byteset class;
-    if (escape_class(c, &class))
-        join(s, &class);
-    else
-        put(s, c);
-}
-
-/* What "[...]" matches; p is at the '[', end at the ']' that closes it. Where a
- * range swallows a '%', the escape behind it may name the ']' itself. */
-static struct byteset bracket(const char *p, const char *end)
-{
-    struct byteset s = nothing;
-    bool inverted = p[1] == '^';
-    for (p += inverted ? 2 : 1; p < end; p++) {
-        if (*p == '%') {
-            put_escape(&s, (uint8_t) * ++p);
-        } else if (p[1] == '-' && p + 2 < end) {
-            for (int c = (uint8_t)p[0]; c <= (uint8_t)p[2]; c++)
-                put(&s, (uint8_t)c);
-            p += 2;
-        } else {
-            put(&s, (uint8_t)*p);
-        }
-    }
-    if (inverted) invert(&s);
-    return s;
-}
-
-static bool has(const struct set *x, char c)
-{
-    return x->table[(uint8_t)c] & x->bit;
-}
-
-/* The first byte from s on that is not in x; end if there is none. */
-static inline const char *run_end(const struct set *x, const char *s,
-                                  const char *end)
-{
-    if (x->kind == SET_ALL) return end;
-    if (x->kind == SET_ALL_BUT_ONE) {
-        const char *at = memchr(s, x->byte, (size_t)(end - s));
-        return at ? at : end;
-    }
-    while (s < end && has(x, *s))
-        s++;
-    return s;
-}
-
-/* The first byte from s on that is in x; end if there is none. */
-static inline const char *first_in(const struct set *x, const char *s,
-                                   const char *end)
-{
-    if (x->kind == SET_ALL) return s;
-    if (x->kind == SET_ONE) {
-        const char *at = memchr(s, x->byte, (size_t)(end - s));
-        return at ? at : end;
-    }
-    while (s < end && !has(x, *s))
-        s++;
-    return s;
-}
-
-/* ---- Programs --------------------------------------------------------- */
-
-enum op {
-    OP_END,
-    OP_BYTE,     /* one given byte */
-    OP_TEXT,     /* several */
-    OP_SET,      /* one byte of a set */
-    OP_SPAN,     /* as many as there are, at least `min`; never taken back */
-    OP_OPTION,   /* one byte of a set if it is there; never taken back */
-    OP_GREEDY,   /* as many as there are, then fewer, at least `min` */
-    OP_LAZY,     /* none, then more */
-    OP_MAYBE,    /* one, then none */
-    OP_OPEN,     /* "(", capture number `arg` */
-    OP_CLOSE,    /* ")" */
-    OP_POSITION, /* "()" */
-    OP_BACK,     /* "%1": what capture `arg` holds */
-    OP_BALANCE,  /* "%bxy": x is `arg`, y is `arg2` */
-    OP_FRONTIER, /* "%f[set]" */
-    OP_DOLLAR,   /* "$": the subject's end */
-    OP_MISTAKE,  /* raises mistake `arg` */
-};
-
-enum mistake {
-    MISTAKE_ENDS_WITH_ESCAPE,
-    MISTAKE_NO_BRACKET,
-    MISTAKE_NO_FRONTIER_SET,
-    MISTAKE_NO_BALANCE,
-    MISTAKE_CAPTURES,
-    MISTAKE_CLOSE,
-    MISTAKE_BACK,
-};
-
-struct item {
-    uint8_t op;
-    uint8_t arg;
-    uint8_t arg2;
-    uint8_t min;        /* SPAN, GREEDY */
-    bool follow_at_end; /* the rest of the pattern may match "" */
-    const struct set *set;
-    union {
-        /* GREEDY, LAZY: what the rest of the pattern can begin with; NULL if
-         * that is anything. */
-        const struct set *follow;
-        struct {
-            char *at; /* in the program */
-            size_t bytes;
-        } text;
-    } u;
-};
-
-enum program_kind {
-    PROGRAM_ITEMS, /* any */
-    PROGRAM_RUN,   /* "%a+" or "(%a+)": one item, a SPAN of at least one */
-    PROGRAM_TEXT,  /* a text of bytes */
-};
-
-/* A compiled pattern: one block. */
-struct program {
-    uint8_t kind;
-    uint8_t captures;
-    bool anchored;
-    bool start_at_end; /* it may match "" at the subject's end */
-    bool skips_run;    /* failed at s, it fails in all of s's run of `run` */
-    size_t bytes;
-    const struct set *start; /* its first byte; NULL if that is anything, or
-                              * if it is anchored */
-    const struct set *run;   /* of a leading SPAN */
-    struct item *items;
-};
-
-/* Compiling is done twice: with `out` NULL it only counts. */
-struct build {
-    lua_State *L;
-    const char *pattern, *end;
-    void *scratch;       /* borrowed; NULL, or to be used if it is enough */
-    struct program *out; /* in it, or owned by Lua, on its stack */
-    struct item *items;
-    struct set *sets;
-    uint8_t *tables;
-    char *text;
-    size_t item_count, set_count, text_bytes;
-    bool in_text; /* the last item is a text that may grow */
-    struct item unused;
-    unsigned level;
-    bool open[CAPTURES_MAX];
-    bool has_back;
-};
-
-/* Short enough that stock Lua's depth can't be reached: only such a pattern
- * may be made faster, so that "pattern too complex" comes when it should. */
-static bool is_small(const struct build *b)
-{
-    return b->item_count < DEPTH_MAX;
-}
-
-static struct item *add(struct build *b, enum op op)
-{
-    struct item *item = b->out ? &b->items[b->item_count] : &b->unused;
-    b->item_count++;
-    b->in_text = false;
-    *item = (struct item){.op = (uint8_t)op};
-    return item;
-}
-
-/* The only byte of the set; -1 if there are more, or none. */
-static int only_byte(const struct byteset *s)
-{
-    int byte = -1;
-    for (int i = 0; i < 4; i++) {
-        uint64_t w = s->word[i];
-        if (w == 0) continue;
-        if (byte >= 0 || (w & (w - 1)) != 0) return -1;
-        byte = i * 64 + __builtin_ctzll(w);
-    }
-    return byte;
-}
-
-static void classify(struct set *x)
-{
-    struct byteset others = x->bytes;
-    invert(&others);
-    int member = only_byte(&x->bytes), missing = only_byte(&others);
-    x->kind = same(&others, &nothing) ? SET_ALL : SET_SOME;
-    if (member >= 0) x->kind = SET_ONE;
-    if (missing >= 0) x->kind = SET_ALL_BUT_ONE;
-    x->byte = (uint8_t)(member >= 0 ? member : missing);
-}
-
-static void fill(const struct set *x, uint8_t *table)
-{
-    for (int i = 0; i < 4; i++)
-        for (uint64_t w = x->bytes.word[i]; w != 0; w &= w - 1)
-            table[i * 64 + __builtin_ctzll(w)] |= x->bit;
-}
-
-/* The set with these bytes: of the last few, or a new one. */
-static const struct set *add_set(struct build *b, const struct byteset *bytes)
-{
-    size_t n = b->set_count;
-    if (b->out) {
-        size_t first = n > SETS_PER_TABLE ? n - SETS_PER_TABLE : 0;
-        for (size_t i = first; i < n; i++)
-            if (same(&b->sets[i].bytes, bytes)) return &b->sets[i];
-        uint8_t *table = b->tables + n / SETS_PER_TABLE * TABLE_BYTES;
-        b->sets[n] = (struct set){
-            .bytes = *bytes,
-            .table = table,
-            .bit = (uint8_t)(1u << n % SETS_PER_TABLE),
-        };
-        classify(&b->sets[n]);
-        fill(&b->sets[n], table);
-    }
-    b->set_count++;
-    return b->out ? &b->sets[n] : NULL;
-}
-
-static void add_mistake(struct build *b, enum mistake mistake)
-{
-    add(b, OP_MISTAKE)->arg = (uint8_t)mistake;
-}
-
-static void add_text(struct build *b, char c)
-{
-    if (!b->in_text) {
-        struct item *item = add(b, OP_TEXT);
-        item->u.text.at = b->out ? b->text + b->text_bytes : NULL;
-        b->in_text = true;
-    }
-    if (b->out) {
-        b->text[b->text_bytes] = c;
-        b->items[b->item_count - 1].u.text.bytes++;
-    }
-    b->text_bytes++;
-}
-
-/* The end of the single-character item at p; NULL when it has none, `why` says
- * what is wrong with it. */
-static const char *single_end(const struct build *b, const char *p,
-                              enum mistake *why)
-{
-    if (*p == '%') {
-        *why = MISTAKE_ENDS_WITH_ESCAPE;
-        return p + 1 == b->end ? NULL : p + 2;
-    }
-    if (*p++ != '[') return p;
-    *why = MISTAKE_NO_BRACKET;
-    if (p < b->end && *p == '^') p++;
-    do { /* a ']' that comes first stands for itself */
-        if (p == b->end) return NULL;
-        if (*p++ == '%' && p < b->end) p++;
-    } while (p == b->end || *p != ']');
-    return p + 1;
-}
-
-/* What the single-character item from p to end matches. */
-static struct byteset single_set(const char *p, const char *end)
-{
-    struct byteset s = nothing;
-    switch (*p) {
-    case '.': return everything;
-    case '[': return bracket(p, end - 1);
-    case '%': put_escape(&s, (uint8_t)p[1]); break;
-    default: put(&s, (uint8_t)*p); break;
-    }
-    return s;
-}
-
-static bool is_literal(const char *p)
-{
-    struct byteset unused;
-    if (*p == '%') return !escape_class((uint8_t)p[1], &unused);
-    return *p != '.' && *p != '[';
-}
-
-static void add_repeat(struct build *b, enum op op, uint8_t min,
-                       const struct byteset *bytes)
-{
-    struct item *item = add(b, op);
-    item->min = min;
-    item->set = add_set(b, bytes);
-    if (!b->out) b->set_count++; /* there may be a `follow` */
-}
-
-/* Each of these adds what begins at p and returns where the next item begins;
- * NULL after a mistake: what follows it is never reached. */
-static const char *add_single(struct build *b, const char *p)
-{
-    enum mistake why;
-    const char *end = single_end(b, p, &why);
-    if (end == NULL) return add_mistake(b, why), NULL;
-    char repeat = end < b->end ? *end : 0;
-    if (is_literal(p) && !memchr("*+?-", repeat, 4)) {
-        add_text(b, *p == '%' ? p[1] : *p);
-        return end;
-    }
-    struct byteset bytes = single_set(p, end);
-    switch (repeat) {
-    case '*': add_repeat(b, OP_GREEDY, 0, &bytes); break;
-    case '+': add_repeat(b, OP_GREEDY, 1, &bytes); break;
-    case '-': add_repeat(b, OP_LAZY, 0, &bytes); break;
-    case '?': add_repeat(b, OP_MAYBE, 0, &bytes); break;
-    default: add(b, OP_SET)->set = add_set(b, &bytes); return end;
-    }
-    return end + 1;
-}
-
-static const char *add_open(struct build *b, const char *p)
-{
-    if (b->level == CAPTURES_MAX) return add_mistake(b, MISTAKE_CAPTURES), NULL;
-    bool position = p + 1 < b->end && p[1] == ')';
-    b->open[b->level] = !position;
-    add(b, position ? OP_POSITION : OP_OPEN)->arg = (uint8_t)b->level++;
-    return p + (position ? 2 : 1);
-}
-
-static const char *add_close(struct build *b, const char *p)
-{
-    unsigned level = b->level;
-    while (level > 0 && !b->open[level - 1])
-        level--;
-    if (level == 0) return add_mistake(b, MISTAKE_CLOSE), NULL;
-    b->open[level - 1] = false;
-    add(b, OP_CLOSE)->arg = (uint8_t)(level - 1);
-    return p + 1;
-}
-
-static const char *add_balance(struct build *b, const char *p)
-{
-    if (b->end - p < 4) return add_mistake(b, MISTAKE_NO_BALANCE), NULL;
-    struct item *item = add(b, OP_BALANCE);
-    item->arg = (uint8_t)p[2];
-    item->arg2 = (uint8_t)p[3];
-    return p + 4;
-}
-
-static const char *add_frontier(struct build *b, const char *p)
-{
-    enum mistake why = MISTAKE_NO_FRONTIER_SET;
-    const char *end = NULL;
-    if (b->end - p > 2 && p[2] == '[') end = single_end(b, p + 2, &why);
-    if (end == NULL) return add_mistake(b, why), NULL;
-    struct byteset bytes = bracket(p + 2, end - 1);
-    add(b, OP_FRONTIER)->set = add_set(b, &bytes);
-    return end;
-}
-
-static const char *add_back(struct build *b, const char *p)
-{
-    unsigned capture = (unsigned)(p[1] - '1'); /* "%0" is huge: a mistake */
-    if (capture >= b->level || b->open[capture]) {
-        add_mistake(b, MISTAKE_BACK);
-        if (b->out) b->items[b->item_count - 1].arg2 = (uint8_t)(p[1] - '0');
-        return NULL;
-    }
-    add(b, OP_BACK)->arg = (uint8_t)capture;
-    b->has_back = true;
-    return p + 2;
-}
-
-static const char *add_next(struct build *b, const char *p)
-{
-    char second = p + 1 < b->end ? p[1] : 0;
-    if (*p == '(') return add_open(b, p);
-    if (*p == ')') return add_close(b, p);
-    if (*p == '$' && p + 1 == b->end) return add(b, OP_DOLLAR), p + 1;
-    if (*p == '%' && second == 'b') return add_balance(b, p);
-    if (*p == '%' && second == 'f') return add_frontier(b, p);
-    if (*p == '%' && second >= '0' && second <= '9') return add_back(b, p);
-    return add_single(b, p);
-}
-
-static void parse(struct build *b)
-{
-    const char *p = b->pattern;
-    while (p != NULL && p < b->end)
-        p = add_next(b, p);
-    add(b, OP_END);
-    if (!b->out) b->set_count++; /* there may be a `start` */
-}
-
-/* What is known of the pattern from an item on. */
-struct ahead {
-    struct byteset first; /* before another byte it fails, and raises nothing */
-    bool at_end;          /* so it does at the subject's end if this is false */
-    bool sure;            /* it matches anywhere */
-};
-
-static void set_follow(struct build *b, struct item *item,
-                       const struct ahead *a)
-{
-    bool anything = a->at_end && same(&a->first, &everything);
-    item->u.follow = anything ? NULL : add_set(b, &a->first);
-    item->follow_at_end = a->at_end;
-}
-
-/* A choice that could never be taken back with success is none: bytes given
- * back are in the item's set, and the rest can't begin with such a byte. */
-static void settle(struct build *b, struct item *item, const struct ahead *a)
-{
-    bool settled = a->sure || apart(&item->set->bytes, &a->first);
-    switch (item->op) {
-    case OP_MAYBE:
-        if (settled) item->op = OP_OPTION;
-        return;
-    case OP_LAZY:
-        if (settled && !a->sure) item->op = OP_SPAN;
-        break;
-    default:
-        if (settled) item->op = OP_SPAN;
-        break;
-    }
-    if (item->op != OP_SPAN) set_follow(b, item, a);
-}
-
-static void look_back(struct build *b, struct item *item, struct ahead *a)
-{
-    switch (item->op) {
-    case OP_OPEN:
-    case OP_CLOSE:
-    case OP_POSITION: return;
-    case OP_END:
-        *a = (struct ahead){everything, .at_end = true, .sure = true};
-        return;
-    case OP_MISTAKE:
-    case OP_BACK: *a = (struct ahead){everything, .at_end = true}; return;
-    case OP_DOLLAR: *a = (struct ahead){nothing, .at_end = true}; return;
-    case OP_BYTE:
-    case OP_TEXT:
-        *a = (struct ahead){.at_end = false};
-        put(&a->first, (uint8_t)item->u.text.at[0]);
-        return;
-    case OP_BALANCE:
-        *a = (struct ahead){.at_end = false};
-        put(&a->first, item->arg);
-        return;
-    case OP_SET: *a = (struct ahead){.first = item->set->bytes}; return;
-    case OP_FRONTIER:
-        cut(&a->first, &item->set->bytes);
-        a->at_end = a->at_end && in(&item->set->bytes, 0);
-        a->sure = false;
-        return;
-    default: break;
-    }
-    settle(b, item, a);
-    if (item->min > 0)
-        *a = (struct ahead){.first = item->set->bytes};
-    else
-        join(&a->first, &item->set->bytes);
-}
-
-/* The leading SPAN: a walk that begins later in its run ends it at the same
- * place, so it fails as well, unless it asks what was captured. */
-static void set_skip(const struct build *b, struct program *program)
-{
-    const struct item *item = program->items;
-    while (item->op == OP_OPEN || item->op == OP_POSITION)
-        item++;
-    if (item->op != OP_SPAN) return;
-    program->run = item->set;
-    program->skips_run = !b->has_back;
-}
-
-static void set_kind(struct program *program)
-{
-    const struct item *item = program->items;
-    bool captures = item->op == OP_OPEN;
-    if (captures) item++;
-    if (item->op == OP_TEXT && item[1].op == OP_END && !captures)
-        program->kind = PROGRAM_TEXT;
-    if (item->op != OP_SPAN || item->min == 0) return;
-    if (captures && (++item)->op != OP_CLOSE) return;
-    if (item[1].op == OP_END) program->kind = PROGRAM_RUN;
-}
-
-static void optimise(struct build *b)
-{
-    struct program *program = b->out;
-    struct ahead a = {.at_end = false};
-    for (size_t i = b->item_count; i-- > 0;)
-        look_back(b, &b->items[i], &a);
-    program->start_at_end = a.at_end;
-    if (!program->anchored && !same(&a.first, &everything))
-        program->start = add_set(b, &a.first);
-    set_skip(b, program);
-    set_kind(program);
-    for (size_t i = 0; i < b->item_count; i++) {
-        struct item *item = &b->items[i];
-        if (item->op != OP_TEXT || item->u.text.bytes > 1) continue;
-        if (program->kind == PROGRAM_TEXT) continue;
-        item->op = OP_BYTE;
-        item->arg = (uint8_t)item->u.text.at[0];
-    }
-}
-
-/* The block of a counted build; its parts follow each other. [-0, +(0|1), m] */
-static void place(struct build *b)
-{
-    size_t items = sizeof *b->out;
-    size_t sets = items + b->item_count * sizeof *b->items;
-    size_t tables = sets + b->set_count * sizeof *b->sets;
-    size_t table_count = (b->set_count + SETS_PER_TABLE - 1) / SETS_PER_TABLE;
-    size_t text = tables + table_count * TABLE_BYTES;
-    size_t bytes = text + b->text_bytes;
-    char *block = b->scratch;
-    if (block == NULL || bytes > SCRATCH_BYTES)
-        block = lua_newuserdatauv(b->L, bytes, 0);
-    memset(block + tables, 0, text - tables);
-    b->out = (struct program *)block;
-    b->items = (struct item *)(block + items);
-    b->sets = (struct set *)(block + sets);
-    b->tables = (uint8_t *)block + tables;
-    b->text = block + text;
-    *b->out = (struct program){.bytes = bytes, .items = b->items};
-}
-
-/* The compiled pattern: in `scratch` (may be NULL) if it has SCRATCH_BYTES at
- * most, else in a userdata that is pushed. [-0, +(0|1), m] */
-static const struct program *compile(lua_State *L, const char *pattern,
-                                     size_t bytes, bool anchored, void *scratch)
-{
-    struct build b = {
-        .L = L,
-        .pattern = pattern + anchored,
-        .end = pattern + bytes,
-        .scratch = scratch,
-    };
-    parse(&b);
-    place(&b);
-    bool small = is_small(&b);
-    b.item_count = b.set_count = b.text_bytes = b.level = 0;
-    parse(&b);
-    b.out->anchored = anchored;
-    b.out->captures = (uint8_t)b.level;
-    b.out->start_at_end = true;
-    if (small) optimise(&b);
-    return b.out;
-}
 
 /* ---- The cache -------------------------------------------------------- */
 
@@ -690,7 +45,7 @@ struct cache {
     uint8_t victim[CACHE_ROWS]; /* the way to give up next */
     uint32_t seen[CACHE_ROWS];  /* hash of the last one that was not kept */
     uint32_t misses;
-    uint64_t scratch[SCRATCH_BYTES / sizeof(uint64_t)];
+    uint64_t scratch[PROGRAM_SCRATCH_BYTES / sizeof(uint64_t)];
 };
 
 enum { CACHE = lua_upvalueindex(1) };
@@ -758,7 +113,7 @@ static const struct program *compile_kept(lua_State *L, struct cache *cache,
                                           bool anchors)
 {
     const struct program *program =
-        compile(L, pattern, bytes, anchors && *pattern == '^', NULL);
+        program_compile(L, pattern, bytes, anchors && *pattern == '^', NULL);
     charge_large(cache, program, bytes);
     if (program->bytes <= CACHED_BYTES_MAX)
         keep(L, cache, pattern, bytes, anchors, program);
@@ -781,7 +136,7 @@ static const struct program *program_at_2(lua_State *L, struct cache *cache,
         return compile_kept(L, cache, pattern, bytes, true);
     *seen = hash;
     const struct program *program =
-        compile(L, pattern, bytes, *pattern == '^', cache->scratch);
+        program_compile(L, pattern, bytes, *pattern == '^', cache->scratch);
     charge_large(cache, program, bytes);
     return program;
 }
@@ -920,14 +275,14 @@ static inline bool follows(const struct match *m, const struct item *at,
                            const char *s)
 {
     if (at->u.follow == NULL) return true;
-    return s == m->end ? at->follow_at_end : has(at->u.follow, *s);
+    return s == m->end ? at->follow_at_end : set_has(at->u.follow, *s);
 }
 
 static inline bool go_greedy(struct match *m, struct walk *w,
                              const struct item *at)
 {
     const char *low = w->s + at->min;
-    w->s = run_end(at->set, w->s, m->end);
+    w->s = set_run_end(at->set, w->s, m->end);
     burn_run(m, low, w->s);
     if (w->s < low) return false;
     if (w->s == low && at->min == 0) return true;
@@ -939,7 +294,7 @@ static inline bool go_greedy(struct match *m, struct walk *w,
 static inline bool go_lazy(struct match *m, struct walk *w,
                            const struct item *at)
 {
-    if (w->s == m->end || !has(at->set, *w->s)) return true;
+    if (w->s == m->end || !set_has(at->set, *w->s)) return true;
     go_deeper(m, w);
     *w->top++ = (struct choice){at, w->s, NULL, w->depth};
     return follows(m, at, w->s);
@@ -948,7 +303,7 @@ static inline bool go_lazy(struct match *m, struct walk *w,
 static inline bool go_maybe(struct match *m, struct walk *w,
                             const struct item *at)
 {
-    if (w->s == m->end || !has(at->set, *w->s)) return true;
+    if (w->s == m->end || !set_has(at->set, *w->s)) return true;
     *w->top = (struct choice){at, w->s, NULL, w->depth};
     go_deeper(m, w);
     w->top++;
@@ -1000,7 +355,7 @@ static inline bool go_span(struct match *m, struct walk *w,
                            const struct item *at)
 {
     const char *from = w->s;
-    w->s = run_end(at->set, from, m->end);
+    w->s = set_run_end(at->set, from, m->end);
     burn_run(m, from, w->s);
     return w->s - from >= at->min;
 }
@@ -1009,7 +364,7 @@ static inline bool at_frontier(const struct match *m, const char *s,
                                const struct set *set)
 {
     char before = s == m->subject ? 0 : s[-1];
-    return !has(set, before) && has(set, *s);
+    return !set_has(set, before) && set_has(set, *s);
 }
 
 /* Does the item and moves behind it; false if it doesn't match. */
@@ -1020,10 +375,10 @@ static inline bool advance(struct match *m, struct walk *w)
     switch ((enum op)at->op) {
     case OP_BYTE: w->s++; return s < m->end && (uint8_t)*s == at->arg;
     case OP_TEXT: return go_text(m, w, at);
-    case OP_SET: w->s++; return s < m->end && has(at->set, *s);
+    case OP_SET: w->s++; return s < m->end && set_has(at->set, *s);
     case OP_SPAN: return go_span(m, w, at);
     case OP_OPTION:
-        if (s < m->end && has(at->set, *s)) w->s++;
+        if (s < m->end && set_has(at->set, *s)) w->s++;
         return true;
     case OP_GREEDY: return go_greedy(m, w, at);
     case OP_LAZY: return go_lazy(m, w, at);
@@ -1069,10 +424,10 @@ static inline bool lengthen(struct match *m, struct choice *c)
     const struct item *at = c->at;
     bool found = false;
     if (at->set->kind == SET_ALL && at->u.follow && s < m->end) {
-        s = first_in(at->u.follow, s + 1, m->end);
+        s = set_first_in(at->u.follow, s + 1, m->end);
         found = s < m->end || at->follow_at_end;
     } else {
-        while (!found && s < m->end && has(at->set, *s))
+        while (!found && s < m->end && set_has(at->set, *s))
             found = follows(m, at, ++s);
     }
     c->s = s;
@@ -1120,9 +475,9 @@ static const char *walk(struct match *m, const char *s)
 static const char *search_run(struct match *m, const char *s, const char **to)
 {
     const struct set *set = m->program->run;
-    const char *from = first_in(set, s, m->end);
+    const char *from = set_first_in(set, s, m->end);
     if (from == m->end) return burn_run(m, s, from), NULL;
-    *to = run_end(set, from + 1, m->end);
+    *to = set_run_end(set, from + 1, m->end);
     m->captures[0] = (struct capture){from, *to - from};
     burn_run(m, s, *to);
     burn(m, 1);
@@ -1167,15 +522,15 @@ static const char *search(struct match *m, const char *s, const char *last,
     for (;;) {
         if (p->start != NULL) {
             const char *from = s;
-            s = first_in(p->start, s, m->end);
+            s = set_first_in(p->start, s, m->end);
             burn_run(m, from, s);
             if (s == m->end && !p->start_at_end) return NULL;
         }
         *to = walk(m, s);
         if (*to != NULL && *to != last) return s;
         if (s == m->end || p->anchored) return NULL;
-        if (*to == NULL && p->skips_run && has(p->run, *s))
-            s = run_end(p->run, s, m->end);
+        if (*to == NULL && p->skips_run && set_has(p->run, *s))
+            s = set_run_end(p->run, s, m->end);
         else
             s++;
     }
@@ -1250,7 +605,7 @@ static inline void take_arguments(lua_State *L, struct arguments *a)
 static inline bool is_plain(const char *pattern, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++)
-        if (in(&specials, (uint8_t)pattern[i])) return false;
+        if (byteset_in(&specials, (uint8_t)pattern[i])) return false;
     return true;
 }
 
@@ -1324,17 +679,19 @@ static int match(lua_State *L)
     return 1;
 }
 
-/* An iterator's upvalues: the subject, this, the program, the cache. The
- * others keep what it points to. */
-enum { GMATCH = lua_upvalueindex(2) };
+/* An iterator's upvalues: the subject, this, the program, the cache, recent
+ * strings. The others keep what it points to. */
+enum { GMATCH = lua_upvalueindex(2), STRINGS = lua_upvalueindex(5) };
 
 struct gmatch {
     struct cache *cache;
     const struct program *program;
+    struct recent *recent;
     const char *subject;
     size_t subject_bytes;
     const char *at;   /* where to go on; NULL: nowhere */
     const char *last; /* the end of the last match, or NULL */
+    uint64_t members; /* words: of the block at `at`, those still to come */
 };
 
 static int gmatch_next(lua_State *L)
@@ -1350,6 +707,42 @@ static int gmatch_next(lua_State *L)
     return push_captures(&m, from, to);
 }
 
+/* Goes on to the block at `at`, which is not before the one in hand. */
+static void take_block(lua_State *L, struct gmatch *g, const char *at)
+{
+    const char *end = g->subject + g->subject_bytes;
+    g->members = set_members(g->program->run, at, end);
+    g->cache->fuel -= (at - g->at + SET_BLOCK) / RUN_BYTES;
+    g->at = at;
+    if (g->cache->fuel >= 0) return;
+    int64_t due = TANK_UNITS - g->cache->fuel;
+    g->cache->fuel = TANK_UNITS;
+    vm_charge(L, (size_t)(due / STEP_UNITS));
+}
+
+/* The iterator over runs of one set, words above all. */
+static int gmatch_next_run(lua_State *L)
+{
+    struct gmatch *g = lua_touserdata(L, GMATCH);
+    const char *end = g->subject + g->subject_bytes;
+    while (g->members == 0) {
+        if (end - g->at <= SET_BLOCK) return 0;
+        take_block(L, g, g->at + SET_BLOCK);
+    }
+    unsigned first = (unsigned)__builtin_ctzll(g->members);
+    uint64_t others = ~(g->members >> first);
+    unsigned length = others ? (unsigned)__builtin_ctzll(others) : SET_BLOCK;
+    const char *from = g->at + first, *to = from + length;
+    if (first + length < SET_BLOCK) {
+        g->members &= ~(uint64_t)0 << (first + length);
+    } else { /* it may go on behind the block */
+        to = set_run_end(g->program->run, g->at + SET_BLOCK, end);
+        take_block(L, g, to);
+    }
+    recent_push(L, g->recent, STRINGS, from, (size_t)(to - from));
+    return 1;
+}
+
 static int gmatch(lua_State *L)
 {
     struct arguments a;
@@ -1359,16 +752,20 @@ static int gmatch(lua_State *L)
     const struct program *program =
         push_program(L, cache, a.pattern, a.pattern_bytes, *a.pattern != '^');
     struct gmatch *g = lua_newuserdatauv(L, sizeof *g, 0);
+    bool any = a.init <= a.subject_bytes;
     *g = (struct gmatch){
         .cache = cache,
         .program = program,
         .subject = a.subject,
         .subject_bytes = a.subject_bytes,
-        .at = a.init <= a.subject_bytes ? a.subject + a.init : NULL,
+        .at = any ? a.subject + a.init : NULL,
     };
+    bool runs = any && program->kind == PROGRAM_RUN && !program->anchored;
+    if (runs) take_block(L, g, g->at);
     lua_replace(L, 2); /* the pattern is not needed any more */
     lua_pushvalue(L, CACHE);
-    lua_pushcclosure(L, gmatch_next, 4);
+    g->recent = recent_begin(L);
+    lua_pushcclosure(L, runs ? gmatch_next_run : gmatch_next, 5);
     return 1;
 }
 

@@ -24,7 +24,8 @@ enum { PATTERN_STEPS_MAX = 1000000 };
  * 8 KB), owned by Lua and freed with the state. Their steps are charged to the
  * running call (vm_charge), also those of calls that end by an error. All
  * memory is Lua's: an error leaves nothing behind. For the thread that runs
- * the state; coroutines of a state may share them. */
+ * the state; coroutines of a state may share them. The state's allocator lets
+ * SHORT_SLACK bytes be read behind a block, as lua/heap.h does. */
 void pattern_open(lua_State *L);
 
 #endif

@@ -3,6 +3,7 @@
 #include "lua/order.h"
 #include "lua/pattern.h"
 #include "lua/tables.h"
+#include "lua/text.h"
 #include "lua/vm.h"
 #include <lauxlib.h>
 #include <lualib.h>
@@ -11,7 +12,6 @@
 
 enum {
     SOURCE_BYTES_MAX = 1 << 20,
-    REP_BYTES_PER_STEP = 64,    /* what memcpy does in the time of a step */
     COMPILE_BYTES_PER_STEP = 8, /* a mild price: it ends by itself */
 };
 
@@ -204,38 +204,6 @@ static int collect_garbage(lua_State *L)
         lua_pushnumber(L, 0);
     else
         lua_pushnumber(L, (lua_Number)count.used_bytes / 1024);
-    return 1;
-}
-
-static int rep(lua_State *L)
-{
-    size_t bytes, between_bytes;
-    const char *text = luaL_checklstring(L, 1, &bytes);
-    lua_Integer n = luaL_checkinteger(L, 2);
-    const char *between = luaL_optlstring(L, 3, "", &between_bytes);
-    size_t unit = bytes + between_bytes;
-    if (n <= 0 || unit == 0) {
-        lua_pushliteral(L, "");
-        return 1;
-    }
-    if ((lua_Unsigned)n > (LUA_MAXINTEGER - unit) / unit)
-        return luaL_error(L, "resulting string too large");
-    size_t total = unit * (size_t)n - between_bytes;
-    vm_charge(L, total / REP_BYTES_PER_STEP);
-    luaL_Buffer b;
-    char *out = luaL_buffinitsize(L, &b, total);
-    memcpy(out, text, bytes);
-    size_t done = bytes;
-    if (total > bytes) {
-        memcpy(out + bytes, between, between_bytes);
-        done = unit;
-    }
-    while (done < total) { /* whole units so far: double them */
-        size_t more = done < total - done ? done : total - done;
-        memcpy(out + done, out, more);
-        done += more;
-    }
-    luaL_pushresultsize(&b, total);
     return 1;
 }
 
@@ -459,8 +427,7 @@ static void restrict_base(lua_State *L)
 
 static void replace_string(lua_State *L)
 {
-    lua_pushcfunction(L, rep);
-    lua_setfield(L, -2, "rep");
+    text_open(L);
     pattern_open(L);
 }
 

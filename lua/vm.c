@@ -47,7 +47,6 @@ struct vm {
     char *error; /* owned; NULL: none, or no memory for it */
     uint32_t refs;
     int coroutines;
-    int pause; /* of the collector, as set last */
 };
 
 static const char no_memory[] = "not enough memory";
@@ -601,25 +600,10 @@ static enum vm_outcome through_door(struct vm *vm, struct watchdog_seat *seat,
     return VM_FAILED;
 }
 
-/* While a heap is small, collecting it often costs more than the memory is
- * worth: words that come again and again would be freed and made anew. The
- * pause is Lua's: a cycle begins when the heap has grown to so many per cent.
- */
-static void pace_collector(struct vm *vm)
-{
-    enum { SMALL = 512 << 10, MIDDLE = 2 << 20 };
-    size_t used = heap_counted(vm->heap).used_bytes;
-    int pause = used < SMALL ? 1000 : used < MIDDLE ? 400 : 200;
-    if (pause == vm->pause) return;
-    vm->pause = pause;
-    lua_gc(vm->main, LUA_GCINC, pause, 0, 0);
-}
-
 enum vm_outcome vm_run(struct vm *vm, struct watchdog_seat *seat,
                        lua_CFunction body, void *ctx)
 {
     assert(!vm->suspended && vm->seat == &vm->alone);
-    pace_collector(vm);
     struct door d = {.vm = vm, .body = body, .ctx = ctx};
     return through_door(vm, seat, &d);
 }

@@ -1,5 +1,8 @@
 /* pattern_spec.c - the pattern functions do what Lua's own do, in bounded time
  * and without leaving anything behind. */
+#include "core/random.h"
+#include "core/short.h"
+#include "lua/byteset.h"
 #include "lua/pattern.h"
 #include "lua/vm.h"
 #include "spec/spec.h"
@@ -107,9 +110,34 @@ static void check_lua(lua_State *L, int status)
     spec_fail(__FILE__, __LINE__, "%s", text);
 }
 
+/* An allocator that fails, and counts what is out. */
+struct heap {
+    size_t bytes;
+    size_t calls, fail_from, fail_to; /* calls of this range get NULL */
+};
+
+static void *heap_alloc(void *ud, void *block, size_t old_bytes, size_t bytes)
+{
+    struct heap *h = ud;
+    if (block == NULL) old_bytes = 0;
+    if (bytes == 0) {
+        free(block);
+        h->bytes -= old_bytes;
+        return NULL;
+    }
+    if (bytes > old_bytes) {
+        h->calls++;
+        if (h->calls >= h->fail_from && h->calls < h->fail_to) return NULL;
+    }
+    void *moved = realloc(block, bytes + SHORT_SLACK);
+    if (moved != NULL) h->bytes += bytes - old_bytes;
+    return moved;
+}
+
 static lua_State *state_new(void)
 {
-    lua_State *L = luaL_newstate();
+    static struct heap never_fails = {.fail_from = SIZE_MAX};
+    lua_State *L = lua_newstate(heap_alloc, &never_fails);
     CHECK(L != NULL);
     memset(lua_getextraspace(L), 0, LUA_EXTRASPACE);
     open_all(L);
@@ -363,6 +391,63 @@ SPEC(pattern, random_patterns_agree_with_stock_lua)
     lua_close(L);
 }
 
+SPEC(pattern, runs_of_one_set_are_stock_lua_s_whatever_their_length)
+{
+    tell("local sets = {'%a+', '%w+', '[^,]+', '%s+', '.+', '[aeiou]+', "
+         "'(%d+)', '[%w_]+', '%S+', '[a-cx-z0-9_]+', '[\\0-\\31]+', 'a+'}\n"
+         "for n = 0, 200 do\n"
+         "  local random, t = random_from(seed * 1000 + n), {}\n"
+         "  while #t < n do\n"
+         "    local c = random(6) == 1 and ', ' or random(9) == 1 and '\\0'\n"
+         "      or string.char(random(256) - 1)\n"
+         "    for _ = 1, random(n // 20 + 5) do t[#t + 1] = c end\n"
+         "    t[#t + 1] = string.char(96 + random(26))\n"
+         "  end\n"
+         "  local s = table.concat(t)\n"
+         "  for _, p in ipairs(sets) do\n"
+         "    agree('gmatch', s, p)\n"
+         "    agree('gmatch', s, p, random(#s + 1))\n"
+         "  end\n"
+         "end");
+}
+
+SPEC(pattern, an_iterator_that_ended_stays_so)
+{
+    tell("local it = ours.gmatch(('x'):rep(64), '%a+')\n"
+         "assert(it() == ('x'):rep(64))\n"
+         "for i = 1, 100 do assert(it() == nil) end");
+}
+
+SPEC(byteset, members_of_a_block_are_those_of_the_set)
+{
+    static uint8_t table[SET_TABLE_BYTES];
+    struct rng r = {spec_seed};
+    FOR_SEEDS(300)
+    {
+        struct byteset bytes = byteset_nothing;
+        char text[SET_BLOCK + 40];
+        unsigned ranges = (unsigned)rng_below(&r, 7);
+        for (unsigned i = 0; i < ranges; i++) {
+            unsigned low = (unsigned)rng_below(&r, 256);
+            unsigned width = (unsigned)rng_below(&r, 40);
+            for (unsigned c = low; c <= low + width && c < 256; c++)
+                byteset_put(&bytes, (uint8_t)c);
+        }
+        if (rng_below(&r, 3) == 0) byteset_invert(&bytes);
+        struct set x;
+        memset(table, 0, sizeof table);
+        set_make(&x, &bytes, table, 4);
+        for (size_t i = 0; i < sizeof text; i++)
+            text[i] = (char)rng_below(&r, 256);
+        const char *s = text + rng_below(&r, 20);
+        const char *end = s + rng_below(&r, SET_BLOCK + 20);
+        uint64_t members = set_members(&x, s, end);
+        for (int i = 0; i < SET_BLOCK; i++)
+            CHECK_EQ(members >> i & 1,
+                     s + i < end && byteset_in(&bytes, (uint8_t)s[i]));
+    }
+}
+
 SPEC(pattern, hostile_patterns_end_soon)
 {
     tell("local a = ('a'):rep(600)\n"
@@ -489,30 +574,6 @@ SPEC(pattern, steps_are_charged_to_the_running_call)
                     "for i = 1, 1000 do\n"
                     "  assert(not pcall(ours.find, s, '.-.?b%'))\n"
                     "end") != VM_DONE);
-}
-
-/* An allocator that fails, and counts what is out. */
-struct heap {
-    size_t bytes;
-    size_t calls, fail_from, fail_to; /* calls of this range get NULL */
-};
-
-static void *heap_alloc(void *ud, void *block, size_t old_bytes, size_t bytes)
-{
-    struct heap *h = ud;
-    if (block == NULL) old_bytes = 0;
-    if (bytes == 0) {
-        free(block);
-        h->bytes -= old_bytes;
-        return NULL;
-    }
-    if (bytes > old_bytes) {
-        h->calls++;
-        if (h->calls >= h->fail_from && h->calls < h->fail_to) return NULL;
-    }
-    void *moved = realloc(block, bytes);
-    if (moved != NULL) h->bytes += bytes - old_bytes;
-    return moved;
 }
 
 static int call_everything(lua_State *L)

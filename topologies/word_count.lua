@@ -11,8 +11,10 @@ return topology "word-count" {
   bolt "split" {
     from = shuffle "lines",
     fields = { "word" },
+    tasks = 2,
     execute = function(self, line)
-      for word in line:lower():gmatch "%a+" do self.emit(word) end
+      local emit = self.emit
+      for word in line:lower():gmatch "%a+" do emit(word) end
     end,
   },
 
@@ -22,7 +24,8 @@ return topology "word-count" {
     tasks = 2,
     prepare = function(self) self.counts = {} end,
     execute = function(self, word)
-      self.counts[word] = (self.counts[word] or 0) + 1
+      local counts = self.counts
+      counts[word] = (counts[word] or 0) + 1
     end,
     finish = function(self) -- the input has ended
       for word, count in pairs(self.counts) do self.emit(word, count) end

@@ -9,7 +9,8 @@ struct msg *batch_new(struct env *env, uint32_t room)
 {
     room = (room + 7) / 8 * 8;
     struct msg *m =
-        msg_new(env, EXECUTOR_BATCH, (uint32_t)sizeof(struct batch) + room);
+        msg_new(env, EXECUTOR_BATCH,
+                (uint32_t)sizeof(struct batch) + room + SHORT_SLACK);
     if (m) *batch_of(m) = (struct batch){.room = room};
     return m;
 }

@@ -7,7 +7,8 @@
  *
  * An anchor says: the next `tuples` tuples belong to `root` (0: untracked), and
  * `edge` is the id that this batch entered into the root's XOR: one per root
- * and batch. No anchors at all: the whole batch is untracked. */
+ * and batch. No anchors at all: the whole batch is untracked. SHORT_SLACK bytes
+ * behind all of it may be read. */
 #ifndef ACTORS_STREAM_BATCH_H
 #define ACTORS_STREAM_BATCH_H
 
@@ -15,6 +16,7 @@
 
 #include "core/buffer.h"
 #include "core/msg.h"
+#include "core/short.h"
 
 enum batch_marker {
     BATCH_DATA,   /* tuples */
@@ -43,7 +45,7 @@ struct batch {
 };
 
 enum {
-    BATCH_ROOM = MSG_BYTES_MAX - (int)sizeof(struct batch),
+    BATCH_ROOM = MSG_BYTES_MAX - (int)sizeof(struct batch) - SHORT_SLACK,
     BATCH_SEAL_BYTES = 4096,   /* sent when it holds this much */
     BATCH_SEAL_TUPLES = 512,   /* or so many */
     BATCH_MAX_BYTES = 64 << 20 /* of one call's unsealed output */

@@ -174,7 +174,7 @@ static uint64_t key_hash(const struct input_plan *input, const uint8_t *values)
         const uint8_t *at = values;
         for (unsigned k = 0; k < input->keys[i]; k++)
             at = value_skip(at);
-        hash = value_hash_combine(hash, value_hash(at, 0));
+        hash = value_hash_key(hash, i, value_hash(at, 0));
     }
     return hash;
 }
