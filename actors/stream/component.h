@@ -154,7 +154,9 @@ static inline void input_done(struct component_context *context,
         return;
     }
     input->at = end;
-    input->edges ^= context->emitter->edges;
+    const struct emitter *e = context->emitter;
+    if (e->emitted == e->emitted_kept) return; /* nothing to keep */
+    input->edges ^= e->edges;
     emitter_keep(context->emitter);
 }
 

@@ -1,0 +1,338 @@
+/* emit.c - from Lua's stack into batches: self.emit and its like. */
+#include "actors/stream/emitter.h"
+#include "core/log.h"
+#include "lua/guest.h"
+#include "lua/value.h"
+#include <lauxlib.h>
+#include <math.h>
+#include <string.h>
+
+static uint64_t hash_at(lua_State *L, struct guest *g, const char *field,
+                        int index)
+{
+    size_t length;
+    const char *bytes;
+    switch (lua_type(L, index)) {
+    case LUA_TSTRING:
+        bytes = lua_tolstring(L, index, &length);
+        return value_hash_bytes(bytes, length, 0);
+    case LUA_TNUMBER:
+        if (lua_isinteger(L, index))
+            return value_hash_int(lua_tointeger(L, index), 0);
+        if (isnan(lua_tonumber(L, index)))
+            luaL_error(L,
+                       "field '%s' is NaN, which is no key; emit a key "
+                       "that equals itself",
+                       field);
+        return value_hash_float(lua_tonumber(L, index), 0);
+    case LUA_TBOOLEAN: return value_hash_bool(lua_toboolean(L, index), 0);
+    case LUA_TNIL:
+        luaL_error(L,
+                   "field '%s' is nil, but tuples are grouped by it; emit "
+                   "a value",
+                   field);
+        return 0;
+    default: {
+        size_t before = g->scratch.used;
+        value_encode(L, index, &g->scratch);
+        uint64_t hash = value_hash(g->scratch.data + before, 0);
+        g->scratch.used = before;
+        return hash;
+    }
+    }
+}
+
+static uint64_t hash_keys(lua_State *L, struct guest *g, unsigned stream,
+                          const struct input_plan *input, int first)
+{
+    uint64_t hash = 0;
+    for (unsigned i = 0; i < input->key_count; i++) {
+        const char *field =
+            g->context->component->streams[stream].fields[input->keys[i]];
+        hash = value_hash_key(
+            hash, i, hash_at(L, g, field, first + (int)input->keys[i]));
+    }
+    return hash;
+}
+
+static void refused(lua_State *L)
+{
+    luaL_error(L, "one call may emit 64 MB at most; emit less, or in several "
+                  "calls");
+}
+
+/* Bytes that the values take at most; 0: there is a table or worse. */
+static size_t scalars_bytes(lua_State *L, int first, int count)
+{
+    size_t bytes = 0, length;
+    for (int i = first; i < first + count; i++) {
+        switch (lua_type(L, i)) {
+        case LUA_TSTRING:
+            lua_tolstring(L, i, &length);
+            if (length > VALUE_BYTES_MAX) return 0;
+            bytes += length + VALUE_HEAD_MAX;
+            break;
+        case LUA_TNUMBER:
+        case LUA_TBOOLEAN:
+        case LUA_TNIL: bytes += VALUE_SCALAR_MAX; break;
+        default: return 0;
+        }
+    }
+    return bytes + 1; /* a tuple without values has a length, too */
+}
+
+static uint8_t *put_scalar(lua_State *L, int index, uint8_t *at)
+{
+    size_t length;
+    const char *bytes;
+    switch (lua_type(L, index)) {
+    case LUA_TSTRING:
+        bytes = lua_tolstring(L, index, &length);
+        return value_put_bytes(at, bytes, (uint32_t)length);
+    case LUA_TNUMBER:
+        if (lua_isinteger(L, index))
+            return value_put_int(at, lua_tointeger(L, index));
+        return value_put_float(at, lua_tonumber(L, index));
+    case LUA_TBOOLEAN: return value_put_bool(at, lua_toboolean(L, index));
+    default: return value_put_nil(at);
+    }
+}
+
+/* Into g->scratch. */
+static uint32_t encode(lua_State *L, struct guest *g, int first, int count)
+{
+    g->scratch.used = 0;
+    for (int i = first; i < first + count; i++)
+        value_encode(L, i, &g->scratch);
+    return (uint32_t)g->scratch.used;
+}
+
+/* Raises where a key is none. */
+static void try_keys(lua_State *L, struct guest *g, unsigned stream, int first)
+{
+    const struct out_stream *out = &g->context->emitter->streams[stream];
+    for (unsigned i = 0; i < out->route_count; i++)
+        if (out->routes[i].input->grouping == GROUPING_FIELDS)
+            hash_keys(L, g, stream, out->routes[i].input, first);
+}
+
+void guest_try_emit(lua_State *L, struct guest *g, unsigned stream, int first,
+                    int count)
+{
+    if (scalars_bytes(L, first, count) == 0) encode(L, g, first, count);
+    try_keys(L, g, stream, first);
+}
+
+/* Tables first become bytes, then every route gets a copy. */
+static void emit_encoded(lua_State *L, struct guest *g, unsigned stream,
+                         int first, int count)
+{
+    struct emitter *e = g->context->emitter;
+    uint32_t bytes = encode(L, g, first, count);
+    struct out_stream *out = &e->streams[stream];
+    for (unsigned i = 0; i < out->route_count; i++) {
+        struct route *route = &out->routes[i];
+        uint64_t hash = 0;
+        if (route->input->grouping == GROUPING_FIELDS) {
+            g->scratch.used = bytes;
+            hash = hash_keys(L, g, stream, route->input, first);
+        }
+        struct port *port = route_port(route, hash);
+        uint8_t *at = port_reserve(e, port, bytes);
+        if (at == NULL) refused(L);
+        memcpy(at, g->scratch.data, bytes);
+        port_commit(e, port, at + bytes);
+    }
+}
+
+void guest_emit(lua_State *L, struct guest *g, unsigned stream, int first,
+                int count)
+{
+    struct emitter *e = g->context->emitter;
+    struct out_stream *out = &e->streams[stream];
+    size_t bytes = scalars_bytes(L, first, count);
+    /* An error that the caller catches must leave no route with the tuple. */
+    if (out->route_count > 1) try_keys(L, g, stream, first);
+    if (bytes == 0) {
+        emit_encoded(L, g, stream, first, count);
+    } else {
+        for (unsigned i = 0; i < out->route_count; i++) {
+            struct route *route = &out->routes[i];
+            uint64_t hash = 0;
+            if (route->input->grouping == GROUPING_FIELDS)
+                hash = hash_keys(L, g, stream, route->input, first);
+            struct port *port = route_port(route, hash);
+            uint8_t *at = port_reserve(e, port, (uint32_t)bytes);
+            if (at == NULL) refused(L);
+            for (int k = first; k < first + count; k++)
+                at = put_scalar(L, k, at);
+            port_commit(e, port, at);
+        }
+    }
+    e->emitted++;
+    g->emitted++;
+}
+
+static void wrong_arity(lua_State *L, struct guest *g, unsigned stream,
+                        int first, int count)
+{
+    const struct stream_plan *plan = &g->context->component->streams[stream];
+    if (count > 0) {
+        vref_push(L, &g->self);
+        if (lua_rawequal(L, -1, first))
+            luaL_error(L, "emit got self; write self.emit(…) with a dot");
+        lua_pop(L, 1);
+    }
+    luaL_error(L,
+               "stream '%s' has %d fields, emit got %d values; give each field "
+               "one, and put parentheses around a call that returns several: "
+               "emit((s:gsub(…)))",
+               plan->name, (int)plan->arity, count);
+}
+
+static void check_emit(lua_State *L, struct guest *g, unsigned stream,
+                       int first, int count)
+{
+    if (!g->may_emit)
+        luaL_error(L, "emit works only while the engine calls the component");
+    if (count != (int)g->context->emitter->streams[stream].arity)
+        wrong_arity(L, g, stream, first, count);
+    if (count > 0 && lua_type(L, first) == LUA_TTABLE) {
+        vref_push(L, &g->self);
+        bool is_self = lua_rawequal(L, -1, first);
+        lua_pop(L, 1);
+        if (is_self)
+            luaL_error(L, "emit got self; write self.emit(…) with a dot");
+    }
+}
+
+static void tell_untracked(struct guest *g)
+{
+    if (g->told_untracked || !guest_is_spout(g) || !executor_tracks(g->context))
+        return;
+    g->told_untracked = true;
+    executor_log(g->context, LOG_WARN,
+                 "self.emit in a spout is not tracked: a tuple that fails is "
+                 "lost; use self.emit_id(id, …)");
+}
+
+static void emit_untracked(lua_State *L, struct guest *g, unsigned stream,
+                           int first, int count)
+{
+    check_emit(L, g, stream, first, count);
+    if (!g->anchored && g->context->emitter->root != 0)
+        executor_unroot(g->context); /* of a tracked emit that was refused */
+    guest_emit(L, g, stream, first, count);
+    if (g->anchored) return; /* kept when its tuple is through */
+    executor_emitted(g->context);
+    if (!g->told_untracked) tell_untracked(g);
+}
+
+/* The case that costs most of all, in one go: a bolt emits one short string to
+ * one subscriber. False: it is another case, nothing was done. */
+static inline bool emit_short(lua_State *L, struct guest *g)
+{
+    struct emitter *e = g->context->emitter;
+    struct out_stream *out = &e->streams[0];
+    if (!g->anchored || out->arity != 1 || out->route_count != 1 ||
+        lua_type(L, 1) != LUA_TSTRING || lua_gettop(L) != 1)
+        return false;
+    size_t length;
+    const char *bytes = lua_tolstring(L, 1, &length);
+    if (length > SHORT_MAX) return false;
+    struct short_string text = short_read(bytes, length);
+    struct route *route = out->routes;
+    uint64_t hash = 0;
+    if (route->input->grouping == GROUPING_FIELDS) hash = short_hash(text, 0);
+    struct port *port = route_port(route, hash);
+    uint8_t *at = port_reserve(e, port, 1 + sizeof text);
+    if (at == NULL) refused(L);
+    *at = (uint8_t)(MSGPACK_FIXSTR | length);
+    short_write(at + 1, text);
+    port_commit(e, port, at + 1 + length);
+    e->emitted++;
+    return true;
+}
+
+static int emit(lua_State *L)
+{
+    struct guest *g = guest_of(L);
+    if (!emit_short(L, g)) emit_untracked(L, g, 0, 1, lua_gettop(L));
+    return 0;
+}
+
+static unsigned stream_at(lua_State *L, struct guest *g, int index)
+{
+    const struct component_plan *plan = g->context->component;
+    const char *name = luaL_checkstring(L, index);
+    for (unsigned i = 0; i < plan->stream_count; i++)
+        if (strcmp(plan->streams[i].name, name) == 0) return i;
+    luaL_error(L,
+               "there is no stream '%s'; declare it in streams = { %s = { … "
+               "} }",
+               name, name);
+    return 0;
+}
+
+static int emit_to(lua_State *L)
+{
+    struct guest *g = guest_of(L);
+    unsigned stream = stream_at(L, g, 1);
+    emit_untracked(L, g, stream, 2, lua_gettop(L) - 1);
+    return 0;
+}
+
+static void emit_tracked(lua_State *L, struct guest *g, unsigned stream, int id,
+                         int first, int count)
+{
+    check_emit(L, g, stream, first, count);
+    if (!executor_tracks(g->context)) { /* at-most-once: nobody asks again */
+        guest_emit(L, g, stream, first, count);
+        executor_emitted(g->context);
+        return;
+    }
+    /* What can raise comes first; then the root, then the tuple. */
+    uint64_t token = ++g->tokens;
+    vref_push(L, &g->ids);
+    lua_pushvalue(L, id);
+    lua_rawseti(L, -2, (lua_Integer)token);
+    lua_pop(L, 1);
+    guest_try_emit(L, g, stream, first, count);
+    if (!guest_notice_room(g) || !executor_root(g->context, token))
+        luaL_error(L, "there is no memory to track a tuple");
+    guest_emit(L, g, stream, first, count);
+    executor_rooted(g->context);
+    g->untold++;
+}
+
+static int emit_id(lua_State *L)
+{
+    struct guest *g = guest_of(L);
+    luaL_checkany(L, 1);
+    emit_tracked(L, g, 0, 1, 2, lua_gettop(L) - 1);
+    return 0;
+}
+
+static int emit_id_to(lua_State *L)
+{
+    struct guest *g = guest_of(L);
+    unsigned stream = stream_at(L, g, 1);
+    luaL_checkany(L, 2);
+    emit_tracked(L, g, stream, 2, 3, lua_gettop(L) - 2);
+    return 0;
+}
+
+static void add_method(lua_State *L, const char *name, lua_CFunction function)
+{
+    lua_pushcfunction(L, function);
+    lua_setfield(L, -2, name);
+}
+
+void guest_add_emits(lua_State *L, struct guest *g)
+{
+    add_method(L, "emit", emit);
+    add_method(L, "emit_to", emit_to);
+    if (!guest_is_spout(g)) return;
+    add_method(L, "emit_id", emit_id);
+    add_method(L, "emit_id_to", emit_id_to);
+}

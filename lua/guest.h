@@ -1,0 +1,104 @@
+/* guest.h - a task written in Lua, as the files that make it up share it:
+ * component.c (its life, and bolts), spout.c, emit.c. Not for others. */
+#ifndef LUA_GUEST_H
+#define LUA_GUEST_H
+
+#include "lua/component.h"
+#include "lua/recent.h"
+#include "lua/script.h"
+
+/* Which of the component's functions runs. */
+enum run { RUN_NONE, RUN_BATCH, RUN_NEXT, RUN_NOTIFY, RUN_CALL };
+
+/* A root that was settled; told when the VM is free. */
+struct notice {
+    uint64_t token;
+    bool failed;
+    char *reason; /* owned; NULL: acked, or no memory for it */
+};
+
+struct guest {
+    struct script script; /* first: it is the VM's host */
+    struct component_context *context;
+    const struct lua_config *config;
+    struct vref body; /* the component's table, of which functions come */
+    struct vref self; /* the task's table */
+    struct vref ids;  /* token → id, of emit_id */
+    struct vref engine_emit; /* what self.emit must be */
+
+    enum run running;
+    const char *call; /* RUN_CALL: name of the function */
+    bool anchored;    /* emits belong to the tuple in hand */
+    bool may_emit;
+    struct input *input;
+    bool in_hand;          /* a tuple was pushed and is not through */
+    const uint8_t *end;    /* behind its values; NULL: not known yet */
+    unsigned arity;        /* of the input's stream */
+    struct recent *recent; /* strings, for the fields; the VM's */
+
+    uint64_t emitted; /* by the next() in hand */
+    bool next_called; /* its result is on the stack */
+    bool ended;       /* next() returned false */
+    int64_t idle_ns;
+    uint64_t tokens; /* given so far */
+    bool told_untracked;
+    uint64_t replay_token; /* generator: make this one again; 0: none */
+    int64_t began_ns;      /* generator: of its pace */
+
+    struct notice *notices; /* owned */
+    unsigned notice_count, notice_room, notice_next;
+    unsigned untold; /* tokens of emit_id() without a notice so far */
+    bool has_fail, has_cleanup; /* functions of the component */
+    struct buffer scratch;      /* a tuple with tables */
+};
+
+static inline struct guest *guest_of(lua_State *L)
+{
+    return vm_host(L);
+}
+
+static inline struct watchdog_seat *guest_seat(struct guest *g)
+{
+    return lua_runtime_seat(g->config->runtime, env_thread(g->context->env));
+}
+
+static inline bool guest_is_spout(const struct guest *g)
+{
+    return g->context->component->kind == COMPONENT_SPOUT;
+}
+
+/* ---- component.c: how a run of the VM went ---- */
+
+/* The task can't go on: the VM's error becomes the context's. */
+enum step guest_crash(struct guest *g);
+/* After VM_YIELDED and VM_SLEEPING. */
+enum step guest_suspended(struct guest *g, enum vm_outcome outcome);
+/* Of a call of one function. */
+enum step guest_call_outcome(struct guest *g, enum vm_outcome outcome);
+
+/* ---- spout.c: the part of the class that spouts have ---- */
+
+enum step guest_next(struct component_context *context, void *self);
+enum step guest_next_outcome(struct guest *g, enum vm_outcome outcome);
+enum step guest_replay(struct component_context *context, void *self,
+                       uint64_t token);
+void guest_ack(struct component_context *context, void *self, uint64_t token);
+enum verdict guest_fail(struct component_context *context, void *self,
+                        uint64_t token, const char *reason);
+enum step guest_notify(struct component_context *context, void *self);
+/* Room for the news of one root more. False: out of memory. */
+bool guest_notice_room(struct guest *g);
+
+/* ---- emit.c ---- */
+
+/* Sets emit and its like in the table at the top. [-0, +0, m] */
+void guest_add_emits(lua_State *L, struct guest *g);
+/* The values of `count` stack slots from `first`, to all routes of a stream.
+ * [-0, +0, v] */
+void guest_emit(lua_State *L, struct guest *g, unsigned stream, int first,
+                int count);
+/* Raises what guest_emit() would, but for a lack of room. [-0, +0, v] */
+void guest_try_emit(lua_State *L, struct guest *g, unsigned stream, int first,
+                    int count);
+
+#endif
