@@ -110,6 +110,26 @@ void actor_post(struct env *env, actor_id to, struct msg *m)
     put(env, actor_at(env->node, id_slot(to)), m);
 }
 
+/* Bodies are a few words; for an unknown length the compiler would take an
+ * instruction that costs more than the rest of the message. */
+static inline void fill(struct msg *m, const void *body, uint32_t bytes)
+{
+    enum { FEW = 64 };
+    const char *from = body;
+    char *to = msg_body(m);
+    uint64_t word;
+    if (bytes > FEW || bytes < sizeof word) {
+        if (bytes) memcpy(to, from, bytes);
+        return;
+    }
+    for (uint32_t at = 0; at + sizeof word < bytes; at += sizeof word) {
+        memcpy(&word, from + at, sizeof word);
+        memcpy(to + at, &word, sizeof word);
+    }
+    memcpy(&word, from + bytes - sizeof word, sizeof word);
+    memcpy(to + bytes - sizeof word, &word, sizeof word);
+}
+
 err actor_send(struct env *env, actor_id to, uint16_t kind, const void *body,
                uint32_t bytes)
 {
@@ -120,7 +140,7 @@ err actor_send(struct env *env, actor_id to, uint16_t kind, const void *body,
     if (m == NULL) return ERR_NOMEM;
     m->from = env->actor ? env->actor->id : 0;
     m->to = to;
-    if (bytes) memcpy(msg_body(m), body, bytes);
+    fill(m, body, bytes);
     env->spent++;
     put(env, actor, m);
     return OK;
@@ -581,7 +601,7 @@ bool actor_turn(struct env *env, struct actor *actor)
         err e = actor->kind->settle(env, actor->self);
         if (e != OK) end(env, actor, e);
     }
-    return_credit(env, actor);
+    if (actor->owing) return_credit(env, actor);
     if (actor->id == 0) drain_dead(env, actor);
     mailbox_publish(&actor->box);
     env->actor = NULL;

@@ -66,7 +66,7 @@ void msg_pool_fini(struct msg_pool *pool)
 }
 
 /* One magazine from the depot, else one new envelope; NULL: no memory. */
-static struct msg *refill(struct env *env, unsigned c)
+__attribute__((noinline)) static struct msg *refill(struct env *env, unsigned c)
 {
     struct msg_depot *depot = env->node->depot;
     pthread_mutex_lock(&depot->lock);
@@ -87,7 +87,7 @@ static struct msg *refill(struct env *env, unsigned c)
 }
 
 /* The pool is over two magazines: one goes to the depot. */
-static void hand_over(struct env *env, unsigned c)
+__attribute__((noinline)) static void hand_over(struct env *env, unsigned c)
 {
     struct msg_pool *pool = &env->pool;
     struct msg *first = pool->free[c], *last = first;
@@ -109,18 +109,28 @@ static void hand_over(struct env *env, unsigned c)
     if (!room) free_list(first);
 }
 
-static struct msg *from_heap(size_t whole)
+__attribute__((noinline)) static struct msg *from_heap(size_t whole)
 {
     struct msg *m = mem_alloc(whole);
     if (m) m->size_class = FROM_HEAP;
     return m;
 }
 
-static struct msg *from_pool(struct env *env, size_t whole)
+static inline unsigned class_of(size_t whole)
 {
-    unsigned c = 0;
+    enum { STEP = 32 };
+    static const uint8_t small[] = {0, 0, 0, 1, 2, 2, 3, 3, 3, 3};
+    size_t steps = (whole + STEP - 1) / STEP;
+    if (steps < sizeof small) return small[steps];
+    unsigned c = 4;
     while (whole > class_bytes[c])
         c++;
+    return c;
+}
+
+static struct msg *from_pool(struct env *env, size_t whole)
+{
+    unsigned c = class_of(whole);
     struct msg *m = env->pool.free[c];
     if (m == NULL) return refill(env, c);
     env->pool.free[c] = m->next;

@@ -27,6 +27,10 @@ enum { SIGNAL = SIGURG };
 /* A signal is repeated at most so many slices after the one before. */
 enum { GAP_SLICES = 8 };
 
+/* After so many looks in vain, each half a slice, the watchdog sleeps until Lua
+ * runs again. */
+enum { VAIN_LOOKS = 2 };
+
 struct watchdog {
     pthread_t thread;
     pthread_mutex_t lock;
@@ -135,7 +139,7 @@ static void *watch(void *arg)
     pthread_mutex_lock(&w->lock);
     while (!w->stopping) {
         idle_looks = look_at_all(w) ? 0 : idle_looks + 1;
-        if (idle_looks > 4) {
+        if (idle_looks >= VAIN_LOOKS) {
             sleep_idle(w);
             idle_looks = 0;
         } else {
