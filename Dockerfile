@@ -1,15 +1,14 @@
 # Dockerfile - engine in a small image: `docker run IMAGE` counts the words of
-# a sample text. Your own topologies:
+# a book, as does `docker run IMAGE run topologies/word_count.lua`. Your own:
 #   docker run --rm -v "$PWD:/work" -w /work IMAGE run my.lua
-# `docker stop` sends SIGTERM and engine drains, for 10 s unless --drain says
-# otherwise; docker kills after 10 s, so give it more: docker stop -t 15.
+# `docker stop` sends SIGTERM, engine drains, and docker kills after 10 s: so a
+# drain takes 8 s here. For a longer one, with docker stop -t 65:
+#   docker run -e ENGINE_DRAIN=60s …
 
 FROM debian:bookworm-slim AS build
 WORKDIR /src
 COPY . .
-RUN ./build.sh
-# The sample is the first chapter of the text that the topologies read.
-RUN ./build.sh data && bible gen1:1-gen1:31 > build/sample.txt
+RUN ./build.sh && ./build.sh data
 
 FROM debian:bookworm-slim
 ARG VERSION=unknown
@@ -31,12 +30,14 @@ RUN apt-get update -qq \
 WORKDIR /opt/engine
 COPY --from=build /src/LICENSE ./
 COPY --from=build /src/topologies/ topologies/
-COPY --from=build /src/build/sample.txt ./
+# Where the topologies look for it.
+COPY --from=build /src/build/data/ build/data/
 COPY --from=build /src/build/engine /usr/local/bin/
 # A number, so that an orchestrator can see that it isn't root.
 USER 10001:10001
 # A library that the binary needs and the image lacks fails the build here.
 RUN ldd /usr/local/bin/engine && engine version
+ENV ENGINE_DRAIN=8s
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["engine"]
-CMD ["run", "topologies/word_count.lua", "--set", "input=sample.txt"]
+CMD ["run", "topologies/word_count.lua"]

@@ -8,7 +8,7 @@ JOBS=${JOBS:-$(nproc)}
 PACKAGES_BUILD="gcc make libc6-dev liblua5.4-dev libevent-dev libxxhash-dev"
 PACKAGES_DATA="bible-kjv bible-kjv-text"
 PACKAGES_TEST="libcmocka-dev lua5.4 procps"
-PACKAGES_LINT="clang-format clang-tidy clang cppcheck"
+PACKAGES_LINT="clang-format clang-tidy clang cppcheck shellcheck"
 PACKAGES_FUZZ="clang libclang-rt-14-dev"
 PACKAGES_BENCH="erlang-base mawk lua5.4"
 
@@ -145,8 +145,12 @@ test_() { # build everything and run all specs, sanitizers included
     need $PACKAGES_BUILD $PACKAGES_TEST $PACKAGES_FUZZ
     data
     build
-    make_flavour asan spec engine
-    make_flavour tsan spec engine
+    local flavour
+    for flavour in asan tsan; do
+        say "building build/$flavour"
+        make_flavour $flavour spec engine
+    done
+    say "building build/explore"
     make_flavour explore build/explore/explore
     tell asan env ASAN_OPTIONS=detect_leaks=1 build/asan/spec
     # The thread sanitizer loses count of the frames that Lua's errors jump over:
@@ -167,19 +171,29 @@ test_() { # build everything and run all specs, sanitizers included
 sim() { # the simulated world at full size: sim [TIMES the suite's seeds]
     need $PACKAGES_BUILD $PACKAGES_TEST
     make_flavour asan spec
-    local factor=${1:-10}
-    ENGINE_SEEDS_FACTOR=$factor build/asan/spec stream. 2>&1 | grep -vE '^\[ +(RUN|OK)'
+    local factor=${1:-10} status=0 began=$SECONDS
+    mkdir -p build/test
+    ENGINE_SEEDS_FACTOR=$factor build/asan/spec stream. 2>&1 | tee build/test/sim.log | grep -vE '^\[ +(RUN|OK)' || status=1
+    echo "sim: $factor times the suite's seeds, $(tail -1 build/test/sim.log), $((SECONDS - began)) s"
+    return $status
 }
 
 fuzz_targets() { local f; for f in spec/fuzz/*.c; do f=${f##*/}; echo "${f%.c}"; done; }
 
+# What a target is told beside its time. A definition may loop until its budget
+# is over: the quick ones are tried more often.
+fuzz_options() { # TARGET
+    if [ -f "spec/fuzz/$1.dict" ]; then echo "-dict=spec/fuzz/$1.dict"; fi
+    if [ "$1" = definition ]; then printf '%s\n' -max_len=4096 -entropic_scale_per_exec_time=1; fi
+}
+
 # fuzz_one TARGET SECONDS: from its corpus, new inputs to build/fuzz.
 fuzz_one() {
-    local target=$1 seconds=$2 status=0 dict=()
+    local target=$1 seconds=$2 status=0 options
     (CC=clang make_flavour fuzz "build/fuzz/fuzz-$target") || return 1
     mkdir -p "build/fuzz/corpus/$target" "spec/fuzz/corpus/$target"
-    if [ -f "spec/fuzz/$target.dict" ]; then dict=(-dict="spec/fuzz/$target.dict"); fi
-    "build/fuzz/fuzz-$target" "${dict[@]}" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 \
+    mapfile -t options < <(fuzz_options "$target")
+    "build/fuzz/fuzz-$target" "${options[@]}" -max_total_time="$seconds" -timeout=180 -rss_limit_mb=2048 \
         -artifact_prefix="build/fuzz/$target-" -print_final_stats=1 \
         "build/fuzz/corpus/$target" "spec/fuzz/corpus/$target" > "build/fuzz/$target.log" 2>&1 || status=1
     grep -E 'ERROR|SUMMARY|Test unit written' "build/fuzz/$target.log" || true
@@ -190,10 +204,16 @@ fuzz_one() {
 
 fuzz() { # all fuzzers: fuzz [SECONDS each, 1800]
     need $PACKAGES_BUILD $PACKAGES_FUZZ
-    local target
-    for target in $(fuzz_targets); do tell "fuzz-$target" fuzz_one "$target" "${1:-1800}"; done
-    grep -h '^fuzz ' build/test/fuzz-*.log
-    echo "$PASSED passed, $FAILED failed"
+    local target logs=()
+    for target in $(fuzz_targets); do
+        tell "fuzz-$target" fuzz_one "$target" "${1:-1800}"
+        logs+=("build/test/fuzz-$target.log")
+    done
+    grep -h '^fuzz ' "${logs[@]}" || true
+    awk -v findings=$FAILED '
+        /^fuzz .* executions in / { fuzzers++; executions += $3; seconds += $6 }
+        END { printf "fuzz: %d fuzzers, %d executions, %d findings, %d s\n", fuzzers, executions, findings, seconds }
+    ' "${logs[@]}"
     [ $FAILED -eq 0 ]
 }
 
@@ -209,9 +229,9 @@ bench() { # the benchmarks beside their peers: bench [--quick] [--only TEXT]
     lua5.4 spec/bench/table.lua "$@"
 }
 
-lint() { # the walls between the rooms, the format, static analysis
+lint() { # walls between the rooms, format, static analysis: lint [FILE to analyse]
     need $PACKAGES_BUILD $PACKAGES_TEST $PACKAGES_LINT
-    .ci/lint.sh
+    .ci/lint.sh "$@"
 }
 
 image() { # build the container image from Dockerfile and try it

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # image.sh - builds the Dockerfile's image and proves it: the first result is
 # counted right, it runs as its own user, SIGTERM and SIGINT as process 1
-# drain. Sourced by build.sh, whose need and say it uses, in the project's
+# drain, and a drain that has to give up does so before docker kills. Sourced by build.sh, whose need and say it uses, in the project's
 # root. With a docker daemon docker does it all. Without one, as root: buildah
 # on a base that mmdebstrap makes of the Debian mirror apt is set up with.
 # Everything is in build/image: base.tar is kept for the runs of a week,
@@ -13,6 +13,7 @@ IMAGE_VERSION=$(sed -n 's/^#define ENGINE_VERSION "\(.*\)"$/\1/p' cli/verb.h)
 IMAGE_REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 IMAGE_NAME=engine:$IMAGE_VERSION
 IMAGE_UID=10001
+IMAGE_BOOK=build/data/kjv.txt # in the image, as the topologies name it
 IMAGE_WAIT_S=10 # for a thing to happen; docker stop grants a drain no more
 
 image_fail() { say "image: $*"; exit 1; }
@@ -47,14 +48,25 @@ return topology "forever" {
 LUA
 }
 
-# The sample's words, counted by other means than engine's.
+# Never done with its second tuple.
+image_stuck() {
+    cat <<'LUA'
+return topology "stuck" {
+  spout "numbers" { list { { 1 }, { 2 } }, fields = { "n" } },
+  bolt "loop" { from = shuffle "numbers", budget = "10h", execute = function(self, n) while n == 2 do end end },
+  sink "out" { from = global "numbers", stdout {} },
+}
+LUA
+}
+
+# The book's words, counted by other means than engine's.
 image_expected() { # FILE
     LC_ALL=C tr -cs '[:alpha:]' '\n' < "$1" | LC_ALL=C tr '[:upper:]' '[:lower:]' | grep . | sort | uniq -c |
         awk '{ printf "{\"word\":\"%s\",\"count\":%d}\n", $2, $1 }' | sort
 }
 
-image_check_count() { # RESULT SAMPLE
-    [ -s "$2" ] || image_fail "the sample text is empty"
+image_check_count() { # RESULT BOOK
+    [ -s "$2" ] || image_fail "the book is empty"
     image_expected "$2" > "$IMAGE_DIR/expected"
     sort "$1" | cmp - "$IMAGE_DIR/expected" ||
         image_fail "the first result is wrong: compare $1 and $IMAGE_DIR/expected"
@@ -72,6 +84,13 @@ image_check_drain() { # SIGNAL STATUS NUMBERS
     say "image: SIG$1 drained: exit 0, the numbers 1 to $n came out once each"
 }
 
+# What is under way at the drain's end is counted, not killed with the rest.
+image_check_stuck() { # STATUS STDERR
+    [ "$1" -eq 1 ] || image_fail "a drain that ran out gave exit $1 instead of 1; see $2"
+    grep -q 'still under way at the end of the drain' "$2" || image_fail "a drain that ran out wasn't said; see $2"
+    say "image: a drain that ran out ended by itself: exit 1, before docker kills"
+}
+
 # ---- docker ----
 
 image_docker() {
@@ -79,24 +98,31 @@ image_docker() {
     docker build --build-arg "VERSION=$IMAGE_VERSION" --build-arg "REVISION=$IMAGE_REVISION" \
         -t "$IMAGE_NAME" . >&2
     docker run --rm "$IMAGE_NAME" > "$IMAGE_DIR/first"
-    docker run --rm --entrypoint cat "$IMAGE_NAME" sample.txt > "$IMAGE_DIR/sample.txt"
-    image_check_count "$IMAGE_DIR/first" "$IMAGE_DIR/sample.txt"
+    docker run --rm --entrypoint cat "$IMAGE_NAME" "$IMAGE_BOOK" > "$IMAGE_DIR/book.txt"
+    image_check_count "$IMAGE_DIR/first" "$IMAGE_DIR/book.txt"
     image_uid=$(docker run --rm --entrypoint id "$IMAGE_NAME" -u)
-    local signal status
+    local signal
     for signal in TERM INT; do
-        image_container=$(docker create "$IMAGE_NAME" run /tmp/forever.lua)
-        docker cp "$IMAGE_DIR/forever.lua" "$image_container:/tmp/forever.lua" >/dev/null
-        docker start "$image_container" >/dev/null
-        await image_docker_speaks || image_fail "nothing came out of the running image"
-        docker kill --signal "$signal" "$image_container" >/dev/null
-        status=$(timeout "$IMAGE_WAIT_S" docker wait "$image_container") ||
-            image_fail "SIG$signal didn't end it in $IMAGE_WAIT_S s"
-        docker logs "$image_container" > "$IMAGE_DIR/forever.out" 2> "$IMAGE_DIR/forever.err"
-        docker rm "$image_container" >/dev/null
-        image_container=''
-        image_check_drain "$signal" "$status" "$IMAGE_DIR/forever.out"
+        image_docker_signal forever "$signal"
+        image_check_drain "$signal" "$image_status" "$IMAGE_DIR/forever.out"
     done
+    image_docker_signal stuck TERM
+    image_check_stuck "$image_status" "$IMAGE_DIR/stuck.err"
     image_mb=$(($(docker image inspect -f '{{.Size}}' "$IMAGE_NAME") / 1000000))
+}
+
+# Runs a topology of ours and sends it the signal; leaves $image_status.
+image_docker_signal() { # TOPOLOGY SIGNAL
+    image_container=$(docker create "$IMAGE_NAME" run "/tmp/$1.lua")
+    docker cp "$IMAGE_DIR/$1.lua" "$image_container:/tmp/$1.lua" >/dev/null
+    docker start "$image_container" >/dev/null
+    await image_docker_speaks || image_fail "nothing came out of the running image"
+    docker kill --signal "$2" "$image_container" >/dev/null
+    image_status=$(timeout "$IMAGE_WAIT_S" docker wait "$image_container") ||
+        image_fail "SIG$2 didn't end $1.lua in $IMAGE_WAIT_S s"
+    docker logs "$image_container" > "$IMAGE_DIR/$1.out" 2> "$IMAGE_DIR/$1.err"
+    docker rm "$image_container" >/dev/null
+    image_container=''
 }
 
 image_docker_speaks() { [ "$(docker logs "$image_container" 2>/dev/null | wc -c)" -gt 0 ]; }
@@ -169,23 +195,28 @@ image_command() { # CONTAINER
         '{{range .OCIv1.Config.Entrypoint}}{{.}} {{end}}{{range .OCIv1.Config.Cmd}}{{.}} {{end}}' "$1"
 }
 
+# Its environment, a word a variable.
+image_environment() { # CONTAINER
+    image_buildah inspect --format '{{range .OCIv1.Config.Env}}{{.}} {{end}}' "$1"
+}
+
 # Runs engine as process 1 of a new PID namespace in the image's files, as
-# buildah's chroot doesn't, and sends it the signal.
-image_signal() { # ROOT SIGNAL
-    local inner status=0
-    rm -f "$IMAGE_DIR/forever.out"
-    unshare --pid --mount --fork --kill-child chroot --userspec="$IMAGE_UID:$IMAGE_UID" "$1" \
-        /usr/local/bin/engine run /tmp/forever.lua \
-        > "$IMAGE_DIR/forever.out" 2> "$IMAGE_DIR/forever.err" &
+# buildah's chroot doesn't, and sends it the signal; leaves $image_status.
+image_signal() { # CONTAINER ROOT TOPOLOGY SIGNAL
+    local inner out="$IMAGE_DIR/$3.out" err="$IMAGE_DIR/$3.err"
+    rm -f "$out"
+    # shellcheck disable=SC2046 # a list of words
+    unshare --pid --mount --fork --kill-child chroot --userspec="$IMAGE_UID:$IMAGE_UID" "$2" \
+        /usr/bin/env -i $(image_environment "$1") /usr/local/bin/engine run "/tmp/$3.lua" > "$out" 2> "$err" &
     image_process=$!
-    await test -s "$IMAGE_DIR/forever.out" || image_fail "nothing came out of the running image; see $IMAGE_DIR/forever.err"
+    await test -s "$out" || image_fail "nothing came out of the running image; see $err"
     inner=$(tr -d ' ' < "/proc/$image_process/task/$image_process/children")
     [ "$(awk '$1 == "NSpid:" { print $NF }' "/proc/$inner/status")" = 1 ] || image_fail "engine isn't process 1"
-    kill -s "$2" "$inner"
-    await image_gone "$inner" || image_fail "SIG$2 didn't end it in $IMAGE_WAIT_S s"
-    wait "$image_process" || status=$?
+    kill -s "$4" "$inner"
+    await image_gone "$inner" || image_fail "SIG$4 didn't end $3.lua in $IMAGE_WAIT_S s"
+    image_status=0
+    wait "$image_process" || image_status=$?
     image_process=''
-    image_check_drain "$2" "$status" "$IMAGE_DIR/forever.out"
 }
 
 image_gone() { ! [ -d "/proc/$1" ]; }
@@ -196,11 +227,16 @@ image_prove_buildah() {
     root=$(image_buildah mount "$container")
     # shellcheck disable=SC2046 # a list of words
     image_run "$container" -- $(image_command "$container") > "$IMAGE_DIR/first"
-    cp "$root/opt/engine/sample.txt" "$IMAGE_DIR/sample.txt"
-    image_check_count "$IMAGE_DIR/first" "$IMAGE_DIR/sample.txt"
+    cp "$root/opt/engine/$IMAGE_BOOK" "$IMAGE_DIR/book.txt"
+    image_check_count "$IMAGE_DIR/first" "$IMAGE_DIR/book.txt"
     image_uid=$(image_run "$container" -- id -u)
-    cp "$IMAGE_DIR/forever.lua" "$root/tmp/"
-    for signal in TERM INT; do image_signal "$root" "$signal"; done
+    cp "$IMAGE_DIR/forever.lua" "$IMAGE_DIR/stuck.lua" "$root/tmp/"
+    for signal in TERM INT; do
+        image_signal "$container" "$root" forever "$signal"
+        image_check_drain "$signal" "$image_status" "$IMAGE_DIR/forever.out"
+    done
+    image_signal "$container" "$root" stuck TERM
+    image_check_stuck "$image_status" "$IMAGE_DIR/stuck.err"
     rm -f "$IMAGE_DIR/engine.tar"
     image_buildah push -q "$IMAGE_NAME" "docker-archive:$IMAGE_DIR/engine.tar:$IMAGE_NAME"
     image_mb=$(($(stat -c %s "$IMAGE_DIR/engine.tar") / 1000000))
@@ -210,7 +246,8 @@ image_prove_buildah() {
 
 mkdir -p "$IMAGE_DIR"
 image_forever > "$IMAGE_DIR/forever.lua"
-image_uid='' image_mb='' # what the proof found
+image_stuck > "$IMAGE_DIR/stuck.lua"
+image_uid='' image_mb='' image_status='' # what the proof found
 image_process='' image_container='' # under way
 trap image_clean EXIT
 if docker info >/dev/null 2>&1; then

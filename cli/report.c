@@ -7,6 +7,12 @@
 #include <lua.h>
 #include <stdio.h>
 
+/* "1 task", "2 tasks" */
+static const char *ending(unsigned count)
+{
+    return count == 1 ? "" : "s";
+}
+
 struct report {
     uint64_t emitted; /* by all components, when it was shown last */
     int64_t at_ns;
@@ -38,20 +44,22 @@ void report_start(const struct plan *plan, unsigned threads, bool watching,
     static const char *const guarantees[] = {"at-most-once", "at-least-once"};
     if (json) {
         log_write(json, NULL, -1, LOG_INFO,
-                  "engine %s (%s) runs %s (%s): %u components, %u tasks, %s, "
-                  "%u threads",
+                  "engine %s (%s) runs %s (%s): %u component%s, %u task%s, %s, "
+                  "%u thread%s",
                   ENGINE_VERSION, LUA_RELEASE, plan->name, plan->file,
-                  plan->count, plan->tasks, guarantees[plan->guarantee],
-                  threads);
+                  plan->count, ending(plan->count), plan->tasks,
+                  ending(plan->tasks), guarantees[plan->guarantee], threads,
+                  ending(threads));
         return;
     }
     unsigned edges = 0;
     for (unsigned i = 0; i < plan->count; i++)
         edges += plan->components[i].input_count;
     fprintf(stderr, "%-11s %s (%s)\n", "engine", ENGINE_VERSION, LUA_RELEASE);
-    fprintf(stderr, "%-11s %s (%s: %u components, %u tasks, %u edges)\n",
-            "Topology:", plan->name, plan->file, plan->count, plan->tasks,
-            edges);
+    fprintf(stderr, "%-11s %s (%s: %u component%s, %u task%s, %u edge%s)\n",
+            "Topology:", plan->name, plan->file, plan->count,
+            ending(plan->count), plan->tasks, ending(plan->tasks), edges,
+            ending(edges));
     fprintf(stderr, "%-11s %s; what is under way is in memory only\n",
             "Guarantee:", guarantees[plan->guarantee]);
     fprintf(stderr, "%-11s %u\n", "Threads:", threads);

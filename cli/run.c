@@ -21,7 +21,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SETS_MAX = 64, LEVELS_MAX = 16 };
+enum { SETS_MAX = 64, LEVELS_MAX = 16, THREADS_MAX = 64 };
+
+/* The environment's default of --drain: an image knows when it is killed. */
+#define DRAIN_VARIABLE "ENGINE_DRAIN"
+/* The run's own lines in a JSON log. No component can be called that, so that
+ * --log-level, which is about components, doesn't silence them. */
+#define OWN_NAME "__engine"
 
 struct options {
     const char *sets[SETS_MAX];
@@ -66,7 +72,10 @@ static const struct verb_option option_table[] = {
     [SET] = {"set", "NAME=VALUE", "give a param of the definition its value"},
     [THREADS] = {"threads", "N", "scheduler threads (default: the cores)"},
     [WATCH] = {"watch", NULL, "take over new code when a file is saved"},
-    [DRAIN] = {"drain", "TIME", "for what is under way when told to end (10s)"},
+    [DRAIN] =
+        {"drain", "TIME",
+         "for what is under way when told to end (default: " DRAIN_VARIABLE
+         ", or 10s)"},
     [QUIET] = {"quiet", NULL, "no start lines and no table at the end"},
     [LOG_FORMAT] = {"log-format", "FORMAT", "text or json (default: text)"},
     [LOG_LEVEL] = {"log-level", "[NAME=]LEVEL",
@@ -94,7 +103,8 @@ static bool take_level(struct options *o, const char *value)
 {
     const char *equals = strchr(value, '=');
     enum log_level level;
-    if (log_level_named(equals ? equals + 1 : value, &level) != OK) {
+    if (equals == value ||
+        log_level_named(equals ? equals + 1 : value, &level) != OK) {
         verb_say("--log-level is '%s'; give trace, debug, info, warn, error or "
                  "off, or NAME=LEVEL for one component",
                  value);
@@ -116,10 +126,25 @@ static bool take_level(struct options *o, const char *value)
     return true;
 }
 
+static bool take_drain(struct options *o, const char *name, const char *value)
+{
+    if (parse_duration(value, &o->drain_ns)) return true;
+    verb_say("%s is '%s'; give a time like 10s or 500ms", name, value);
+    return false;
+}
+
+static bool default_drain(struct options *o)
+{
+    if (o->drain_ns >= 0) return true;
+    const char *value = getenv(DRAIN_VARIABLE);
+    return take_drain(o, DRAIN_VARIABLE, value && *value ? value : "10s");
+}
+
 static bool take_option(void *context, unsigned option, const char *value)
 {
     struct options *o = context;
     char *end;
+    long threads;
     switch (option) {
     case SET:
         if (o->set_count == SETS_MAX) {
@@ -129,15 +154,14 @@ static bool take_option(void *context, unsigned option, const char *value)
         o->sets[o->set_count++] = value;
         return true;
     case THREADS:
-        o->threads = (unsigned)strtoul(value, &end, 10);
-        if (*end == '\0' && o->threads >= 1 && o->threads <= 64) return true;
-        verb_say("--threads is '%s'; give a number from 1 to 64", value);
+        threads = strtol(value, &end, 10);
+        o->threads = (unsigned)threads;
+        if (*end == '\0' && threads >= 1 && threads <= THREADS_MAX) return true;
+        verb_say("--threads is '%s'; give a number from 1 to %d", value,
+                 THREADS_MAX);
         return false;
     case WATCH: o->watch = true; return true;
-    case DRAIN:
-        if (parse_duration(value, &o->drain_ns)) return true;
-        verb_say("--drain is '%s'; give a time like 10s or 500ms", value);
-        return false;
+    case DRAIN: return take_drain(o, "--drain", value);
     case QUIET: o->quiet = true; return true;
     case LOG_FORMAT:
         o->json_log = strcmp(value, "json") == 0;
@@ -161,9 +185,43 @@ tell(const struct run *run, enum log_level level, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (run->options.json_log)
-        log_text(run->log, NULL, -1, level, 0, text, strlen(text), NULL);
+        log_text(run->log, OWN_NAME, -1, level, 0, text, strlen(text), NULL);
     else
         fprintf(stderr, "%s\n", text);
+}
+
+/* --log-level NAME=…: the names are known when the definition is. */
+static bool check_level_name(const struct run *run, const char *name)
+{
+    static const char *const parts[] = {"acker", "executor", "supervisor",
+                                        "topology"}; /* they log, too */
+    enum { PARTS = sizeof parts / sizeof parts[0] };
+    const struct plan *plan = &run->definition->plan;
+    const char **names = mem_alloc((plan->count + PARTS) * sizeof *names);
+    if (names == NULL) return true; /* what comes next says it */
+    memcpy(names, parts, sizeof parts);
+    unsigned count = PARTS;
+    for (unsigned i = 0; i < plan->count; i++)
+        names[count++] = plan->components[i].name;
+    bool known = false;
+    for (unsigned i = 0; i < count && !known; i++)
+        known = strncmp(names[i], name, LOG_COMPONENT_BYTES - 1) == 0;
+    const char *near = verb_nearest(name, names, count);
+    if (!known)
+        tell(run, LOG_ERROR,
+             "engine: --log-level %s=…: %s has no component of that name%s%s%s",
+             name, plan->file, near ? "; did you mean '" : "", near ? near : "",
+             near ? "'?" : "; give one of its spouts, bolts or sinks");
+    mem_free(names);
+    return known;
+}
+
+static bool check_levels(const struct run *run)
+{
+    for (unsigned i = 0; i < run->options.level_count; i++)
+        if (!check_level_name(run, run->options.levels[i].component))
+            return false;
+    return true;
 }
 
 /* The faults of a definition stand in a line each. */
@@ -289,16 +347,31 @@ static struct log *open_log(const struct options *o)
 {
     struct log_config config = {
         .format = o->json_log ? LOG_JSON : LOG_TEXT,
-        .level = o->level,
+        .level = LOG_INFO,
         .color = isatty(STDERR_FILENO) && getenv("NO_COLOR") == NULL,
         .local_time = true,
         .now_ms = wall_ms,
         .fd = STDERR_FILENO,
     };
-    struct log *log = log_new(&config);
-    for (unsigned i = 0; log && i < o->level_count; i++)
-        log_set_level(log, o->levels[i].component, o->levels[i].level);
-    return log;
+    return log_new(&config);
+}
+
+/* What components say is held back by level while they run. What the run says
+ * of itself, before, meanwhile and at its end, never is. */
+static void set_levels(const struct run *run)
+{
+    const struct options *o = &run->options;
+    log_set_level(run->log, NULL, o->level);
+    for (unsigned i = 0; i < o->level_count; i++)
+        log_set_level(run->log, o->levels[i].component, o->levels[i].level);
+    log_set_level(run->log, OWN_NAME, LOG_INFO);
+}
+
+static void lift_levels(const struct run *run)
+{
+    log_set_level(run->log, NULL, LOG_INFO);
+    for (unsigned i = 0; i < run->options.level_count; i++)
+        log_clear_level(run->log, run->options.levels[i].component);
 }
 
 static sigset_t ending_signals(void)
@@ -372,13 +445,14 @@ static int exit_code(const struct run *run)
         tell(run, LOG_ERROR, "engine: the run has failed: %s",
              err_text(end->why));
     if (end->unsettled > 0)
-        tell(run, LOG_ERROR,
-             "engine: %llu tuples were still under way at the end%s",
+        tell(run, LOG_ERROR, "engine: %llu %s still under way at the end%s",
              (unsigned long long)end->unsettled,
+             end->unsettled == 1 ? "tuple was" : "tuples were",
              end->why == ERR_STOPPED ? " of the drain" : "");
     if (end->gave_up > 0)
-        tell(run, LOG_ERROR, "engine: %llu tuples failed for good",
-             (unsigned long long)end->gave_up);
+        tell(run, LOG_ERROR, "engine: %llu %s failed for good",
+             (unsigned long long)end->gave_up,
+             end->gave_up == 1 ? "tuple" : "tuples");
     return well && !end->unsettled && !end->gave_up ? EXIT_WELL : EXIT_FAILED;
 }
 
@@ -405,7 +479,10 @@ static int start(struct run *run, int signals)
     if (e == OK) run->root = topology_actor(run->topology);
     if (e == OK) e = real_start(run->real);
     if (e == OK) return EXIT_WELL;
-    verb_say("can't start: %s", err_text(e));
+    tell(run, LOG_ERROR,
+         "engine: can't start: %s; give it fewer --threads, or more of what "
+         "ulimit -a shows",
+         err_text(e));
     return EXIT_FAILED;
 }
 
@@ -426,6 +503,18 @@ static struct log *json_log(const struct run *run)
     return run->options.json_log ? run->log : NULL;
 }
 
+/* The end, whatever the log's levels are; gives the exit code. */
+static int report(const struct run *run, int64_t wall_ns)
+{
+    lift_levels(run);
+    if (!run->options.quiet)
+        report_end(&run->definition->plan, run->topology, real_node(run->real),
+                   wall_ns, json_log(run));
+    int code = exit_code(run);
+    set_levels(run);
+    return code;
+}
+
 static int run_file(struct run *run, const char *path)
 {
     char *errors = NULL;
@@ -433,7 +522,8 @@ static int run_file(struct run *run, const char *path)
     run->log = open_log(&run->options);
     if (run->log == NULL ||
         lua_runtime_new(&run->runtime, run->options.threads) != OK) {
-        verb_say("can't start: out of memory or threads");
+        verb_say("can't start: out of memory or threads; give it fewer "
+                 "--threads, or more of what ulimit -a shows");
         clean_up(run, signals);
         return EXIT_FAILED;
     }
@@ -446,19 +536,20 @@ static int run_file(struct run *run, const char *path)
                : e == ERR_NOMEM ? EXIT_FAILED
                                 : EXIT_USAGE;
     }
+    if (!check_levels(run)) {
+        clean_up(run, signals);
+        return EXIT_USAGE;
+    }
     if (!run->options.quiet)
         report_start(&run->definition->plan, run->options.threads,
                      run->options.watch, json_log(run));
+    set_levels(run);
     int64_t began_ns = real_now_ns(NULL);
     int code = start(run, signals);
     if (code == EXIT_WELL) {
         wait_for_end(run);
         real_stop(run->real);
-        if (!run->options.quiet)
-            report_end(&run->definition->plan, run->topology,
-                       real_node(run->real), real_now_ns(NULL) - began_ns,
-                       json_log(run));
-        code = exit_code(run);
+        code = report(run, real_now_ns(NULL) - began_ns);
     }
     clean_up(run, signals);
     return code;
@@ -469,15 +560,16 @@ static int run_run(const struct verb *verb, int argc, char **argv)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     struct run run = {
         .options = {.threads = cores > 0 ? (unsigned)cores : 1,
-                    .drain_ns = 10000000000,
+                    .drain_ns = -1,
                     .level = LOG_INFO},
         .lock = PTHREAD_MUTEX_INITIALIZER,
         .wake = PTHREAD_COND_INITIALIZER,
     };
-    if (run.options.threads > 64) run.options.threads = 64;
+    if (run.options.threads > THREADS_MAX) run.options.threads = THREADS_MAX;
     int code = verb_parse(verb, &argc, argv, take_option, &run.options);
     if (code != EXIT_WELL) return code < 0 ? EXIT_WELL : code;
-    if (argc != 2) {
+    if (!default_drain(&run.options)) return EXIT_USAGE;
+    if (argc != 2 || argv[1][0] == '\0') {
         verb_say("run takes one definition file: engine run FILE");
         return EXIT_USAGE;
     }

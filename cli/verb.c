@@ -1,4 +1,5 @@
 #include "cli/verb.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -90,19 +91,21 @@ static int find_option(const struct verb *verb, const char *name, size_t bytes)
     return -1;
 }
 
-static int unknown_option(const struct verb *verb, const char *text)
+/* `text` as it was typed, `name` without the dashes. */
+static int unknown_option(const struct verb *verb, const char *text,
+                          const char *name)
 {
     const char *names[64];
     unsigned count = 0;
     for (int i = 0; verb->options[i].name && count < 64; i++)
         names[count++] = verb->options[i].name;
-    const char *near = verb_nearest(text, names, count);
+    const char *near = verb_nearest(name, names, count);
     if (near)
-        verb_say("%s has no option --%s; did you mean --%s?", verb->name, text,
+        verb_say("%s has no option %s; did you mean --%s?", verb->name, text,
                  near);
     else
-        verb_say("%s has no option --%s; engine %s --help lists them",
-                 verb->name, text, verb->name);
+        verb_say("%s has no option %s; engine %s --help lists them", verb->name,
+                 text, verb->name);
     return EXIT_USAGE;
 }
 
@@ -131,8 +134,9 @@ int verb_parse(const struct verb *verb, int *argc, char **argv,
         int option = find_option(verb, name, bytes);
         if (option < 0) {
             char text[NAME_MAX_BYTES];
-            snprintf(text, sizeof text, "%.*s", (int)bytes, name);
-            return unknown_option(verb, text);
+            int dashes = (int)(name - arg);
+            snprintf(text, sizeof text, "%.*s", dashes + (int)bytes, arg);
+            return unknown_option(verb, text, text + dashes);
         }
         const char *value = name[bytes] == '=' ? name + bytes + 1 : NULL;
         const struct verb_option *o = &verb->options[option];
@@ -171,10 +175,8 @@ static void fill_standard_files(void)
         if (open("/dev/null", O_WRONLY) < 0) return;
 }
 
-int verb_main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
-    fill_standard_files();
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of a write */
     if (argc < 2) {
         print_overview(stderr);
         return EXIT_USAGE;
@@ -199,4 +201,15 @@ int verb_main(int argc, char **argv)
     else
         verb_say("there is no verb '%s'; engine --help lists them", name);
     return EXIT_USAGE;
+}
+
+int verb_main(int argc, char **argv)
+{
+    fill_standard_files();
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of a write */
+    int code = dispatch(argc, argv);
+    /* What help and version printed. Who closed a pipe has read enough. */
+    if (fflush(stdout) == 0 || errno == EPIPE) return code;
+    verb_say("can't write to stdout: %s", strerror(errno));
+    return EXIT_FAILED;
 }

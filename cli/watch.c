@@ -122,7 +122,7 @@ void watch_settle(struct watch *w)
 {
     for (int waited = 0; waited < WAIT_MAX_MS; waited += QUIET_MS) {
         unsigned before = at_load(&w->events, RELAXED);
-        struct timespec quiet = {0, QUIET_MS * 1000000};
+        struct timespec quiet = {0, QUIET_MS * 1000000L};
         nanosleep(&quiet, NULL);
         if (at_load(&w->events, RELAXED) == before) return;
     }

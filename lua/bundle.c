@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TEXT_MAX = 1 << 20 };
+enum {
+    TEXT_MAX = 1 << 20,
+    ROOM_FIRST = 16 << 10, /* of a file that is read; it doubles */
+};
 
 static void bundle_free(struct env *env, struct ref *ref)
 {
@@ -48,7 +51,20 @@ err bundle_set(struct bundle *b, const char *assignment)
     return p->name && p->text ? OK : ERR_NOMEM;
 }
 
-/* The whole file into a heap block with a 0 behind it. */
+/* Makes room for more of the file than `used` bytes. */
+static err widen(char **text, size_t *room, size_t used)
+{
+    if (used < *room) return OK;
+    size_t more = *room ? 2 * *room : ROOM_FIRST;
+    char *wider = mem_resize(*text, more);
+    if (wider == NULL) return ERR_NOMEM;
+    *text = wider;
+    *room = more;
+    return OK;
+}
+
+/* The file, up to one byte more than it may have, into a heap block, which is
+ * the caller's in any case. */
 static err read_all(const char *path, char **text, size_t *bytes, int *error)
 {
     const struct disk *disk = &disk_real;
@@ -57,25 +73,20 @@ static err read_all(const char *path, char **text, size_t *bytes, int *error)
         *error = -file;
         return *error == ENOENT ? ERR_NOTFOUND : ERR_IO;
     }
-    char *data = mem_alloc(TEXT_MAX + 2);
-    int64_t used = 0, got = 1;
-    while (data && got > 0 && used <= TEXT_MAX) {
-        got = disk->read(disk->context, file, data + used,
-                         (size_t)(TEXT_MAX + 1 - used), used);
-        if (got > 0) used += got;
+    size_t room = 0;
+    int64_t got = 1;
+    err e = OK;
+    while (got > 0 && *bytes <= TEXT_MAX) {
+        e = widen(text, &room, *bytes);
+        if (e != OK) break;
+        got = disk->read(disk->context, file, *text + *bytes, room - *bytes,
+                         (int64_t)*bytes);
+        if (got > 0) *bytes += (size_t)got;
     }
     disk->close(disk->context, file);
-    if (data == NULL) return ERR_NOMEM;
-    if (got < 0) {
-        mem_free(data);
-        *error = (int)-got;
-        return ERR_IO;
-    }
-    char *fitted = mem_text(data, (size_t)used);
-    mem_free(data);
-    *text = fitted;
-    *bytes = (size_t)used;
-    return fitted ? OK : ERR_NOMEM;
+    if (got >= 0) return e;
+    *error = (int)-got;
+    return ERR_IO;
 }
 
 static const char *unfit(const char *text, size_t bytes)

@@ -451,6 +451,7 @@ static struct vm_config limits(const struct guest *g)
     return (struct vm_config){
         .memory_bytes = g->config->memory_bytes,
         .budget_ns = (uint64_t)g->config->budget_ns,
+        .pages = lua_runtime_pages(g->config->runtime),
         .counting = world->counting,
         .budget_steps = (uint64_t)g->config->budget_ns / STEP_NS,
         .seed = node_seed(env_node(g->context->env)) + g->context->task,

@@ -4,6 +4,7 @@
 #include "core/real.h"
 #include "core/value.h"
 #include "lua/component.h"
+#include "lua/runtime.h"
 #include "lua/sandbox.h"
 #include "lua/script.h"
 #include "lua/value.h"
@@ -481,7 +482,11 @@ err definition_parse(const char *path, const char *text, size_t bytes,
         e = bundle_read(d->bundle, "", path, why, sizeof why);
     if (e == OK) {
         /* Nobody watches a loader: what it runs is bounded by counting. */
-        struct vm_config config = {.seed = 1, .counting = true};
+        struct vm_config config = {
+            .seed = 1,
+            .counting = true,
+            .pages = lua_runtime_pages(runtime),
+        };
         e = script_load(&l.script, d->bundle, config, NULL);
         if (e == OK) e = script_run(&l.script, NULL, make_plan, &l);
         if (e == ERR_CONFIG && l.usage) e = ERR_USAGE;

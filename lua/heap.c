@@ -7,11 +7,11 @@
 enum {
     GRAIN = 16,                  /* small blocks are multiples of it */
     SMALL_BYTES = 2048,          /* the largest small block */
-    PAGE_BYTES = 16 * 1024,      /* size and alignment of a page */
-    NURSERY_BYTES = 22 * 1024,   /* what the sandbox takes, and a little */
     SIZES = SMALL_BYTES / GRAIN, /* sizes a small request can be rounded to */
     CLASSES = 28,                /* see class_bytes */
-    SPARES_MAX = 4,              /* empty pages kept for the next need */
+    MIXED = CLASSES,             /* the class of a page for all of them */
+    MIXED_MAX = 5,               /* such pages, before each class has its own */
+    SPARES_MAX = 2,              /* empty pages kept for the next need */
 };
 
 /* 16-byte steps up to 256, then four steps per doubling: what is lost within
@@ -25,12 +25,12 @@ struct block {
     struct block *next;
 };
 
-/* The head of PAGE_BYTES; blocks of one class follow it. */
+/* The head of PAGE_BYTES; blocks of its class follow it. */
 struct page {
     struct block *free; /* blocks that were given back */
     char *fresh;        /* from here on no block was ever given out */
     char *end;
-    uint32_t used; /* blocks given out */
+    uint32_t used; /* blocks given out; not counted in a mixed one */
     uint32_t class;
     uint64_t serial;
     struct page *next, *previous; /* pages of its class that have room */
@@ -38,50 +38,34 @@ struct page {
     bool listed;
 };
 
-/* Blocks keep the alignment of malloc. */
-enum { PAGE_HEAD = (sizeof(struct page) + GRAIN - 1) / GRAIN * GRAIN };
-
+/* Stands behind the head of its first page, which is a mixed one. */
 struct heap {
-    struct block *loose[CLASSES]; /* blocks of the nursery given back */
+    struct block *loose[CLASSES]; /* blocks of mixed pages given back */
     struct page *open[CLASSES];   /* pages with room; the first is used */
     struct page *spares;
-    struct page *pages; /* all, the newest first; spares are not among them */
+    struct page *pages;  /* all, the newest first; spares are not among them */
+    struct pages *depot; /* borrowed; NULL: pages are mem_*'s */
     uint32_t spare_count;
+    uint32_t mixed_count;
+    char *fresh, *end; /* of the newest mixed page: never given out */
     bool plain;
     size_t limit_bytes;
     struct heap_count count;
     uint64_t fail_in, failures;
     uint64_t serials;
-    char *nursery_fresh;
     uint8_t class_of[SIZES + 1]; /* by (bytes + GRAIN - 1) / GRAIN */
-    _Alignas(GRAIN) char nursery[NURSERY_BYTES + SHORT_SLACK];
 };
 
-struct heap *heap_new(size_t limit_bytes, bool plain)
-{
-    struct heap *h = mem_alloc(sizeof *h);
-    if (h == NULL) return NULL;
-    memset(h, 0, offsetof(struct heap, nursery)); /* the rest stays untouched */
-    h->plain = plain;
-    h->limit_bytes = limit_bytes;
-    h->count.held_bytes = plain ? 0 : NURSERY_BYTES;
-    h->nursery_fresh = h->nursery;
-    for (uint8_t i = 0, class = 0; i <= SIZES; i++) {
-        if (i * GRAIN > class_bytes[class]) class ++;
-        h->class_of[i] = class;
-    }
-    return h;
-}
+/* Blocks keep the alignment of malloc. */
+enum {
+    PAGE_HEAD = (sizeof(struct page) + GRAIN - 1) / GRAIN * GRAIN,
+    HEAP_HEAD = (sizeof(struct heap) + GRAIN - 1) / GRAIN * GRAIN,
+};
 
 static struct page *page_of(const void *block)
 {
     /* Pages are aligned to their size. */
     return (struct page *)((uintptr_t)block & ~(uintptr_t)(PAGE_BYTES - 1));
-}
-
-static bool in_nursery(const struct heap *h, const void *block)
-{
-    return (uintptr_t)block - (uintptr_t)h->nursery < NURSERY_BYTES;
 }
 
 static void list_page(struct heap *h, struct page *p)
@@ -116,9 +100,21 @@ static void release_spares(struct heap *h)
         struct page *p = h->spares;
         h->spares = p->next;
         h->count.held_bytes -= PAGE_BYTES;
-        mem_free(p);
+        pages_give(h->depot, p);
     }
     h->spare_count = 0;
+}
+
+/* Makes it the newest page of the heap. */
+static void enter_page(struct heap *h, struct page *p, uint32_t class)
+{
+    *p = (struct page){
+        .class = class,
+        .serial = ++h->serials,
+        .older = h->pages,
+    };
+    if (p->older) p->older->newer = p;
+    h->pages = p;
 }
 
 static struct page *new_page(struct heap *h, uint32_t class, bool limited)
@@ -129,23 +125,50 @@ static struct page *new_page(struct heap *h, uint32_t class, bool limited)
         h->spare_count--;
     } else {
         if (limited && !has_room(h, PAGE_BYTES)) return NULL;
-        p = mem_aligned(PAGE_BYTES, PAGE_BYTES);
+        p = pages_take(h->depot);
         if (p == NULL) return NULL;
         h->count.held_bytes += PAGE_BYTES;
     }
-    size_t room = PAGE_BYTES - PAGE_HEAD - SHORT_SLACK;
-    char *blocks = (char *)p + PAGE_HEAD;
-    *p = (struct page){
-        .fresh = blocks,
-        .end = blocks + room - room % class_bytes[class],
-        .class = class,
-        .serial = ++h->serials,
-        .older = h->pages,
-    };
-    if (p->older) p->older->newer = p;
-    h->pages = p;
-    list_page(h, p);
+    enter_page(h, p, class);
     return p;
+}
+
+static bool new_class_page(struct heap *h, uint32_t class, bool limited)
+{
+    struct page *p = new_page(h, class, limited);
+    if (p == NULL) return false;
+    size_t room = PAGE_BYTES - PAGE_HEAD - SHORT_SLACK;
+    p->fresh = (char *)p + PAGE_HEAD;
+    p->end = p->fresh + room - room % class_bytes[class];
+    list_page(h, p);
+    return true;
+}
+
+static void begin_mixed(struct heap *h, struct page *p, size_t head_bytes)
+{
+    h->mixed_count++;
+    h->fresh = (char *)p + head_bytes;
+    h->end = (char *)p + PAGE_BYTES - SHORT_SLACK;
+}
+
+struct heap *heap_new(size_t limit_bytes, bool plain, struct pages *depot)
+{
+    struct page *p = pages_take(depot);
+    if (p == NULL) return NULL;
+    struct heap *h = (struct heap *)(void *)((char *)p + PAGE_HEAD);
+    *h = (struct heap){
+        .plain = plain,
+        .limit_bytes = limit_bytes,
+        .depot = depot,
+        .count.held_bytes = plain ? 0 : PAGE_BYTES,
+    };
+    for (uint8_t i = 0, class = 0; i <= SIZES; i++) {
+        if (i * GRAIN > class_bytes[class]) class ++;
+        h->class_of[i] = class;
+    }
+    enter_page(h, p, MIXED);
+    begin_mixed(h, p, PAGE_HEAD + HEAP_HEAD);
+    return h;
 }
 
 /* A block from a page that has room. */
@@ -167,18 +190,52 @@ static bool is_full(const struct page *p)
     return p->free == NULL && p->fresh == p->end;
 }
 
+static size_t mixed_left_bytes(const struct heap *h)
+{
+    return (size_t)(h->end - h->fresh);
+}
+
+static void loosen(struct heap *h, struct block *b, uint32_t class)
+{
+    b->next = h->loose[class];
+    h->loose[class] = b;
+}
+
+/* What is left of the newest mixed page becomes blocks given back. */
+static void use_up_mixed(struct heap *h)
+{
+    for (uint32_t class = CLASSES; class -- > 0;)
+        while (class_bytes[class] <= mixed_left_bytes(h)) {
+            loosen(h, (struct block *)(void *)h->fresh, class);
+            h->fresh += class_bytes[class];
+        }
+}
+
+/* A small heap has a few pages for blocks of all sizes: were there one for
+ * each size, most of them would be all but empty. */
+static void *from_mixed(struct heap *h, uint32_t class, bool limited)
+{
+    if (class_bytes[class] > mixed_left_bytes(h)) {
+        if (h->mixed_count == MIXED_MAX) return NULL;
+        struct page *p = new_page(h, MIXED, limited);
+        if (p == NULL) return NULL;
+        use_up_mixed(h);
+        begin_mixed(h, p, PAGE_HEAD);
+    }
+    void *b = h->fresh;
+    h->fresh += class_bytes[class];
+    return b;
+}
+
 static void *small_slowly(struct heap *h, uint32_t class, bool limited)
 {
-    size_t bytes = class_bytes[class];
-    size_t left = (size_t)(h->nursery + NURSERY_BYTES - h->nursery_fresh);
-    if (h->open[class] == NULL && bytes <= left) {
-        void *b = h->nursery_fresh;
-        h->nursery_fresh += bytes;
-        return b;
+    if (h->open[class] == NULL) {
+        void *b = from_mixed(h, class, limited);
+        if (b) return b;
     }
     while (h->open[class] && is_full(h->open[class]))
         unlist_page(h, h->open[class]);
-    if (h->open[class] == NULL && new_page(h, class, limited) == NULL)
+    if (h->open[class] == NULL && !new_class_page(h, class, limited))
         return NULL;
     return from_page(h, h->open[class]);
 }
@@ -218,19 +275,17 @@ static void page_emptied(struct heap *h, struct page *p)
         return;
     }
     h->count.held_bytes -= PAGE_BYTES;
-    mem_free(p);
+    pages_give(h->depot, p);
 }
 
 static inline void small_free(struct heap *h, void *block, size_t bytes)
 {
     struct block *b = block;
-    if (in_nursery(h, block)) {
-        uint32_t class = h->class_of[(bytes + GRAIN - 1) / GRAIN];
-        b->next = h->loose[class];
-        h->loose[class] = b;
+    struct page *p = page_of(block);
+    if (p->class == MIXED) {
+        loosen(h, b, h->class_of[(bytes + GRAIN - 1) / GRAIN]);
         return;
     }
-    struct page *p = page_of(block);
     b->next = p->free;
     p->free = b;
     if (!p->listed) list_page(h, p);
@@ -300,7 +355,7 @@ static void *block_resize(struct heap *h, void *block, size_t old_bytes,
     void *moved = block_new(h, new_bytes, !shrinks);
     if (moved == NULL) {
         /* Lua expects shrinking to succeed; a small block is found again by
-         * its page or the nursery, so it may stay where it is. */
+         * its page, so it may stay where it is. */
         return shrinks && is_small(h, old_bytes) ? block : NULL;
     }
     memcpy(moved, block, shrinks ? new_bytes : old_bytes);
@@ -358,15 +413,12 @@ void heap_fail(struct heap *h, uint64_t n, uint64_t failures)
 uint64_t heap_rank(const struct heap *h, const void *block)
 {
     if (h->plain) return 0;
-    if (in_nursery(h, block))
-        return 1 + (uint64_t)((uintptr_t)block - (uintptr_t)h->nursery);
     /* A stranger's page may not even be mapped: look among ours. */
     const struct page *p = h->pages;
     while (p && p != page_of(block))
         p = p->older;
     if (p == NULL) return 0;
-    return NURSERY_BYTES + p->serial * PAGE_BYTES +
-           (uint64_t)((uintptr_t)block - (uintptr_t)p);
+    return p->serial * PAGE_BYTES + (uint64_t)((uintptr_t)block - (uintptr_t)p);
 }
 
 void heap_free(struct heap *h)
@@ -374,10 +426,11 @@ void heap_free(struct heap *h)
     if (h == NULL) return;
     assert(h->count.used_bytes == 0);
     release_spares(h);
-    while (h->pages) {
-        struct page *p = h->pages;
-        h->pages = p->older;
-        mem_free(p);
+    struct pages *depot = h->depot;
+    struct page *p = h->pages;
+    while (p) { /* the oldest, which comes last, holds the heap itself */
+        struct page *older = p->older;
+        pages_give(depot, p);
+        p = older;
     }
-    mem_free(h);
 }

@@ -2,10 +2,11 @@
  *
  * Lua tells the size of what it frees, so blocks need no headers. Small blocks
  * (up to 2 KB) come from 16 KB pages of one size class each, an empty page goes
- * back, larger blocks go through mem_*. The first blocks come from one mixed
- * run of bytes, the nursery, so that a small VM stays small. SHORT_SLACK bytes
- * behind each block may be read (not written). Nothing is shared
- * between heaps and nothing belongs to a thread: one thread at a time.
+ * back, larger blocks go through mem_*. The first pages serve all sizes, so
+ * that a small VM stays small; the very first holds the heap itself.
+ * SHORT_SLACK bytes behind each block may be read (not written). Nothing but
+ * the depot of pages is shared between heaps and nothing belongs to a thread:
+ * one thread at a time.
  * Source of the idea: pages of one class found by address, as in mimalloc. */
 #ifndef LUA_HEAP_H
 #define LUA_HEAP_H
@@ -13,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "lua/pages.h"
 
 struct heap; /* opaque */
 
@@ -23,8 +26,9 @@ struct heap_count {
 };
 
 /* `limit_bytes` bounds held_bytes. `plain`: every block is its own mem_*
- * block, so that the address sanitizer sees its end. NULL: no memory. */
-struct heap *heap_new(size_t limit_bytes, bool plain);
+ * block, so that the address sanitizer sees its end. `depot`: of its pages,
+ * outlives the heap; NULL: there is none. NULL: no memory. */
+struct heap *heap_new(size_t limit_bytes, bool plain, struct pages *depot);
 /* Each block must have been freed (asserted); lua_close() does. NULL is fine.
  */
 void heap_free(struct heap *h);

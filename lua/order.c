@@ -161,29 +161,22 @@ static int walked(lua_State *L, int status, lua_KContext ctx)
     return 3;
 }
 
-static int pairs(lua_State *L)
+int order_pairs(lua_State *L, int index, int shown)
 {
-    luaL_checkany(L, 1);
-    if (luaL_getmetafield(L, 1, "__pairs") != LUA_TNIL) {
-        lua_pushvalue(L, 1);
-        lua_callk(L, 1, 3, 0, walked);
-        return 3;
-    }
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_pushvalue(L, 1);
-    push_keys(L, 1);
+    index = lua_absindex(L, index);
+    shown = lua_absindex(L, shown);
+    lua_pushvalue(L, index);
+    push_keys(L, index);
     lua_pushinteger(L, 0);
     lua_pushcclosure(L, walk_on, 3);
-    lua_pushvalue(L, 1);
+    lua_pushvalue(L, shown);
     lua_pushnil(L);
     return 3;
 }
 
 /* The least key above the given one, by looking at all of them. */
-static int next(lua_State *L)
+static int least_above(lua_State *L)
 {
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_settop(L, 2);
     lua_pushnil(L); /* 3: the best so far */
     lua_Integer n = 0;
     for (lua_pushnil(L); lua_next(L, 1);) {
@@ -199,12 +192,43 @@ static int next(lua_State *L)
     return 2;
 }
 
-void order_open(lua_State *L, int base, int strings)
+static int next(lua_State *L)
 {
-    lua_pushcfunction(L, pairs);
-    lua_setfield(L, base, "pairs");
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 2);
+    if (vm_is_ordered(L)) return least_above(L);
+    if (lua_next(L, 1)) return 2;
+    lua_pushnil(L);
+    return 1;
+}
+
+static int pairs(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    if (luaL_getmetafield(L, 1, "__pairs") != LUA_TNIL) {
+        lua_pushvalue(L, 1);
+        lua_callk(L, 1, 3, 0, walked);
+        return 3;
+    }
+    if (vm_is_ordered(L)) {
+        luaL_checktype(L, 1, LUA_TTABLE);
+        return order_pairs(L, 1, 1);
+    }
     lua_pushcfunction(L, next);
-    lua_setfield(L, base, "next");
+    lua_pushvalue(L, 1);
+    lua_pushnil(L);
+    return 3;
+}
+
+void order_open(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"pairs", pairs}, {"next", next}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+}
+
+void order_open_text(lua_State *L, int base, int strings)
+{
     lua_pushcfunction(L, tostring);
     lua_setfield(L, base, "tostring");
     lua_getfield(L, strings, "format");

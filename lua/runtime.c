@@ -5,6 +5,7 @@ enum { SLICE_NS = 10 * 1000 * 1000 };
 
 struct lua_runtime {
     struct watchdog *watchdog; /* owned */
+    struct pages *pages;       /* owned */
     unsigned threads;
     struct {
         struct watchdog_seat seat;
@@ -17,11 +18,15 @@ err lua_runtime_new(struct lua_runtime **out, unsigned threads)
     struct lua_runtime *r = mem_zero(1, sizeof *r + threads * sizeof *r->seats);
     if (r == NULL) return ERR_NOMEM;
     r->threads = threads;
-    err e = watchdog_new(&r->watchdog, SLICE_NS);
-    if (e == OK)
+    err e = ERR_NOMEM;
+    r->pages = pages_new();
+    if (r->pages) e = watchdog_new(&r->watchdog, SLICE_NS);
+    if (e == OK) {
         *out = r;
-    else
-        mem_free(r);
+        return OK;
+    }
+    pages_free(r->pages);
+    mem_free(r);
     return e;
 }
 
@@ -29,6 +34,7 @@ void lua_runtime_free(struct lua_runtime *r)
 {
     if (r == NULL) return;
     watchdog_free(r->watchdog);
+    pages_free(r->pages);
     mem_free(r);
 }
 
@@ -56,4 +62,9 @@ struct watchdog_seat *lua_runtime_seat(struct lua_runtime *r, unsigned thread)
     if (r == NULL || thread >= r->threads || !r->seats[thread].taken)
         return NULL;
     return &r->seats[thread].seat;
+}
+
+struct pages *lua_runtime_pages(struct lua_runtime *r)
+{
+    return r ? r->pages : NULL;
 }

@@ -243,11 +243,10 @@ static int os_date(lua_State *L)
     return as_stock(L);
 }
 
-/* os.clock(): seconds since the VM was made; the upvalue is when. */
+/* os.clock(): seconds since the VM was made. */
 static int os_clock(lua_State *L)
 {
-    int64_t began = lua_tointeger(L, lua_upvalueindex(1));
-    lua_pushnumber(L, (lua_Number)(wall_ns(L) - began) / 1e9);
+    lua_pushnumber(L, (lua_Number)(wall_ns(L) - *vm_born_ns(L)) / 1e9);
     return 1;
 }
 
@@ -265,11 +264,18 @@ static int random_seed(lua_State *L)
     return lua_gettop(L);
 }
 
-/* --- read-only fronts --- */
+/* --- read-only fronts ---
+ * A front is an empty table whose metatable has the real one as its __index,
+ * and its name at 1. The front of a library that nobody has used yet has
+ * open_lazily() there instead. */
+
+static int open_lazily(lua_State *L);
 
 static int refuse_write(lua_State *L)
 {
-    const char *name = lua_tostring(L, lua_upvalueindex(1));
+    lua_getmetatable(L, 1);
+    lua_rawgeti(L, -1, 1);
+    const char *name = lua_tostring(L, -1);
     return luaL_error(L, "%s.%s is read-only", name, vm_text(L, 2));
 }
 
@@ -284,19 +290,13 @@ static int front_next(lua_State *L)
 
 static int front_pairs(lua_State *L)
 {
-    lua_pushvalue(L, lua_upvalueindex(1));
-    if (config_of(L)->counting) { /* in order: by a copy */
-        lua_newtable(L);
-        for (lua_pushnil(L); lua_next(L, lua_upvalueindex(1));) {
-            lua_pushvalue(L, -2);
-            lua_insert(L, -2);
-            lua_rawset(L, -4);
-        }
-        lua_getfield(L, LUA_REGISTRYINDEX, "engine.pairs");
-        lua_insert(L, -2);
-        lua_call(L, 1, 3);
-        return 3;
+    luaL_getmetafield(L, 1, "__index");
+    if (!lua_istable(L, -1)) {
+        lua_getfield(L, 1, ""); /* opens it */
+        lua_pop(L, 2);
+        luaL_getmetafield(L, 1, "__index");
     }
+    if (vm_is_ordered(L)) return order_pairs(L, -1, 1);
     lua_pushcclosure(L, front_next, 1);
     lua_pushvalue(L, 1);
     lua_pushnil(L);
@@ -313,19 +313,19 @@ static void make_front(lua_State *L)
     lua_setmetatable(L, -2);
 }
 
+/* Pops the __index. */
 void sandbox_freeze(lua_State *L, const char *name)
 {
-    lua_createtable(L, 0, 4);
-    lua_pushvalue(L, -2);
-    lua_setfield(L, -2, "__index");
+    lua_createtable(L, 1, 4);
     lua_pushstring(L, name);
-    lua_pushcclosure(L, refuse_write, 1);
+    lua_rawseti(L, -2, 1);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, refuse_write);
     lua_setfield(L, -2, "__newindex");
-    lua_pushvalue(L, -2);
-    lua_pushcclosure(L, front_pairs, 1);
+    lua_pushcfunction(L, front_pairs);
     lua_setfield(L, -2, "__pairs");
     make_front(L);
-    lua_remove(L, -2);
 }
 
 static int refuse_global(lua_State *L)
@@ -405,6 +405,7 @@ static void replace_base(lua_State *L)
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
+    order_open(L);
     if (config_of(L)->require == NULL) return;
     lua_pushcfunction(L, config_of(L)->require);
     lua_setfield(L, -2, "require");
@@ -442,8 +443,7 @@ static void replace_os(lua_State *L)
 {
     wrap_field(L, "time", os_time);
     wrap_field(L, "date", os_date);
-    lua_pushinteger(L, wall_ns(L));
-    lua_pushcclosure(L, os_clock, 1);
+    lua_pushcfunction(L, os_clock);
     lua_setfield(L, -2, "clock");
 }
 
@@ -510,16 +510,45 @@ static void name_functions(lua_State *L, const char *name)
     lua_pop(L, 1);
 }
 
-/* The base table is at the top. */
+/* Pushes the real table of a library. */
 static void open_library(lua_State *L, const struct library *lib)
 {
     lua_pushcfunction(L, lib->open);
     lua_call(L, 0, 1);
     if (lib->replace) lib->replace(L);
     if (lib->restrict_) lib->restrict_(L);
-    if (config_of(L)->counting && lib->open == luaopen_string)
-        order_open(L, lua_gettop(L) - 1, lua_gettop(L));
     name_functions(L, lib->name);
+}
+
+/* The __index of a front until the first use: makes the real table the
+ * __index, and answers. */
+static int open_lazily(lua_State *L)
+{
+    lua_getmetatable(L, 1);
+    lua_rawgeti(L, -1, 1);
+    const char *name = lua_tostring(L, -1);
+    const struct library *lib = libraries;
+    while (strcmp(lib->name, name) != 0)
+        lib++;
+    open_library(L, lib);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, 3, "__index");
+    lua_pushvalue(L, 2);
+    lua_rawget(L, -2);
+    return 1;
+}
+
+/* Most machines use two or three of the libraries. Strings have their methods
+ * without anybody naming theirs. */
+static void add_library(lua_State *L, const struct library *lib)
+{
+    if (lib->open == luaopen_string) {
+        open_library(L, lib);
+        if (config_of(L)->counting)
+            order_open_text(L, lua_gettop(L) - 1, lua_gettop(L));
+    } else {
+        lua_pushcfunction(L, open_lazily);
+    }
     sandbox_freeze(L, lib->name);
     lua_setfield(L, -2, lib->name);
 }
@@ -532,11 +561,7 @@ static void open_restricted(lua_State *L)
     restrict_base(L);
     name_functions(L, "_G");
     for (int i = 0; i < LIBRARIES; i++)
-        open_library(L, &libraries[i]);
-    if (config_of(L)->counting) {
-        lua_getfield(L, -1, "pairs");
-        lua_setfield(L, LUA_REGISTRYINDEX, "engine.pairs");
-    }
+        add_library(L, &libraries[i]);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &base_key);
     lua_pushnil(L);
     sandbox_env(L);
@@ -567,6 +592,7 @@ static void open_trusted(lua_State *L)
 
 void sandbox_open(lua_State *L)
 {
+    *vm_born_ns(L) = wall_ns(L);
     if (config_of(L)->trust)
         open_trusted(L);
     else

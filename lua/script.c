@@ -190,11 +190,19 @@ static int now(lua_State *L)
     return 1;
 }
 
+/* The upvalue is math.random, once it is needed: naming it opens math. */
 static int random_number(lua_State *L)
 {
     if (script_of(L)->loading) return refuse_loading(L, "random");
     int n = lua_gettop(L);
-    lua_pushvalue(L, lua_upvalueindex(1)); /* math.random */
+    if (lua_isnil(L, lua_upvalueindex(1))) {
+        lua_pushglobaltable(L);
+        lua_getfield(L, -1, "math");
+        lua_getfield(L, -1, "random");
+        lua_replace(L, lua_upvalueindex(1));
+        lua_settop(L, n);
+    }
+    lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, n, 1);
     return 1;
@@ -352,11 +360,7 @@ static void push_vocabulary(lua_State *L)
     lua_setfield(L, -2, "sleep");
     lua_pushcfunction(L, sorted);
     lua_setfield(L, -2, "sorted");
-    static const char get[] = "return math.random";
     lua_pushnil(L);
-    sandbox_env(L);
-    sandbox_load(L, get, sizeof get - 1, "=random");
-    lua_call(L, 0, 1);
     lua_pushcclosure(L, random_number, 1);
     lua_setfield(L, -2, "random");
 }
@@ -408,6 +412,41 @@ static void fetch(lua_State *L, struct script *s, struct bundle *bundle,
         luaL_error(L, "module '%s': %s", name, why);
 }
 
+static const char mark_type[] = "engine.requiring";
+
+/* Closes a mark: what it stands for has run. If that has failed, another
+ * require may try again. */
+static int close_mark(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_getiuservalue(L, 1, 1);
+    lua_getiuservalue(L, 1, 2);
+    lua_pushvalue(L, 3);
+    lua_rawget(L, 2);
+    if (!lua_rawequal(L, -1, 1)) return 0;
+    lua_pushvalue(L, 3);
+    lua_pushnil(L);
+    lua_rawset(L, 2);
+    return 0;
+}
+
+/* Pushes what stands for a module while it runs; the stack is its name and
+ * the modules, which it keeps as user values. Lua closes it, however the
+ * module ends. [-0, +1, m] */
+static void push_mark(lua_State *L)
+{
+    lua_newuserdatauv(L, 0, 2);
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, -2, 1);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 2);
+    if (luaL_newmetatable(L, mark_type)) {
+        lua_pushcfunction(L, close_mark);
+        lua_setfield(L, -2, "__close");
+    }
+    lua_setmetatable(L, -2);
+}
+
 static int require(lua_State *L)
 {
     struct script *s = script_of(L);
@@ -416,7 +455,7 @@ static int require(lua_State *L)
     lua_settop(L, 1);
     vref_push(L, &edition->modules);
     if (lua_getfield(L, 2, name) != LUA_TNIL) {
-        if (lua_islightuserdata(L, -1))
+        if (luaL_testudata(L, -1, mark_type))
             return luaL_error(
                 L, "module '%s' requires itself; break the circle", name);
         return 1;
@@ -424,8 +463,10 @@ static int require(lua_State *L)
     /* "" is the definition itself: fetch() refuses the name. */
     if (*name == '\0' || bundle_find(edition->bundle, name) == NULL)
         fetch(L, s, edition->bundle, name);
-    lua_pushlightuserdata(L, s);
+    push_mark(L);
+    lua_pushvalue(L, -1);
     lua_setfield(L, 2, name);
+    lua_toclose(L, -1);
     compile(L, edition, name);
     lua_call(L, 0, 1);
     if (lua_isnil(L, -1)) {
@@ -500,7 +541,10 @@ static err load_edition(struct script *s, struct edition *edition,
     ref_take(&bundle->ref);
     edition->bundle = bundle;
     s->loading = edition;
+    /* The graph that a loop over pairs describes is the same in each VM. */
+    vm_set_ordered(s->vm, true);
     err e = script_run(s, seat, load_file, s);
+    vm_set_ordered(s->vm, false);
     s->loading = NULL;
     return e;
 }

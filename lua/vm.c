@@ -33,6 +33,7 @@ struct vm {
     struct watchdog_seat *seat; /* the running thread's, else &alone */
     struct watchdog_seat alone; /* a seat that nobody watches */
     struct meter meter;
+    bool ordered;         /* pairs and next go in the order of the keys */
     bool ticking;         /* the hook is always on: counting, or no signals */
     uint64_t steps;       /* counting: instructions so far */
     uint64_t slice_steps; /* counting: `steps` when the slice began */
@@ -42,9 +43,13 @@ struct vm {
     uint32_t closing;
     bool passing; /* a suspension by the engine is on its way to the host */
     enum vm_outcome verdict; /* why */
+    /* Where a call that is dropped stood; NULL: none is. */
+    lua_State *stopped;
+    int stopped_line;
     uint64_t sleep_ns;
     bool suspended;
     char *error; /* owned; NULL: none, or no memory for it */
+    int64_t born_ns;
     uint32_t refs;
     int coroutines;
 };
@@ -104,6 +109,21 @@ lua_State *vm_main(struct vm *vm)
 uint64_t vm_steps(const struct vm *vm)
 {
     return vm->steps;
+}
+
+int64_t *vm_born_ns(lua_State *L)
+{
+    return &vm_of(L)->born_ns;
+}
+
+bool vm_is_ordered(lua_State *L)
+{
+    return vm_of(L)->ordered;
+}
+
+void vm_set_ordered(struct vm *vm, bool ordered)
+{
+    vm->ordered = ordered || vm->config.counting;
 }
 
 void vm_count_refs(lua_State *L, int change)
@@ -185,12 +205,21 @@ static void calm(struct vm *vm, lua_State *L)
         lua_sethook(L, NULL, 0, 0);
 }
 
+/* Fills in what `fields` asks for of a frame. Where a call was dropped, Lua has
+ * taken the instruction back: it would name the line of the one before. */
+static void look_at(lua_State *of, int level, const char *fields, lua_Debug *ar)
+{
+    const struct vm *vm = vm_of(of);
+    lua_getinfo(of, fields, ar);
+    if (level == 0 && of == vm->stopped) ar->currentline = vm->stopped_line;
+}
+
 /* Pushes "file:line: " of the innermost Lua function of `of`, or "". */
 static void push_place(lua_State *L, lua_State *of)
 {
     lua_Debug ar;
     for (int level = 0; level < 3 && lua_getstack(of, level, &ar); level++) {
-        lua_getinfo(of, "Sl", &ar);
+        look_at(of, level, "Sl", &ar);
         if (ar.currentline > 0) {
             lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
             return;
@@ -227,6 +256,15 @@ static void suspend(struct vm *vm, enum vm_outcome verdict)
     vm->verdict = verdict;
 }
 
+/* In the hook, which still knows the line. */
+static void suspend_dropped(struct vm *vm, lua_State *L, lua_Debug *ar)
+{
+    lua_getinfo(L, "l", ar);
+    vm->stopped = L;
+    vm->stopped_line = ar->currentline;
+    suspend(vm, VM_DROPPED);
+}
+
 bool vm_can_yield(lua_State *L)
 {
     return vm_of(L)->pinned == 0 && lua_isyieldable(L);
@@ -245,13 +283,16 @@ static void on_count(lua_State *L, lua_Debug *ar)
     bool over = is_over_budget(vm);
     if (!over && !is_slice_over(vm)) return;
     if (vm_can_yield(L)) {
-        suspend(vm, over ? VM_DROPPED : VM_YIELDED);
+        if (over)
+            suspend_dropped(vm, L, ar);
+        else
+            suspend(vm, VM_YIELDED);
         lua_yield(L, 0);
     } else if (over && lua_isyieldable(L)) {
         /* This coroutine can yield, one below it can't: it is left as it is,
          * and its resumer raises (vm_pass). An error out of a hook would leave
          * hooks off in this coroutine if nobody caught it. */
-        suspend(vm, VM_DROPPED);
+        suspend_dropped(vm, L, ar);
         lua_yield(L, 0);
     } else if (over) {
         raise_doom(vm, L);
@@ -408,7 +449,7 @@ static void append_traceback(lua_State *L, lua_State *of, int level)
     lua_pushliteral(L, "\nstack traceback:");
     int parts = 2;
     for (int n = 0; lua_getstack(of, level, &ar); level++) {
-        lua_getinfo(of, "Slnt", &ar);
+        look_at(of, level, "Slnt", &ar);
         if (*ar.what == 'C' && *ar.namewhat == '\0') continue;
         if (n++ == TRACE_LEVELS) {
             lua_pushliteral(L, "\n\t...");
@@ -507,9 +548,10 @@ static enum vm_outcome dropped(struct vm *vm, lua_State *L)
     luaL_checkstack(L, TRACE_LEVELS + 10, NULL);
     /* Nothing is pushed on the coroutine itself: it stopped within an
      * instruction, and what lies above its top may be a pending __close. */
-    push_doom(vm, L, vm->co);
+    push_doom(vm, L, vm->stopped);
     append_traceback(L, vm->co, 0);
     keep_error(vm, lua_tostring(L, -1));
+    vm->stopped = NULL;
     reset_coroutine(vm);
     return VM_DROPPED;
 }
@@ -571,6 +613,7 @@ static enum vm_outcome through_door(struct vm *vm, struct watchdog_seat *seat,
     vm->seat = seat ? seat : &vm->alone;
     vm->suspended = false;
     vm->passing = false;
+    vm->stopped = NULL;
     vm->pinned = 0;
     vm->closing = 0;
     vm->slice_steps = vm->steps;
@@ -668,10 +711,12 @@ err vm_new(struct vm **out, const struct vm_config *config)
     if (vm == NULL) return ERR_NOMEM;
     vm->config = *config;
     set_defaults(&vm->config);
+    vm->ordered = config->counting;
     vm->ticking = config->counting || !watchdog_interrupts();
     vm->seat = &vm->alone;
     vm->meter.budget = full_budget(vm);
-    vm->heap = heap_new(vm->config.memory_bytes, vm->config.heap_plain);
+    vm->heap = heap_new(vm->config.memory_bytes, vm->config.heap_plain,
+                        vm->config.pages);
     if (vm->heap == NULL) goto no_heap;
     vm->main = lua_newstate(heap_realloc, vm->heap);
     if (vm->main == NULL) goto no_state;

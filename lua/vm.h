@@ -48,6 +48,7 @@ struct vm_config {
     size_t memory_bytes; /* hard limit of the heap; 64 MB */
     bool heap_plain;     /* every block through mem_*, for the sanitizers; not
                             when counting, which needs the heap's ranks */
+    struct pages *pages; /* of the heap; NULL: each is a block of mem_* */
     uint64_t budget_ns;  /* running time of one tuple's call; 5 s */
     /* The simulated world: no watchdog; slice and budget count instructions,
      * `pairs` goes in key order, nothing shows an address: runs replay. */
@@ -132,11 +133,19 @@ const char *vm_text(lua_State *L, int index);
  * vm_error(). */
 err vm_protect(struct vm *vm, lua_CFunction fn, void *ctx);
 
+/* Between runs: from now on `pairs` and `next` go in the order of the keys
+ * (lua/order.h), or in Lua's. When counting they always go in order. */
+void vm_set_ordered(struct vm *vm, bool ordered);
+
 /* --- counters, between runs --- */
 uint64_t vm_steps(const struct vm *vm); /* counting: instructions so far */
 
-/* --- for lua/ref.c and lua/coroutine.c --- */
+/* --- for lua/sandbox.c, lua/order.c, lua/ref.c and lua/coroutine.c --- */
 
+/* When the VM was made, by the clock that scripts see. */
+int64_t *vm_born_ns(lua_State *L);
+/* Do `pairs` and `next` go in the order of the keys? */
+bool vm_is_ordered(lua_State *L);
 /* Refs taken (1) and dropped (-1). */
 void vm_count_refs(lua_State *L, int change);
 /* How many user coroutines live, at most: kept by lua/coroutine.c. */

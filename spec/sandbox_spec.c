@@ -188,6 +188,57 @@ SPEC(sandbox, libraries_are_read_only)
           "functionfunction");
 }
 
+/* Libraries are opened by their first use, of whichever kind that is. */
+SPEC(sandbox, a_library_is_whole_at_its_first_use)
+{
+    static const char *const names[] = {"table", "math", "utf8", "coroutine",
+                                        "os"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char source[512], said[64];
+        snprintf(source, sizeof source,
+                 "local n = 0 for k, v in pairs(%s) do\n"
+                 "  assert(%s[k] == v and type(k) == 'string') n = n + 1 end\n"
+                 "return n > 3",
+                 names[i], names[i]);
+        gives(source, "true");
+        snprintf(source, sizeof source, "%s.x = 1", names[i]);
+        snprintf(said, sizeof said, "%s.x is read-only", names[i]);
+        fails(source, said);
+        snprintf(source, sizeof source,
+                 "local t = setmetatable({}, {__index = %s})\n"
+                 "for k, v in pairs(%s) do assert(t[k] == v) end\n"
+                 "return tostring(%s.nothing) .. tostring(t.nothing)",
+                 names[i], names[i], names[i]);
+        gives(source, "nilnil");
+        snprintf(source, sizeof source,
+                 "local t = setmetatable({}, {__index = %s})\n"
+                 "assert(t.nothing == nil)\n"
+                 "return tostring(getmetatable(%s)) .. tostring(next(%s))",
+                 names[i], names[i], names[i]);
+        gives(source, "falsenil");
+    }
+    as_in_lua("return math.floor(2.5) .. table.concat { 1, 2 }");
+    as_in_lua("return select(2, pcall(math.floor))");
+    as_in_lua("return select(2, pcall(utf8.char, 'x'))");
+}
+
+static int64_t later(void *host)
+{
+    struct script *s = host;
+    return 1000000000 * (int64_t)++s->words; /* a second a look */
+}
+
+SPEC(sandbox, the_clock_runs_from_the_birth_of_the_vm)
+{
+    struct script s = {.source = "os.time() os.time() return os.clock()"};
+    struct vm_config c = {.heap_plain = PLAIN, .host = &s, .wall_ns = later};
+    struct vm *vm;
+    CHECK_EQ(vm_new(&vm, &c), OK);
+    CHECK_EQ(vm_run(vm, NULL, run_source, &s), VM_DONE);
+    CHECK_TEXT(s.result, "3.0");
+    vm_free(vm);
+}
+
 SPEC(sandbox, clock_print_require_and_seed_are_the_hosts)
 {
     gives("return os.time()", "1000000000");

@@ -611,6 +611,56 @@ SPEC(vm, an_error_fails_its_tuple_alone_and_says_where)
     guest_fini(&g);
 }
 
+/* A call over its budget is told the line where it stood, wherever in the line
+ * before the instruction began. */
+SPEC(vm, a_dropped_call_names_the_line_where_it_stood)
+{
+    static const char *const one[] = {"x"};
+    struct vm_config real = real_config(), counting = counting_config();
+    struct vm_config *worlds[] = {&real, &counting};
+    static const struct {
+        const char *source, *place, *frame;
+    } stories[] = {
+        {"return function()\n"
+         "  emit(1)\n"
+         "  while true do end\n"
+         "end",
+         "story.lua:3: the call was over",
+         "\n\tstory.lua:3: in function <story.lua:1>"},
+        {"return function()\n"
+         "  emit(1)\n"
+         "  for i = 1, math.huge do\n"
+         "  end\n"
+         "end",
+         "story.lua:3: the call was over", "story.lua:3: in function"},
+        {"local function deep()\n"
+         "  emit(1)\n"
+         "  ::again:: goto again\n"
+         "end\n"
+         "return function()\n"
+         "  deep()\n"
+         "end",
+         "story.lua:3: the call was over", "story.lua:6: in function"},
+        {"return function()\n"
+         "  coroutine.wrap(function()\n"
+         "    emit(1)\n"
+         "    while true do end\n"
+         "  end)()\n"
+         "end",
+         "story.lua:4: the call was over", "story.lua:2: in function"},
+    };
+    for (size_t i = 0; i < sizeof stories / sizeof *stories; i++)
+        for (int world = 0; world < 2; world++) {
+            struct guest g;
+            guest_init(&g, worlds[world], stories[i].source);
+            run_batch(&g, one, 1);
+            CHECK_EQ(g.batch.dropped, 1);
+            CHECK(strstr(g.batch.error, stories[i].place) == g.batch.error);
+            CHECK_HAS(g.batch.error, stories[i].frame);
+            guest_fini(&g);
+        }
+}
+
 static int raise_table(lua_State *L)
 {
     lua_newtable(L);
@@ -846,7 +896,7 @@ SPEC(heap, keeps_every_block_whole)
 {
     FOR_SEEDS(6)
     {
-        struct heap *h = heap_new(8 << 20, spec_seed % 4 == 0);
+        struct heap *h = heap_new(8 << 20, spec_seed % 4 == 0, NULL);
         struct owned owned[200] = {{NULL, 0}};
         uint64_t state = spec_seed * 977;
         size_t total = 0;
@@ -877,7 +927,7 @@ SPEC(heap, keeps_every_block_whole)
 SPEC(heap, gives_memory_of_one_size_to_another)
 {
     enum { LIMIT = 1 << 20, BLOCKS = 20000 };
-    struct heap *h = heap_new(LIMIT, false);
+    struct heap *h = heap_new(LIMIT, false, NULL);
     void **blocks = calloc(BLOCKS, sizeof *blocks);
     for (size_t bytes = 16; bytes <= 4096; bytes += 48) {
         size_t n = 0;

@@ -52,8 +52,9 @@ int main(int argc, char **argv)
         return 2;
     }
     struct vm **all = mem_zero(n, sizeof *all);
-    struct vm_config config = {.seed = 1};
-    if (all == NULL) return 1;
+    struct pages *pages = pages_new();
+    struct vm_config config = {.seed = 1, .pages = pages};
+    if (all == NULL || pages == NULL) return 1;
 
     double bytes = resident_bytes(), cpu = cpu_ns();
     int64_t wall = real_now_ns(NULL);
@@ -72,6 +73,7 @@ int main(int argc, char **argv)
            (double)wall / (double)n, right ? "ok" : "WRONG", bytes / (double)n);
     for (size_t i = 0; i < n; i++)
         vm_free(all[i]);
+    pages_free(pages);
     mem_free(all);
     return right ? 0 : 1;
 }

@@ -78,6 +78,9 @@ e2e_says_which_option_is_nearest() {
     engine run --thread 2 t.lua
     exits 2
     says "did you mean --threads?"
+    engine run -x t.lua
+    exits 2
+    says "run has no option -x; engine run --help lists them"
     engine run --frobnicate t.lua
     exits 2
     says "run has no option --frobnicate; engine run --help lists them"
@@ -96,6 +99,11 @@ e2e_wrong_values_of_options_say_what_is_right() {
     engine run --threads 0 t.lua
     exits 2
     says "--threads is '0'; give a number from 1 to 64"
+    for many in 65 4294967297 -18446744073709551614 -1 ""; do
+        engine run --threads "$many" t.lua
+        exits 2
+        says "--threads is '$many'; give a number from 1 to 64"
+    done
     engine run --threads=two t.lua
     exits 2
     says "--threads is 'two'"
@@ -108,12 +116,45 @@ e2e_wrong_values_of_options_say_what_is_right() {
     engine run --log-level loud t.lua
     exits 2
     says "--log-level is 'loud'; give trace, debug, info, warn, error"
+    engine run --log-level =warn t.lua
+    exits 2
+    says "--log-level is '=warn'"
     engine run --watch=yes t.lua
     exits 2
     says "--watch takes no value"
 }
 
+e2e_a_level_is_of_a_component_that_there_is() {
+    write_params
+    engine run t.lua --log-level ouut=warn
+    exits 2
+    says "--log-level ouut=…: t.lua has no component of that name; did you mean 'out'?"
+    prints ""
+    engine run t.lua --log-level nothing_like_it=warn --log-format json
+    exits 2
+    says "t.lua has no component of that name; give one of its spouts, bolts or sinks"
+    lua5.4 "$HERE/json.lua" < err > why || fail "$(cat why)"
+    engine run t.lua --log-level out=debug --log-level acker=debug
+    exits 0
+}
+
+e2e_what_cannot_be_printed_is_said() {
+    for asked in version --help "run --help"; do
+        # shellcheck disable=SC2086 # a list of words
+        timeout -k 5 "$PATIENCE_S" "$ENGINE" $asked > /dev/full 2> err
+        code=$?
+        exits 1
+        says "engine: can't write to stdout: No space left on device"
+    done
+    timeout -k 5 "$PATIENCE_S" "$ENGINE" version 2> err >&-
+    code=$?
+    exits 0
+}
+
 e2e_run_takes_one_file() {
+    engine run ""
+    exits 2
+    says "run takes one definition file: engine run FILE"
     engine run
     exits 2
     says "run takes one definition file: engine run FILE"

@@ -198,7 +198,7 @@ e2e_a_disk_that_stays_full_is_counted_at_the_end_of_the_drain() {
     exits 1
     says "tuples were still under way at the end of the drain"
     local left acked
-    left=$(grep -oE 'engine: [0-9]+ tuples were still' err | tr -dc 0-9)
+    left=$(grep -oE 'engine: [0-9]+ tuples? w(as|ere) still' err | tr -dc 0-9)
     acked=$(figure in acked)
     equal "$((left + acked))" "$(($(figure in out) - $(figure in replayed)))" "acked and left"
 }

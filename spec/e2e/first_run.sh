@@ -45,6 +45,12 @@ e2e_counts_the_words_of_a_text_as_tr_sort_and_uniq_do() {
     equal "$(figure lines acked)" 20000 "lines acked"
 }
 
+e2e_the_readme_shows_the_topology_that_runs() {
+    sed -n '/^```lua$/,/^```$/p' "$ROOT/README.md" | sed '1d;$d' > shown
+    sed -e '/^--/d' "$ROOT/topologies/word_count.lua" | sed '/./,$!d' > runs
+    same shown runs
+}
+
 e2e_counts_the_same_with_one_thread_and_with_four() {
     write_text
     for threads in 1 4; do

@@ -32,7 +32,7 @@ e2e_each_line_of_a_json_log_is_an_object() {
     engine run t.lua --log-format json --log-level debug
     exits 1
     lua5.4 "$HERE/json.lua" "message=debugged 1" "component=bad" "level=warn" \
-        "message=engine: 1 tuples failed for good" < err > why || fail "$(cat why)"
+        "message=engine: 1 tuple failed for good" < err > why || fail "$(cat why)"
 }
 
 e2e_errors_of_a_definition_are_json_too() {
@@ -63,6 +63,21 @@ LUA
         < err > why || fail "$(cat why)"
 }
 
+e2e_draining_is_said_when_the_log_is_off() {
+    cat > t.lua <<'LUA'
+return topology "silent" {
+  spout "in" { generator { rate = 1000 }, fields = { "n" } },
+  sink "out" { from = shuffle "in", file { path = "lines" } },
+}
+LUA
+    start run --log-format json --log-level off t.lua
+    until_so "tuples flow" test -s lines
+    kill -TERM "$pid"
+    finishes
+    exits 0
+    says "draining; once more to end at once"
+}
+
 e2e_levels_are_obeyed() {
     write_noisy
     engine run --quiet t.lua --log-level error
@@ -74,6 +89,36 @@ e2e_levels_are_obeyed() {
     says " debug bad[0]  debugged 1"
     engine run --quiet t.lua --log-level off
     equal "$(grep -c . err)" 1 "lines when the log is off"
+}
+
+e2e_the_report_of_a_run_is_no_matter_of_levels() {
+    write_noisy
+    engine run t.lua --log-format json --log-level off --log-level bad=off --log-level out=error
+    exits 1
+    never_says "two is bad"
+    lua5.4 "$HERE/json.lua" "message=engine: 1 tuple failed for good" "component=bad" "component=out" \
+        < err > why || fail "$(cat why)"
+    said "engine 0." || fail "the start is not told: $(seen err)"
+    said "it took" || fail "the end is not told: $(seen err)"
+    echo 'return topology "none" { garantee = 1 }' > wrong.lua
+    engine run wrong.lua --log-format json --log-level off
+    exits 78
+    says "'garantee' is no option of a topology"
+}
+
+e2e_one_is_told_as_one() {
+    write_noisy
+    engine run t.lua --threads 1
+    fails_well 1
+    cat > t.lua <<'LUA'
+return topology "one" {
+  spout "in" { list { { 1 } }, fields = { "n" } },
+  sink "out" { from = shuffle "in", null {} },
+}
+LUA
+    engine run t.lua --threads 1
+    exits 0
+    says "2 components, 2 tasks, 1 edge)"
 }
 
 e2e_without_a_terminal_there_is_no_colour() {

@@ -14,6 +14,7 @@ unset NO_COLOR
 ENGINE=$(realpath "${1:?run.sh ENGINE [FILTER]}") || exit 2
 FILTER=${2:-}
 HERE=$(cd "$(dirname "$0")" && pwd)
+# shellcheck disable=SC2034 # for the themes
 ROOT=$(cd "$HERE/../.." && pwd)
 PATIENCE_S=${PATIENCE_S:-60}
 JOBS=${JOBS:-$(($(nproc) * 2))}
@@ -106,7 +107,9 @@ figure() {
 # fails_well N: the run went on to its end, N tuples failed and are counted.
 fails_well() {
     exits 1
-    says "engine: $1 tuples failed for good"
+    local noun=tuples
+    [ "$1" -ne 1 ] || noun=tuple
+    says "engine: $1 $noun failed for good"
 }
 
 # ---- running cases ----

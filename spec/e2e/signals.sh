@@ -88,9 +88,25 @@ e2e_what_never_ends_is_counted_at_the_end_of_the_drain() {
     finishes
     exits 1
     local left
-    left=$(grep -oE 'engine: [0-9]+ tuples were still under way at the end of the drain' err | tr -dc 0-9)
+    left=$(grep -oE 'engine: [0-9]+ tuples? w(as|ere) still under way at the end of the drain' err | tr -dc 0-9)
     equal "$((left + $(figure in acked)))" 3 "tuples left and acked"
     [ "$left" -ge 1 ] || fail "none is left"
+}
+
+e2e_the_environment_has_the_default_of_drain() {
+    write_stuck
+    export ENGINE_DRAIN=200ms
+    start run t.lua
+    until_so "the bolt loops" said "in the loop"
+    kill -TERM "$pid"
+    finishes
+    exits 1
+    says "still under way at the end of the drain"
+    ENGINE_DRAIN=soon engine run t.lua
+    exits 2
+    says "ENGINE_DRAIN is 'soon'; give a time like 10s or 500ms"
+    ENGINE_DRAIN=soon engine run --help # which is where to look then
+    exits 0
 }
 
 e2e_a_second_signal_ends_at_once() {

@@ -1,0 +1,235 @@
+---@meta engine
+-- What a definition file finds in its environment, for editors that speak with
+-- the Lua language server: put this folder into "Lua.workspace.library".
+-- Nothing here runs. docs/guide.md tells the same in sentences.
+
+-- ---- values ----
+
+--- What travels in a tuple: nil, booleans, 64-bit integers, floats, strings,
+--- and tables of these, at most 64 deep and 16 MB.
+---@alias engine.Value nil|boolean|integer|number|string|table|engine.Null
+
+--- A number of seconds, or a text with a unit: "5s", "100ms", "1m", "2h".
+---@alias engine.Duration number|string
+
+--- A number of bytes, or a text with a unit: "512KB", "64MB", "1GB".
+---@alias engine.Size integer|string
+
+--- Stands for nil inside a table; called with a table, the sink that forgets.
+---@class engine.Null
+---@overload fun(options: {}): engine.Connector
+null = {}
+
+--- Marks a table as an array: what an empty table needs to be no map.
+---@generic T: table
+---@param list T
+---@return T list the same table
+function array(list) end
+
+-- ---- the topology ----
+
+--- What `spout "…" { … }`, `bolt`, `sink` and `topology` give.
+---@class engine.Record
+---@field kind "topology"|"spout"|"bolt"|"sink"
+---@field name string
+---@field line integer
+
+---@class engine.Topology
+---@field [integer] engine.Record the components, in order
+---@field guarantee? "at-least-once"|"at-most-once" "at-least-once" unless given
+---@field timeout? engine.Duration a root without progress for so long fails; "30s"
+---@field max_pending? integer roots of a spout under way at once; 16384
+---@field config? table for each component's context
+
+--- Describes the graph; the file returns what it gives.
+---@param name string
+---@return fun(body: engine.Topology): engine.Record
+function topology(name) end
+
+--- A component that brings tuples in: a connector first in its table, or `next`.
+---@param name string letters, digits, _ and -
+---@return fun(body: engine.Spout): engine.Record
+function spout(name) end
+
+--- A component that makes tuples of tuples.
+---@param name string letters, digits, _ and -
+---@return fun(body: engine.Bolt): engine.Record
+function bolt(name) end
+
+--- A component that takes tuples out: a connector first in its table, or
+--- `execute`.
+---@param name string letters, digits, _ and -
+---@return fun(body: engine.Sink): engine.Record
+function sink(name) end
+
+--- A value that `--set name=text` changes; the text takes the default's type.
+---@generic T
+---@param name string
+---@param default? T without one, the command line must give it
+---@param doc? string
+---@return T
+function param(name, default, doc) end
+
+-- ---- who reads whom ----
+
+---@class engine.Grouping
+
+--- Each tuple to one task, round robin.
+---@param from string "component", or "component:stream"
+---@return engine.Grouping
+function shuffle(from) end
+
+--- Tuples with equal keys to the same task.
+---@param from string "component", or "component:stream"
+---@param ... string fields of that stream
+---@return engine.Grouping
+function fields(from, ...) end
+
+--- All tuples to the first task.
+---@param from string "component", or "component:stream"
+---@return engine.Grouping
+function global(from) end
+
+-- ---- components ----
+
+---@class engine.Component
+---@field tasks? integer how many copies run, each with a self of its own; 1
+---@field config? table merged over the topology's
+---@field memory? engine.Size of a task's Lua; "64MB"
+---@field budget? engine.Duration of one call; "5s"
+---@field every? engine.Duration how often tick is called
+---@field tick? fun(self: engine.Self)
+---@field cleanup? fun(self: engine.Self) the last call of a task
+---@field on_reload? fun(self: engine.Self) new code has been taken over
+
+---@class engine.Spout: engine.Component
+---@field [1]? engine.Connector a source
+---@field fields? string[] names of the values that it emits
+---@field streams? table<string, string[]> for more than one stream
+---@field retries? integer|"forever" how often a connector's tuple is tried again; 5
+---@field open? fun(self: engine.SpoutSelf, context: engine.Context)
+---@field next? fun(self: engine.SpoutSelf): boolean? emits; false: the input has ended
+---@field ack? fun(self: engine.SpoutSelf, id: any) a tuple of emit_id is through
+---@field fail? fun(self: engine.SpoutSelf, id: any, reason: string) one has failed
+---@field tick? fun(self: engine.SpoutSelf)
+---@field cleanup? fun(self: engine.SpoutSelf)
+---@field on_reload? fun(self: engine.SpoutSelf)
+
+---@alias engine.From engine.Grouping|engine.Grouping[]
+---@alias engine.Execute fun(self: engine.Self, ...: engine.Value)
+
+---@class engine.Bolt: engine.Component
+---@field from engine.From one input, or a list
+---@field fields? string[] names of the values that it emits
+---@field streams? table<string, string[]> for more than one stream
+---@field prepare? fun(self: engine.Self, context: engine.Context)
+---@field execute engine.Execute|table<string, engine.Execute> one tuple; a table: by source
+---@field finish? fun(self: engine.Self) all inputs have ended; it may emit
+
+---@class engine.Sink: engine.Component
+---@field [1]? engine.Connector a sink
+---@field from engine.From one input, or a list
+---@field prepare? fun(self: engine.Self, context: engine.Context)
+---@field execute? engine.Execute|table<string, engine.Execute> one tuple; a table: by source
+---@field finish? fun(self: engine.Self) all inputs have ended
+
+--- Where a task stands; the argument of prepare and open.
+---@class engine.Context
+---@field topology string
+---@field component string
+---@field task integer of the whole topology
+---@field index integer of the component
+---@field tasks integer of the component
+---@field config table the component's over the topology's
+
+--- Where the tuple in hand came from.
+---@class engine.Tuple
+---@field component string
+---@field stream string
+---@field task integer
+---@field fields string[]
+
+--- One table for each task: what a function puts there is there in the next
+--- call, after a reload, too.
+---@class engine.Self
+---@field emit fun(...: engine.Value) to the default stream; with a dot
+---@field emit_to fun(stream: string, ...: engine.Value)
+---@field tuple engine.Tuple? the tuple in hand; nil when there is none
+---@field [any] any
+
+---@class engine.SpoutSelf: engine.Self
+---@field emit_id fun(id: any, ...: engine.Value) tracked: ack or fail follows with the id
+---@field emit_id_to fun(stream: string, id: any, ...: engine.Value)
+
+-- ---- connectors ----
+
+---@class engine.Connector
+
+---@class engine.FileOptions
+---@field path string relative to where the engine was started
+---@field append? boolean a sink: go on behind what is there
+---@field format? "text"|"json"|"csv" a sink
+
+--- A source that brings the field "line"; a sink.
+---@param options engine.FileOptions
+---@return engine.Connector
+function file(options) end
+
+--- A source that brings the field "line".
+---@param options {}
+---@return engine.Connector
+function stdin(options) end
+
+---@class engine.StdoutOptions
+---@field format? "text"|"json"|"csv" "text" joins the values by tabs
+
+--- A sink.
+---@param options engine.StdoutOptions
+---@return engine.Connector
+function stdout(options) end
+
+--- A source of the tuples that stand in it; `fields` of the spout names them.
+---@param rows engine.Value[][]
+---@return engine.Connector
+function list(rows) end
+
+---@class engine.GeneratorOptions
+---@field rate? integer tuples a second; without it as fast as they are taken
+---@field count? integer of all tuples; without it for ever
+---@field make? fun(i: integer): ... the values of tuple i; without it the number
+
+--- A source of tuples 1, 2, ….
+---@param options engine.GeneratorOptions
+---@return engine.Connector
+function generator(options) end
+
+-- ---- while it runs ----
+
+---@class engine.Log
+---@field trace fun(...: any)
+---@field debug fun(...: any)
+---@field info fun(...: any)
+---@field warn fun(...: any)
+---@field error fun(...: any)
+log = {}
+
+--- Seconds since 1970. Not at the top level of a file.
+---@return number
+function now() end
+
+--- As math.random, by the engine's seed. Not at the top level of a file.
+---@param m? integer
+---@param n? integer
+---@return number
+---@overload fun(m: integer, n?: integer): integer
+function random(m, n) end
+
+--- Suspends a spout; in a bolt it is an error.
+---@param duration engine.Duration
+function sleep(duration) end
+
+--- As pairs, in the order of the keys, which must be comparable.
+---@generic K, V
+---@param t table<K, V>
+---@return fun(): K, V
+function sorted(t) end
