@@ -410,8 +410,8 @@ static inline uint64_t value_hash_combine(uint64_t before, uint64_t part)
     return value_hash_mix(before * 0x9e3779b97f4a7c15u + part);
 }
 
-/* The same for the keys that a tuple is grouped by, `i` of them so far: the hash
- * of one key alone is its own. */
+/* The same for the keys that a tuple is grouped by, `i` of them so far: the
+ * hash of one key alone is its own. */
 static inline uint64_t value_hash_key(uint64_t before, unsigned i, uint64_t key)
 {
     return i == 0 ? key : value_hash_combine(before, key);

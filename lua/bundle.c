@@ -137,8 +137,8 @@ err bundle_read(struct bundle *b, const char *name, const char *path, char *why,
     err e = read_all(path, &text, &bytes, &error);
     if (e == ERR_NOMEM) snprintf(why, why_bytes, "%s: out of memory", path);
     if (e == ERR_NOTFOUND || e == ERR_IO)
-        snprintf(why, why_bytes, "%s: %s; check the path", path,
-                 strerror(error));
+        snprintf(why, why_bytes, "%s: %s; %s", path, strerror(error),
+                 error == EACCES ? "make it readable" : "check the path");
     if (e == OK) e = bundle_add(b, name, path, text, bytes, why, why_bytes);
     mem_free(text);
     return e;

@@ -55,10 +55,11 @@ static uint64_t hash_keys(lua_State *L, struct guest *g, unsigned stream,
     return hash;
 }
 
-static void refused(lua_State *L)
+__attribute__((noreturn)) static void refused(lua_State *L)
 {
     luaL_error(L, "one call may emit 64 MB at most; emit less, or in several "
                   "calls");
+    __builtin_unreachable();
 }
 
 /* Bytes that the values take at most; 0: there is a table or worse. */

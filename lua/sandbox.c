@@ -77,6 +77,18 @@ static int set_metatable(lua_State *L)
 
 /* --- loading --- */
 
+/* What editors and shells put in front of a file, as stock Lua skips it. The
+ * line's end stays: lines keep their numbers. */
+static size_t front_bytes(const char *source, size_t bytes)
+{
+    size_t front = 0;
+    if (bytes >= 3 && memcmp(source, "\xEF\xBB\xBF", 3) == 0) front = 3;
+    if (front == bytes || source[front] != '#') return front;
+    while (front < bytes && source[front] != '\n')
+        front++;
+    return front;
+}
+
 /* Compiles and sets the environment at index `env` (0: the globals). On an
  * error the message is pushed instead. */
 static int compile(lua_State *L, const char *source, size_t bytes,
@@ -88,7 +100,8 @@ static int compile(lua_State *L, const char *source, size_t bytes,
         return LUA_ERRSYNTAX;
     }
     vm_charge(L, bytes / COMPILE_BYTES_PER_STEP);
-    int status = luaL_loadbufferx(L, source, bytes, name, "t");
+    size_t front = *name == '@' ? front_bytes(source, bytes) : 0;
+    int status = luaL_loadbufferx(L, source + front, bytes - front, name, "t");
     if (status != LUA_OK || env == 0) return status;
     lua_pushvalue(L, env);
     if (lua_setupvalue(L, -2, 1) == NULL) lua_pop(L, 1);
@@ -212,10 +225,7 @@ static int collect_garbage(lua_State *L)
 static int64_t wall_ns(lua_State *L)
 {
     const struct vm_config *c = config_of(L);
-    if (c->wall_ns) return c->wall_ns(c->host);
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return c->wall_ns ? c->wall_ns(c->host) : 0;
 }
 
 /* Runs Lua's own function, which is upvalue 1 and has none itself, on our

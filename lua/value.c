@@ -211,7 +211,8 @@ static void encode_table(lua_State *L, struct encoder *e, int index)
     lua_Unsigned n;
     if (++e->depth > VALUE_DEPTH_MAX)
         refuse(L, e,
-               "a value is nested deeper than 64 tables, or contains itself");
+               "a value is nested deeper than 64 tables, or contains itself; "
+               "flatten it, or leave the reference out");
     if (!lua_checkstack(L, 8)) refuse(L, e, "there is no memory for a value");
     if (is_array(L, index, &n))
         encode_array(L, e, index, n);

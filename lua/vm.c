@@ -233,10 +233,14 @@ static void push_doom(struct vm *vm, lua_State *L, lua_State *of)
 {
     push_place(L, of);
     if (vm->config.counting)
-        lua_pushfstring(L, "the call was over its budget of %I instructions",
+        lua_pushfstring(L,
+                        "the call was over its budget of %I instructions; do "
+                        "less in one call",
                         (LUAI_UACINT)vm->config.budget_steps);
     else
-        lua_pushfstring(L, "the call was over its budget of %f s",
+        lua_pushfstring(L,
+                        "the call was over its budget of %f s; do less in one "
+                        "call, or give it a larger budget",
                         (LUAI_UACNUMBER)vm->config.budget_ns / 1e9);
     lua_concat(L, 2);
 }
@@ -420,7 +424,8 @@ const char *vm_text(lua_State *L, int index)
         if (lua_pcall(L, 1, 1, 0) == LUA_OK) return lua_tostring(L, -1);
         lua_pop(L, 1);
     }
-    return lua_pushfstring(L, "(error object is a %s value)",
+    return lua_pushfstring(L,
+                           "(error object is a %s value); give error() a text",
                            lua_typename(L, type));
 }
 

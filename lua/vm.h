@@ -61,7 +61,7 @@ struct vm_config {
     uint64_t seed; /* of math.random */
     void *host;    /* given to the callbacks below; vm_host() */
     void (*print)(void *host, const char *text, size_t bytes); /* NULL: lost */
-    int64_t (*wall_ns)(void *host); /* ns since 1970; NULL: the system's */
+    int64_t (*wall_ns)(void *host); /* ns since 1970; NULL: it is 1970 */
     lua_CFunction require;          /* NULL: `require` is absent */
 };
 

@@ -18,7 +18,8 @@ SPEC(emit, refused_under_pcall_reaches_no_route)
         "    end },\n"
         "  bolt 'one' { from = shuffle 'keys', fields = {'a'},\n"
         "    execute = function(self, a, b) self.emit(a) end },\n"
-        "  bolt 'two' { from = fields('keys', 'b'), fields = {'a'}, tasks = 2,\n"
+        "  bolt 'two' { from = fields('keys', 'b'), fields = {'a'}, tasks = "
+        "2,\n"
         "    execute = function(self, a, b) self.emit(a) end },\n"
         "  sink 'out' { from = { global 'one', global 'two' }, null {} },\n"
         "}\n";

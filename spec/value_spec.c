@@ -861,8 +861,7 @@ SPEC(short, two_are_equal_when_their_bytes_are)
         size_t n = rng_below(&r, SHORT_MAX + 1), m = rng_below(&r, 4) ? n : 7;
         for (size_t i = 0; i < sizeof a; i++) { /* what is behind counts not */
             a[i] = (char)rng_below(&r, i < n ? 2 : 256);
-            b[i] = i < n && rng_below(&r, 20) ? a[i]
-                                            : (char)rng_below(&r, 256);
+            b[i] = i < n && rng_below(&r, 20) ? a[i] : (char)rng_below(&r, 256);
         }
         struct short_string x = short_read(a, n), y = short_read(b, m);
         struct short_string z = short_copy(a, n);

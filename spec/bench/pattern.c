@@ -1,7 +1,7 @@
 /* pattern.c - the engine's pattern functions against Lua's own, in one state.
  * Prints ns per operation of both and their ratio; the best of five rounds. */
-#include "core/short.h"
 #include "lua/pattern.h"
+#include "core/short.h"
 
 #include <lauxlib.h>
 #include <lualib.h>

@@ -33,7 +33,7 @@ e2e_an_unreadable_file_is_said_with_its_path() {
     engine run $file
     exits 2
     says "$file: "
-    says "check the path"
+    if [ $file = t.lua ]; then says "make it readable"; else says "check the path"; fi
 }
 
 e2e_an_empty_file_says_what_belongs_there() {
@@ -299,4 +299,19 @@ e2e_a_module_name_is_no_path() {
         exits 78
         says "t.lua:1: '$name' is no module's name; use letters, digits and _, with dots for folders"
     done
+}
+
+e2e_a_mark_of_bytes_or_a_first_line_for_the_shell_is_no_lua() {
+    {
+        printf '\xEF\xBB\xBF#!/usr/bin/env engine\n'
+        printf 'return topology "t" { spout "in" { list { { 1 } }, fields = { "n" } },\n'
+        printf '  sink "out" { from = shuffle "in", stdout {} } }\n'
+    } > t.lua
+    engine run --quiet t.lua
+    exits 0
+    prints "1"
+    printf '#!/usr/bin/env engine\nreturn nil +\n' > t.lua
+    engine run t.lua
+    exits 78
+    says "t.lua:3: "
 }
