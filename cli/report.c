@@ -124,6 +124,26 @@ static void print_sums(const char *component, struct sums s, double seconds)
             (double)most / (seconds > 0 ? seconds : 1));
 }
 
+/* From a root's emit to its ack. */
+static void report_latency(const struct plan *plan, const struct topology *t,
+                           unsigned component, struct node *node,
+                           struct log *json)
+{
+    if (plan->components[component].kind != COMPONENT_SPOUT) return;
+    metric_id id = topology_metrics(t, component)->latency;
+    struct metrics *m = node_metrics(node);
+    if (metric_read(m, id) == 0) return;
+    const char *name = plan->components[component].name;
+    double p50_ms = (double)metric_percentile(m, id, 50) / 1e6;
+    double p99_ms = (double)metric_percentile(m, id, 99) / 1e6;
+    if (json)
+        log_write(json, name, -1, LOG_INFO,
+                  "complete latency p50 %.3g ms, p99 %.3g ms", p50_ms, p99_ms);
+    else
+        fprintf(stderr, "%s: complete latency p50 %.3g ms, p99 %.3g ms\n", name,
+                p50_ms, p99_ms);
+}
+
 void report_end(const struct plan *plan, const struct topology *t,
                 struct node *node, int64_t wall_ns, struct log *json)
 {
@@ -138,6 +158,8 @@ void report_end(const struct plan *plan, const struct topology *t,
         else
             print_sums(plan->components[i].name, s, seconds);
     }
+    for (unsigned i = 0; i < plan->count; i++)
+        report_latency(plan, t, i, node, json);
     if (json)
         log_write(json, NULL, -1, LOG_INFO, "it took %.2f s", seconds);
     else

@@ -9,7 +9,13 @@
 #include <assert.h>
 #include <string.h>
 
-enum { MAILBOX_MESSAGES_MAX = 10000 };
+/* A mailbox holds 64 MB at most: the small messages, which only their number
+ * bounds, and so many bytes of large ones. */
+enum {
+    MAILBOX_MESSAGES_MAX = 10000,
+    LARGE_FROM_BYTES = 1024,
+    MAILBOX_LARGE_BYTES = (64 << 20) - MAILBOX_MESSAGES_MAX * LARGE_FROM_BYTES,
+};
 
 struct birth {
     actor_id id;
@@ -130,14 +136,26 @@ static inline void fill(struct msg *m, const void *body, uint32_t bytes)
     memcpy(to + bytes - sizeof word, &word, sizeof word);
 }
 
+/* Several senders at once may go over the bound by a message each. */
+static bool has_room(struct actor *actor, uint32_t bytes)
+{
+    if (mailbox_count(&actor->box) >= MAILBOX_MESSAGES_MAX) return false;
+    return bytes < LARGE_FROM_BYTES ||
+           at_load(&actor->large_bytes, RELAXED) + bytes <= MAILBOX_LARGE_BYTES;
+}
+
 err actor_send(struct env *env, actor_id to, uint16_t kind, const void *body,
                uint32_t bytes)
 {
     if (to == 0) return OK;
     struct actor *actor = actor_at(env->node, id_slot(to));
-    if (mailbox_count(&actor->box) >= MAILBOX_MESSAGES_MAX) return ERR_FULL;
+    if (!has_room(actor, bytes)) return ERR_FULL;
     struct msg *m = msg_new(env, kind, bytes);
     if (m == NULL) return ERR_NOMEM;
+    if (bytes >= LARGE_FROM_BYTES) {
+        m->flags = MSG_LARGE;
+        at_add(&actor->large_bytes, bytes, RELAXED);
+    }
     m->from = env->actor ? env->actor->id : 0;
     m->to = to;
     fill(m, body, bytes);
@@ -510,11 +528,22 @@ static void deliver_again(struct env *env, struct actor *actor)
     receive(env, actor, &m);
 }
 
+/* The next of the control lane, where all large ones of actor_send() are. */
+static struct msg *next_control(struct actor *actor)
+{
+    struct msg *m = mailbox_next(&actor->box, &actor->box.control);
+    if (m && m->flags & MSG_LARGE) {
+        m->flags &= (uint8_t)~MSG_LARGE;
+        at_sub(&actor->large_bytes, m->bytes, RELAXED);
+    }
+    return m;
+}
+
 /* One message, if there is one that may be taken. */
 static bool step(struct env *env, struct actor *actor)
 {
     const struct world *world = env->node->config.world;
-    struct msg *m = mailbox_next(&actor->box, &actor->box.control);
+    struct msg *m = next_control(actor);
     if (m) {
         if (world->trace) world->trace(world->context, env->node, m);
         if (m->edge) /* for a former inhabitant: see mailbox_is_data() */
@@ -538,7 +567,7 @@ static bool step(struct env *env, struct actor *actor)
 static void drain_dead(struct env *env, struct actor *actor)
 {
     struct msg *m;
-    while ((m = mailbox_next(&actor->box, &actor->box.control)) != NULL) {
+    while ((m = next_control(actor)) != NULL) {
         if (m->kind == SYS_SPAWN) { /* a new one moves in: not ours to drop */
             m->next = actor->box.control.first;
             if (actor->box.control.first == NULL) actor->box.control.last = m;
@@ -571,6 +600,33 @@ static bool solo_rest(struct actor *actor)
     return true;
 }
 
+/* Left to the push that has scheduled it beside us, if there is one: it stays
+ * marked as scheduled. */
+static bool shared_rest(struct actor *actor)
+{
+    return !actor_called(actor) || mailbox_idle(&actor->box);
+}
+
+void actors_share(struct env *env)
+{
+    struct node *node = env->node;
+    pthread_mutex_lock(&node->slots_lock);
+    uint32_t count = node->slot_count;
+    pthread_mutex_unlock(&node->slots_lock);
+    for (uint32_t slot = 0; slot < count; slot++) {
+        struct actor *actor = actor_at(node, slot);
+        bool marked = actor->token || !actor->queued;
+        actor->token = actor->queued = false;
+        if (marked) continue;
+        /* Only our own queue knows that it is scheduled: mark its mailbox. If
+         * a push from outside has done that, it schedules it once more. */
+        uint64_t idle = MAILBOX_IDLE;
+        if (!at_cas(&actor->box.head, &idle, 0, ACQ_REL))
+            at_store(&actor->twice, true, RELEASE);
+    }
+    env->solo = false;
+}
+
 /* Nothing is left to do: go idle. False: something came meanwhile. Once it is
  * idle another thread may run the slot, and once a vacant one is given back
  * somebody may move in: nothing of it is touched after that. */
@@ -578,7 +634,7 @@ static bool rest(struct env *env, struct actor *actor)
 {
     bool vacant = actor->vacant;
     actor->vacant = false;
-    bool idle = env->solo ? solo_rest(actor) : mailbox_idle(&actor->box);
+    bool idle = env->solo ? solo_rest(actor) : shared_rest(actor);
     if (!idle)
         actor->vacant = vacant;
     else if (vacant)
@@ -616,7 +672,7 @@ void actor_reap(struct env *env, struct actor *actor)
         if (mailbox_news(&actor->box)) mailbox_take(&actor->box, actor->id);
         if (actor->id != 0) end(env, actor, ERR_KILLED);
         struct msg *m;
-        while ((m = mailbox_next(&actor->box, &actor->box.control)) != NULL) {
+        while ((m = next_control(actor)) != NULL) {
             if (m->kind == SYS_SPAWN) at_sub(&env->node->alive, 1, RELAXED);
             discard(env, m);
         }

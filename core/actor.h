@@ -63,9 +63,9 @@ err actor_spawn_monitored(struct env *env, const struct actor_kind *kind,
                           uint64_t *ref);
 
 /* Copies `bytes` of body into the control lane of `to`. ERR_FULL: its mailbox
- * is at its bound and nothing was sent; the caller drops, waits or crashes,
- * knowingly. A dead `to` gives OK: death could always win the race. Never
- * blocks. */
+ * is at its bound (10,000 messages, or 64 MB) and nothing was sent; the caller
+ * drops, waits or crashes, knowingly. A dead `to` gives OK: death could always
+ * win the race. Never blocks. */
 err actor_send(struct env *env, actor_id to, uint16_t kind, const void *body,
                uint32_t bytes);
 
@@ -96,13 +96,17 @@ uint64_t env_random(struct env *env);
 struct node *env_node(const struct env *env);
 /* Number of the scheduler thread, from 0: for per-thread cells. */
 unsigned env_thread(const struct env *env);
-/* Work done counts against the activation's budget, beside one per message. */
+/* Work done counts against the activation's budget, beside one per message.
+ * From 65,535 on the next one has to wait for those of all others. */
 void env_charge(struct env *env, uint32_t reductions);
 /* True when the budget is spent: a loop of one's own should return. */
 bool env_spent(const struct env *env);
 /* Calls receive() with MSG_AGAIN in a later activation, as if a message waited
  * in the data lane: not while the actor is parked. */
 void env_again(struct env *env);
+/* The running actor can't return for long: other threads take over what waits
+ * for its thread until it does. Call it where the actor could send, too. */
+void env_held_up(struct env *env);
 /* Take no data messages (control always) until resumed; counts nestings. */
 void env_hold_data(struct env *env);
 void env_resume_data(struct env *env);

@@ -91,18 +91,24 @@ static inline unsigned histogram_bucket(uint64_t value)
     return shift * HISTOGRAM_STEPS + (unsigned)(value >> shift);
 }
 
-/* Records a value in a histogram. Only the thread that owns `mine`. */
-static inline void metric_record(struct metric_cells *mine, metric_id id,
-                                 uint64_t value)
+/* Records `n` equal values in a histogram. Only the thread that owns `mine`. */
+static inline void metric_record_many(struct metric_cells *mine, metric_id id,
+                                      uint64_t value, uint64_t n)
 {
     uint32_t number = id - ((uint32_t)METRIC_HISTOGRAM << METRIC_KIND_SHIFT);
     assert(number < METRIC_HISTOGRAMS_MAX); /* so it is a histogram */
     struct metric_histogram *h = at_load(&mine->histograms[number], ACQUIRE);
-    metric_bump(&h->buckets[histogram_bucket(value)], 1);
-    metric_bump(&h->sum, value);
+    metric_bump(&h->buckets[histogram_bucket(value)], n);
+    metric_bump(&h->sum, value * n);
     if (value > at_load(&h->max, RELAXED)) at_store(&h->max, value, RELAXED);
     if (~value > at_load(&h->not_min, RELAXED))
         at_store(&h->not_min, ~value, RELAXED);
+}
+
+static inline void metric_record(struct metric_cells *mine, metric_id id,
+                                 uint64_t value)
+{
+    metric_record_many(mine, id, value, 1);
 }
 
 /* ---- the registry ---- */

@@ -17,6 +17,7 @@ typedef uint64_t actor_id; /* node:16 slot:24 generation:24; 0 is nobody */
 enum msg_flag {
     MSG_EMBEDDED = 1, /* memory belongs to its holder, never to a pool */
     MSG_REF = 2,      /* the body begins with a struct ref *, which it owns */
+    MSG_LARGE = 4,    /* its bytes count in the receiver's mailbox */
 };
 
 struct msg {

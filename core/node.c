@@ -9,6 +9,12 @@ static err counter(struct node *node, const char *name, metric_id *id)
     return metric_register(node->metrics, METRIC_COUNTER, name, "", id);
 }
 
+/* Threads are numbered: the scheduler's, its spare one, the outside views. */
+static unsigned first_outside(const struct node *node)
+{
+    return node->config.threads + 1;
+}
+
 struct node *node_new(const struct node_config *config)
 {
     struct node *node = mem_zero(1, sizeof *node);
@@ -18,8 +24,7 @@ struct node *node_new(const struct node_config *config)
     pthread_mutex_init(&node->slots_lock, NULL);
     node->depot = msg_depot_new();
     node->deadlines = deadlines_new();
-    /* Cells for the scheduler's threads and for each outside view. */
-    node->metrics = metrics_new(config->threads + OUTSIDE_THREADS);
+    node->metrics = metrics_new(first_outside(node) + OUTSIDE_THREADS);
     if (node->depot == NULL || node->deadlines == NULL ||
         node->metrics == NULL ||
         counter(node, "engine_actors_spawned_total", &node->spawned) != OK ||
@@ -114,14 +119,14 @@ struct env *node_outside(struct node *node)
             return NULL;
         }
     } while (!at_cas(&node->outside, &taken, taken | 1u << place, ACQ_REL));
-    env_init(env, node, node->config.threads + place);
+    env_init(env, node, first_outside(node) + place);
     return env;
 }
 
 void node_outside_free(struct env *env)
 {
     if (env == NULL) return;
-    unsigned place = env->thread - env->node->config.threads;
+    unsigned place = env->thread - first_outside(env->node);
     at_and(&env->node->outside, ~(1u << place), ACQ_REL);
     env_fini(env);
     mem_free(env);
@@ -169,6 +174,12 @@ bool env_spent(const struct env *env)
 void env_again(struct env *env)
 {
     env->actor->again = true;
+}
+
+void env_held_up(struct env *env)
+{
+    const struct world *world = env->node->config.world;
+    if (world->held_up) world->held_up(world->context, env);
 }
 
 void env_hold_data(struct env *env)

@@ -30,6 +30,8 @@ struct world {
     /* A data message came for an actor that already waits to run: its work
      * piles up, another thread might take it. May be NULL. */
     void (*pressed)(void *context, struct env *env, struct actor *actor);
+    /* The actor that runs in this view won't return soon. May be NULL. */
+    void (*held_up)(void *context, struct env *env);
     /* A job is to run outside the actors' threads, then job_finish(). */
     void (*work)(void *context, struct node *node, struct job *job);
     /* Every delivery, if not NULL. */
@@ -41,7 +43,7 @@ struct world {
 
 struct node_config {
     uint16_t number;           /* of this node in its cluster */
-    unsigned threads;          /* scheduler threads */
+    unsigned threads;          /* scheduler threads, without the spare one */
     uint64_t seed;             /* of every generator of the node */
     const struct world *world; /* borrowed until node_free() */
     struct log *log;           /* borrowed */

@@ -43,6 +43,11 @@ static void pressed(void *context, struct env *env, struct actor *actor)
     scheduler_pressed(env, actor);
 }
 
+static void held_up(void *context, struct env *env)
+{
+    scheduler_held_up(env);
+}
+
 static void alarm_at(void *context, struct node *node, int64_t at_ns)
 {
     struct real *real = context;
@@ -65,6 +70,7 @@ struct real *real_new(unsigned threads, uint64_t seed, struct log *log,
         .wall_ns = real_wall_ns,
         .ready = ready,
         .pressed = pressed,
+        .held_up = held_up,
         .alarm = alarm_at,
         .work = start_work,
         .disk = &disk_real,

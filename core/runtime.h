@@ -41,6 +41,10 @@ struct actor {
     bool token;  /* with a solo thread: a push from outside scheduled it */
     bool dead;   /* ended in this activation */
     bool vacant; /* to be given back when idle */
+    _Atomic bool twice; /* scheduled twice; see actors_share() */
+    /* Of what actor_send() brought and wasn't received yet, large ones only:
+     * a count of all bytes would cost each send a locked instruction. */
+    _Atomic uint64_t large_bytes;
 };
 
 struct tie {
@@ -120,6 +124,24 @@ static inline bool actor_claim(struct actor *actor)
     if (actor->queued) return false;
     actor->queued = true;
     return true;
+}
+
+/* The solo thread won't be the only one any more: from here on all mailboxes
+ * are used as with several threads, for good. Called by the solo thread within
+ * an activation and outside of any function of core/; whoever runs actors next
+ * must be woken after it.
+ * An actor may have been scheduled twice, by the solo thread and by a push from
+ * outside that is still on its way (see actor_claim()). The one that ends first
+ * does away with the other: actor_called(), and the end of its activation. */
+void actors_share(struct env *env);
+
+/* A push from outside has scheduled the actor, on a node that isn't solo. True:
+ * run it; false: it is scheduled beside that. */
+static inline bool actor_called(struct actor *actor)
+{
+    /* acquire: its last activation may have left the actor to us. */
+    return !at_load(&actor->twice, ACQUIRE) ||
+           !at_swap(&actor->twice, false, ACQ_REL);
 }
 
 /* The actor has something to do: hand it to the world's scheduler. */

@@ -5,10 +5,12 @@
 #include <semaphore.h>
 
 enum {
-    THREADS_MAX = 64,    /* one bit each in `idle` */
+    WORKERS_MAX = 64,    /* one bit each in `idle` */
     STREAK_MAX = 16,     /* turns by way of `next` while others wait */
-    OVERFLOW_EVERY = 61, /* turns after which the overflow goes first */
+    CALLED_EVERY = 2,    /* turns after which those called from outside and */
+    OVERFLOW_EVERY = 62, /* those of the overflow go first */
     SPINS = 200,         /* looks around before parking, some microseconds */
+    HOG = UINT16_MAX,    /* reductions of one turn: all others go first */
 };
 
 struct worker {
@@ -19,6 +21,8 @@ struct worker {
     uint32_t turns;
     uint32_t streak;
     unsigned index;
+    bool spare;   /* serves while another thread is held up */
+    bool held_up; /* in the running turn */
     sem_t park;
     pthread_t thread;
 };
@@ -32,14 +36,17 @@ struct crowd {
 struct scheduler {
     struct node *node;
     struct thread_hooks hooks;
-    unsigned count;
+    unsigned count;             /* of threads, the spare one not counted */
+    unsigned whole;             /* of workers: with the spare one, if any */
+    _Atomic uint32_t held_up;   /* threads whose turn doesn't end */
+    _Atomic bool has_spare;     /* the spare thread has been started */
     _Atomic uint64_t idle;      /* a bit per parked thread */
     _Atomic uint32_t searching; /* threads that look for work */
     _Atomic bool stopping;
     pthread_mutex_t lock;  /* of the two below */
-    struct crowd overflow; /* did not fit in a thread's queue */
+    struct crowd overflow; /* did not fit, or were handed over by a thread */
     struct crowd called;   /* scheduled from outside: I/O, jobs, main */
-    struct worker *workers[THREADS_MAX];
+    struct worker *workers[WORKERS_MAX];
 };
 
 static inline void relax(void)
@@ -57,19 +64,23 @@ struct scheduler *scheduler_new(struct node *node, unsigned threads,
     if (hooks) s->hooks = *hooks;
     s->node = node;
     pthread_mutex_init(&s->lock, NULL);
-    for (; s->count < threads && s->count < THREADS_MAX; s->count++) {
+    s->count = threads < WORKERS_MAX ? threads : WORKERS_MAX;
+    /* Of 64 threads, 63 are left when one is held up. */
+    unsigned whole = s->count < WORKERS_MAX ? s->count + 1 : WORKERS_MAX;
+    for (; s->whole < whole; s->whole++) {
         struct worker *w = mem_zero(1, sizeof *w);
         if (w == NULL) {
             scheduler_free(s);
             return NULL;
         }
         w->scheduler = s;
-        w->index = s->count;
+        w->index = s->whole;
+        w->spare = w->index == s->count;
         sem_init(&w->park, 0, 0);
         env_init(&w->env, node, w->index);
         w->env.worker = w;
-        w->env.solo = threads == 1;
-        s->workers[s->count] = w;
+        w->env.solo = s->count == 1 && !w->spare;
+        s->workers[s->whole] = w;
     }
     return s;
 }
@@ -77,7 +88,7 @@ struct scheduler *scheduler_new(struct node *node, unsigned threads,
 void scheduler_free(struct scheduler *s)
 {
     if (s == NULL) return;
-    for (unsigned i = 0; i < s->count; i++) {
+    for (unsigned i = 0; i < s->whole; i++) {
         env_fini(&s->workers[i]->env);
         sem_destroy(&s->workers[i]->park);
         mem_free(s->workers[i]);
@@ -87,6 +98,11 @@ void scheduler_free(struct scheduler *s)
 }
 
 /* ---- waking ---- */
+
+static inline bool serves(struct worker *w)
+{
+    return !w->spare || at_load(&w->scheduler->held_up, SEQ_CST) > 0;
+}
 
 /* Work lies where others may take it: get one thread up, unless one is
  * looking already. The fence pairs with the one in park(). */
@@ -99,6 +115,8 @@ static void wake_one(struct scheduler *s, bool outside)
     do {
         unsigned index = (unsigned)__builtin_ctzll(idle);
         uint64_t bit = (uint64_t)1 << index, rest = idle & ~bit;
+        /* It has the highest bit: no other is idle. */
+        if (!serves(s->workers[index])) return;
         if (at_cas(&s->idle, &idle, rest, ACQ_REL)) {
             sem_post(&s->workers[index]->park);
             return;
@@ -140,19 +158,35 @@ static struct actor *crowd_pop(struct scheduler *s, struct crowd *crowd)
     return actor;
 }
 
-static struct actor *crowds_pop(struct scheduler *s)
+static struct actor *called_pop(struct worker *w)
 {
-    struct actor *actor = crowd_pop(s, &s->overflow);
-    if (actor) return actor;
+    struct scheduler *s = w->scheduler;
+    struct actor *actor;
     while ((actor = crowd_pop(s, &s->called)) != NULL)
-        if (s->count > 1 || actor_claim(actor)) break;
+        if (w->env.solo ? actor_claim(actor) : actor_called(actor)) break;
     return actor;
+}
+
+static struct actor *crowds_pop(struct worker *w)
+{
+    struct scheduler *s = w->scheduler;
+    struct actor *actor = crowd_pop(s, &s->overflow);
+    return actor ? actor : called_pop(w);
 }
 
 static void push(struct worker *w, struct actor *actor)
 {
     struct scheduler *s = w->scheduler;
     if (!runqueue_push(&w->queue, actor)) crowd_push(s, &s->overflow, actor);
+    wake_one(s, false);
+}
+
+/* What has used up a slice waits until the queue is empty or its turn in the
+ * overflow has come: a chain of short turns isn't held up at every hop. */
+static void put_last(struct worker *w, struct actor *actor)
+{
+    struct scheduler *s = w->scheduler;
+    crowd_push(s, &s->overflow, actor);
     wake_one(s, false);
 }
 
@@ -186,16 +220,37 @@ static struct actor *take_next(struct worker *w)
     return actor;
 }
 
+static inline bool is_crowded(struct scheduler *s)
+{
+    return at_load(&s->called.count, RELAXED) > 0 ||
+           at_load(&s->overflow.count, RELAXED) > 0;
+}
+
+/* A turn of Lua may take a slice, so those called from outside (a deadline, for
+ * one) aren't left to wait for many turns; nor is what was handed over by a
+ * thread that is held up. */
+static struct actor *crowds_turn(struct worker *w, uint32_t turn)
+{
+    struct scheduler *s = w->scheduler;
+    struct actor *actor = called_pop(w);
+    if (actor) return actor;
+    if (turn % OVERFLOW_EVERY != 0 && at_load(&s->held_up, RELAXED) == 0)
+        return NULL;
+    return crowd_pop(s, &s->overflow);
+}
+
 static struct actor *own_work(struct worker *w)
 {
+    uint32_t turn = w->turns++;
     struct actor *actor = NULL;
-    if (w->turns++ % OVERFLOW_EVERY == 0) actor = crowds_pop(w->scheduler);
+    if (turn % CALLED_EVERY == 0 && is_crowded(w->scheduler))
+        actor = crowds_turn(w, turn);
     if (actor) return actor;
     if (w->next && w->streak++ < STREAK_MAX) return take_next(w);
     w->streak = 0;
     actor = runqueue_pop(&w->queue);
     if (actor == NULL) actor = take_next(w);
-    if (actor == NULL) actor = crowds_pop(w->scheduler);
+    if (actor == NULL) actor = crowds_pop(w);
     return actor;
 }
 
@@ -203,8 +258,8 @@ static struct actor *steal(struct worker *w)
 {
     struct scheduler *s = w->scheduler;
     struct actor *actor = NULL;
-    for (unsigned i = 1; i < s->count && actor == NULL; i++) {
-        struct worker *victim = s->workers[(w->index + i) % s->count];
+    for (unsigned i = 1; i < s->whole && actor == NULL; i++) {
+        struct worker *victim = s->workers[(w->index + i) % s->whole];
         actor = runqueue_steal(&w->queue, &victim->queue);
     }
     return actor;
@@ -212,9 +267,8 @@ static struct actor *steal(struct worker *w)
 
 static bool work_somewhere(struct scheduler *s)
 {
-    if (at_load(&s->overflow.count, RELAXED) > 0) return true;
-    if (at_load(&s->called.count, RELAXED) > 0) return true;
-    for (unsigned i = 0; i < s->count; i++)
+    if (is_crowded(s)) return true;
+    for (unsigned i = 0; i < s->whole; i++)
         if (runqueue_count(&s->workers[i]->queue) > 0) return true;
     return false;
 }
@@ -226,7 +280,7 @@ static struct actor *search(struct worker *w)
     at_add(&s->searching, 1, SEQ_CST);
     for (unsigned look = 0; look < SPINS && actor == NULL; look++) {
         if (at_load(&s->stopping, RELAXED)) break;
-        actor = crowds_pop(s);
+        actor = crowds_pop(w);
         if (actor == NULL) actor = steal(w);
         if (actor == NULL) relax();
     }
@@ -242,14 +296,51 @@ static void park(struct worker *w)
     uint64_t bit = (uint64_t)1 << w->index;
     at_or(&s->idle, bit, SEQ_CST);
     atomic_thread_fence(SEQ_CST);
-    if (work_somewhere(s) || at_load(&s->stopping, RELAXED)) {
+    bool work = work_somewhere(s);
+    if ((work && serves(w)) || at_load(&s->stopping, RELAXED)) {
         uint64_t idle = at_load(&s->idle, RELAXED);
         while (idle & bit)
             if (at_cas(&s->idle, &idle, idle & ~bit, ACQ_REL)) return;
         /* Somebody is waking us: take the post. */
+    } else if (work) { /* the wake-up for it may have been ours */
+        wake_one(s, true);
     }
     while (sem_wait(&w->park) != 0)
         continue; /* EINTR */
+}
+
+/* All that waits for this thread goes where others take it. */
+static void hand_over(struct worker *w)
+{
+    struct scheduler *s = w->scheduler;
+    struct actor *actor = take_next(w);
+    if (actor) crowd_push(s, &s->overflow, actor);
+    while ((actor = runqueue_pop(&w->queue)) != NULL)
+        crowd_push(s, &s->overflow, actor);
+}
+
+static struct actor *find_work(struct worker *w)
+{
+    if (!serves(w)) {
+        hand_over(w);
+        return NULL;
+    }
+    struct actor *actor = own_work(w);
+    return actor ? actor : search(w);
+}
+
+static void take_turn(struct worker *w, struct actor *actor)
+{
+    bool more = actor_turn(&w->env, actor);
+    if (w->held_up) {
+        w->held_up = false;
+        at_sub(&w->scheduler->held_up, 1, SEQ_CST);
+    }
+    if (!more) return;
+    if (w->env.spent < HOG)
+        push(w, actor);
+    else
+        put_last(w, actor);
 }
 
 static void *work(void *arg)
@@ -258,17 +349,55 @@ static void *work(void *arg)
     struct scheduler *s = w->scheduler;
     if (s->hooks.begin) s->hooks.begin(s->hooks.context, w->index);
     while (!at_load(&s->stopping, RELAXED)) {
-        struct actor *actor = own_work(w);
-        if (actor == NULL) actor = search(w);
-        if (actor == NULL) {
+        struct actor *actor = find_work(w);
+        if (actor)
+            take_turn(w, actor);
+        else
             park(w);
-            continue;
-        }
-        bool more = actor_turn(&w->env, actor);
-        if (more) push(w, actor);
     }
     if (s->hooks.end) s->hooks.end(s->hooks.context, w->index);
     return NULL;
+}
+
+/* When the system gives no thread, whoever is held up next tries again. */
+static void start_spare(struct scheduler *s)
+{
+    if (s->whole == s->count || at_load(&s->has_spare, RELAXED) ||
+        at_swap(&s->has_spare, true, SEQ_CST))
+        return;
+    struct worker *w = s->workers[s->count];
+    if (pthread_create(&w->thread, NULL, work, w) != 0)
+        at_store(&s->has_spare, false, SEQ_CST);
+}
+
+void scheduler_held_up(struct env *env)
+{
+    struct worker *w = env->worker;
+    if (w == NULL) return;
+    struct scheduler *s = w->scheduler;
+    if (env->solo) actors_share(env);
+    if (!w->held_up) {
+        w->held_up = true;
+        at_add(&s->held_up, 1, SEQ_CST);
+    }
+    hand_over(w);
+    start_spare(s);
+    /* There may be nothing to do yet; whoever calls from outside will see that
+     * the spare one serves. */
+    wake_one(s, true);
+}
+
+/* All that run: the first `started`, and the spare one if there is one. */
+static void end_threads(struct scheduler *s, unsigned started)
+{
+    at_store(&s->stopping, true, SEQ_CST);
+    for (unsigned i = 0; i < s->whole; i++)
+        sem_post(&s->workers[i]->park);
+    for (unsigned i = 0; i < started; i++)
+        pthread_join(s->workers[i]->thread, NULL);
+    /* Only those that have ended by now could start it. */
+    if (at_load(&s->has_spare, SEQ_CST))
+        pthread_join(s->workers[s->count]->thread, NULL);
 }
 
 err scheduler_start(struct scheduler *s)
@@ -276,10 +405,7 @@ err scheduler_start(struct scheduler *s)
     for (unsigned i = 0; i < s->count; i++) {
         struct worker *w = s->workers[i];
         if (pthread_create(&w->thread, NULL, work, w) != 0) {
-            unsigned whole = s->count;
-            s->count = i; /* join those that run */
-            scheduler_stop(s);
-            s->count = whole;
+            end_threads(s, i);
             return ERR_LIMIT;
         }
     }
@@ -288,9 +414,5 @@ err scheduler_start(struct scheduler *s)
 
 void scheduler_stop(struct scheduler *s)
 {
-    at_store(&s->stopping, true, SEQ_CST);
-    for (unsigned i = 0; i < s->count; i++)
-        sem_post(&s->workers[i]->park);
-    for (unsigned i = 0; i < s->count; i++)
-        pthread_join(s->workers[i]->thread, NULL);
+    end_threads(s, s->count);
 }

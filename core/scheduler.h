@@ -3,7 +3,9 @@
  * The actor just messaged goes next on the same thread, where no thief sees
  * it; it is offered to others when another is messaged after it or a second
  * batch arrives for it. So two actors that take turns never leave their cache,
- * and a pipeline spreads. */
+ * and a pipeline spreads.
+ * While an actor holds up its thread, what waits there goes to the others, and
+ * one spare thread serves beside them. */
 #ifndef CORE_SCHEDULER_H
 #define CORE_SCHEDULER_H
 
@@ -14,7 +16,9 @@ struct env;
 struct node;
 struct scheduler;
 
-/* What others do on each of its threads, as it begins and before it ends. */
+/* What others do on each of its threads, as it begins and before it ends. The
+ * spare one, which begins when it is first needed, has the number behind the
+ * last. */
 struct thread_hooks {
     void (*begin)(void *context, unsigned thread);
     void (*end)(void *context, unsigned thread);
@@ -35,5 +39,6 @@ void scheduler_free(struct scheduler *scheduler);
 void scheduler_ready(struct scheduler *scheduler, struct env *env,
                      struct actor *actor);
 void scheduler_pressed(struct env *env, struct actor *actor);
+void scheduler_held_up(struct env *env);
 
 #endif

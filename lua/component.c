@@ -226,6 +226,8 @@ static enum step batch_outcome(struct guest *g, enum vm_outcome outcome)
     while (outcome == VM_DROPPED || outcome == VM_FAILED) {
         if (!g->in_hand) return guest_crash(g);
         fail_tuple(g, vm_error(g->script.vm));
+        /* It had its slice and more: the rest of the batch in a later turn. */
+        if (outcome == VM_DROPPED) return STEP_YIELD;
         outcome = vm_run(g->script.vm, guest_seat(g), batch_body, g);
     }
     if (outcome != VM_DONE) return guest_suspended(g, outcome);
@@ -346,7 +348,10 @@ static enum step guest_tick(struct component_context *context, void *self)
 static enum step guest_resume(struct component_context *context, void *self)
 {
     struct guest *g = self;
-    enum vm_outcome outcome = vm_resume(g->script.vm, guest_seat(g));
+    enum vm_outcome outcome =
+        vm_is_suspended(g->script.vm)
+            ? vm_resume(g->script.vm, guest_seat(g))
+            : vm_run(g->script.vm, guest_seat(g), batch_body, g);
     switch (g->running) {
     case RUN_BATCH: return batch_outcome(g, outcome);
     case RUN_NEXT: return guest_next_outcome(g, outcome);
@@ -445,6 +450,12 @@ static void guest_fini(struct guest *g)
     buffer_fini(&g->scratch);
 }
 
+static void held_up(void *host)
+{
+    struct guest *g = host;
+    env_held_up(g->context->env);
+}
+
 static struct vm_config limits(const struct guest *g)
 {
     const struct world *world = node_world(env_node(g->context->env));
@@ -455,6 +466,7 @@ static struct vm_config limits(const struct guest *g)
         .counting = world->counting,
         .budget_steps = (uint64_t)g->config->budget_ns / STEP_NS,
         .seed = node_seed(env_node(g->context->env)) + g->context->task,
+        .held_up = held_up,
     };
 }
 

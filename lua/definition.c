@@ -541,6 +541,27 @@ static bool same_component(const struct component_plan *a,
     return true;
 }
 
+/* What its running tasks would not take over; NULL: nothing. */
+static const char *changed_option(const struct component_plan *a,
+                                  const struct component_plan *b)
+{
+    if (a->retries != b->retries) return "retries";
+    if (a->class != &lua_class) return connector_change(a->config, b->config);
+    const struct lua_config *c = a->config, *d = b->config;
+    if (c->generates != d->generates) return "generator";
+    if (c->rate != d->rate) return "rate";
+    if (c->count != d->count) return "count";
+    if (c->memory_bytes != d->memory_bytes) return "memory";
+    return c->budget_ns != d->budget_ns ? "budget" : NULL;
+}
+
+static const char *changed_setting(const struct plan *a, const struct plan *b)
+{
+    if (a->guarantee != b->guarantee) return "guarantee";
+    if (a->timeout_ns != b->timeout_ns) return "timeout";
+    return a->pending_max != b->pending_max ? "max_pending" : NULL;
+}
+
 bool definition_same_graph(const struct definition *now,
                            const struct definition *next, char *why,
                            size_t why_bytes)
@@ -557,5 +578,17 @@ bool definition_same_graph(const struct definition *now,
                      a->components[i].name);
             return false;
         }
+    const char *what = changed_setting(a, b);
+    if (what) {
+        snprintf(why, why_bytes, "'%s' of the topology has changed", what);
+        return false;
+    }
+    for (unsigned i = 0; i < a->count; i++) {
+        what = changed_option(&a->components[i], &b->components[i]);
+        if (what == NULL) continue;
+        snprintf(why, why_bytes, "'%s' of '%s' has changed", what,
+                 a->components[i].name);
+        return false;
+    }
     return true;
 }

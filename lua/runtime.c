@@ -6,7 +6,7 @@ enum { SLICE_NS = 10 * 1000 * 1000 };
 struct lua_runtime {
     struct watchdog *watchdog; /* owned */
     struct pages *pages;       /* owned */
-    unsigned threads;
+    unsigned threads;          /* with the scheduler's spare one */
     struct {
         struct watchdog_seat seat;
         bool taken; /* by its thread, which lives */
@@ -15,6 +15,7 @@ struct lua_runtime {
 
 err lua_runtime_new(struct lua_runtime **out, unsigned threads)
 {
+    threads++;
     struct lua_runtime *r = mem_zero(1, sizeof *r + threads * sizeof *r->seats);
     if (r == NULL) return ERR_NOMEM;
     r->threads = threads;

@@ -41,6 +41,8 @@ struct vm {
      * coroutine.resume in such frames, and closings. */
     uint32_t pinned;
     uint32_t closing;
+    uint64_t pinned_call;  /* found over its slice where it can't yield, */
+    uint32_t pinned_looks; /* so many times */
     bool passing; /* a suspension by the engine is on its way to the host */
     enum vm_outcome verdict; /* why */
     /* Where a call that is dropped stood; NULL: none is. */
@@ -274,6 +276,16 @@ bool vm_can_yield(lua_State *L)
     return vm_of(L)->pinned == 0 && lua_isyieldable(L);
 }
 
+/* The slice is over where nothing can yield. When it is seen again, half a
+ * slice later, the call has neither ended nor come to where it can. */
+static void hold_up(struct vm *vm)
+{
+    if (vm->pinned_call != vm->meter.tuples) vm->pinned_looks = 0;
+    vm->pinned_call = vm->meter.tuples;
+    if (++vm->pinned_looks == 2 && vm->config.held_up)
+        vm->config.held_up(vm->config.host);
+}
+
 /* The count hook: fires once after the watchdog's signal, at every instruction
  * of a doomed call, and when counting every COUNT_STEPS. */
 static void on_count(lua_State *L, lua_Debug *ar)
@@ -300,6 +312,8 @@ static void on_count(lua_State *L, lua_Debug *ar)
         lua_yield(L, 0);
     } else if (over) {
         raise_doom(vm, L);
+    } else {
+        hold_up(vm);
     }
 }
 
@@ -309,7 +323,11 @@ void vm_next_tuple(lua_State *L)
     vm->meter.tuples++;
     if (!vm->meter.doomed) return;
     vm->meter.doomed = false;
-    calm(vm, L);
+    /* Else a batch of such calls would go on and on in its slice. */
+    if (is_slice_over(vm))
+        arm(L);
+    else
+        calm(vm, L);
 }
 
 void vm_charge(lua_State *L, size_t steps)
@@ -320,7 +338,10 @@ void vm_charge(lua_State *L, size_t steps)
         vm->steps += steps;
     else if (!watchdog_landed(vm->seat) && !vm->meter.doomed)
         return;
-    if (is_over_budget(vm)) raise_doom(vm, L);
+    if (is_over_budget(vm))
+        raise_doom(vm, L);
+    else if (is_slice_over(vm))
+        hold_up(vm); /* the loop in C is what can't */
 }
 
 /* --- suspensions that C functions ask for --- */
@@ -621,6 +642,7 @@ static enum vm_outcome through_door(struct vm *vm, struct watchdog_seat *seat,
     vm->stopped = NULL;
     vm->pinned = 0;
     vm->closing = 0;
+    vm->pinned_call = 0;
     vm->slice_steps = vm->steps;
     uint64_t t = watchdog_begin(vm->seat, vm->co, on_count);
     vm->meter.mark = vm->config.counting ? vm->steps : t;

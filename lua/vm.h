@@ -61,6 +61,10 @@ struct vm_config {
     uint64_t seed; /* of math.random */
     void *host;    /* given to the callbacks below; vm_host() */
     void (*print)(void *host, const char *text, size_t bytes); /* NULL: lost */
+    /* A slice has been over for half another where no frame can yield: the call
+     * in hand may run on for its whole budget. Told once a call and slice, on
+     * the thread that runs it, inside Lua. NULL: nobody minds. */
+    void (*held_up)(void *host);
     int64_t (*wall_ns)(void *host); /* ns since 1970; NULL: it is 1970 */
     lua_CFunction require;          /* NULL: `require` is absent */
 };

@@ -463,9 +463,9 @@ SPEC(acker, keeps_its_rows_while_their_ring_grows)
 
 enum { TIMEOUT = 30 * MS };
 
-static int64_t ask(struct desk *d, uint32_t task)
+static int64_t ask_parked(struct desk *d, uint32_t task, int64_t parked_ns)
 {
-    struct acker_check check = {task, TIMEOUT};
+    struct acker_check check = {task, TIMEOUT, parked_ns};
     unsigned before = sim_got(d->sim, d->spouts[task], EXECUTOR_CHECKED);
     int64_t next_ns;
     sim_send(d->sim, d->spouts[task], d->acker, ACKER_CHECK, &check,
@@ -476,6 +476,11 @@ static int64_t ask(struct desk *d, uint32_t task)
            sim_seen(d->sim, d->spouts[task], EXECUTOR_CHECKED, before)->body,
            sizeof next_ns);
     return next_ns;
+}
+
+static int64_t ask(struct desk *d, uint32_t task)
+{
+    return ask_parked(d, task, 0);
 }
 
 SPEC(acker, fails_a_root_at_its_deadline_and_not_before)
@@ -533,6 +538,72 @@ SPEC(acker, does_not_take_a_root_that_ran_out_of_time_for_progress)
     sim_advance(d->sim, 10 * MS);
     CHECK_EQ(ask(d, 0), INT64_MAX);
     CHECK_EQ(failed(d, 0, 1), 1);
+    desk_free(d);
+}
+
+SPEC(acker, lets_the_clock_stand_while_a_parked_spout_moves_nothing)
+{
+    struct desk *d = desk_new(1);
+    say(d, ACKER_INIT, root_of(0, 0), 1);
+    say(d, ACKER_INIT, root_of(0, 1), 2);
+    sim_run(d->sim);
+    int64_t parked_ns = sim_now(d->sim) + 5 * MS;
+    sim_advance(d->sim, 100 * MS);
+    ask_parked(d, 0, parked_ns);
+    sim_advance(d->sim, 100 * MS);
+    ask_parked(d, 0, parked_ns);
+    CHECK_EQ(told(d), 0);
+    /* One moves: both have the rest of their time, 25 ms, or all of it. */
+    unsigned before = sim_got(d->sim, d->spouts[0], EXECUTOR_CHECKED);
+    say(d, ACKER_ACK, root_of(0, 1), 8);
+    sim_run(d->sim);
+    CHECK_EQ(sim_got(d->sim, d->spouts[0], EXECUTOR_CHECKED), before + 1);
+    int64_t next_ns;
+    memcpy(&next_ns,
+           sim_seen(d->sim, d->spouts[0], EXECUTOR_CHECKED, before)->body,
+           sizeof next_ns);
+    CHECK_EQ(next_ns, sim_now(d->sim) + 25 * MS);
+    sim_advance(d->sim, 25 * MS - 1);
+    ask(d, 0);
+    CHECK_EQ(told(d), 0);
+    sim_advance(d->sim, 1);
+    CHECK_EQ(ask(d, 0), sim_now(d->sim) + 5 * MS);
+    CHECK_EQ(failed(d, 0, 0), 1);
+    CHECK_EQ(failed(d, 0, 1), 0);
+    desk_free(d);
+}
+
+SPEC(acker, lets_the_clock_go_when_credit_comes)
+{
+    struct desk *d = desk_new(1);
+    say(d, ACKER_INIT, root_of(0, 0), 1);
+    sim_run(d->sim);
+    int64_t parked_ns = sim_now(d->sim);
+    sim_advance(d->sim, 100 * MS);
+    ask_parked(d, 0, parked_ns);
+    sim_advance(d->sim, 3 * MS);
+    CHECK_EQ(ask(d, 0), sim_now(d->sim) + TIMEOUT);
+    sim_advance(d->sim, TIMEOUT);
+    CHECK_EQ(ask(d, 0), INT64_MAX);
+    CHECK_EQ(failed(d, 0, 0), 1);
+    desk_free(d);
+}
+
+SPEC(acker, fails_a_lost_root_in_time_where_all_others_of_a_parked_spout_move)
+{
+    struct desk *d = desk_new(1);
+    int64_t parked_ns = sim_now(d->sim) + 1;
+    say(d, ACKER_INIT, root_of(0, 0), 1);
+    for (uint64_t i = 1; i <= 6; i++) {
+        say(d, ACKER_INIT, root_of(0, i), 1);
+        sim_run(d->sim);
+        sim_advance(d->sim, TIMEOUT / 6);
+        say(d, ACKER_ACK, root_of(0, i), 1);
+        sim_run(d->sim);
+        CHECK_EQ(acked(d, 0, i), 1);
+    }
+    ask_parked(d, 0, parked_ns);
+    CHECK_EQ(failed(d, 0, 0), 1);
     desk_free(d);
 }
 

@@ -868,6 +868,44 @@ SPEC(actor, has_one_bound_for_all_senders)
     }
 }
 
+static unsigned send_megabytes(struct env *env, actor_id to)
+{
+    static const char megabyte[1 << 20];
+    unsigned sent = 0;
+    while (actor_send(env, to, NOTE, megabyte, sizeof megabyte) == OK)
+        sent++;
+    return sent;
+}
+
+SPEC(actor, refuses_large_messages_that_come_to_64_mb)
+{
+    FOR_SEEDS(2)
+    {
+        struct sim *sim = sim_new(spec_seed);
+        struct sim_node *node = sim_node(sim, 0);
+        struct env *env = sim_env(node);
+        struct life life = {0};
+        actor_id id = live(node, &lively, &life);
+        sim_run(sim);
+        unsigned sent = send_megabytes(env, id);
+        CHECK(sent > 50 && sent < 64);
+        struct flood f = {.to = id}; /* 10,000 small ones were left room */
+        flood(env, &f);
+        CHECK_EQ(f.accepted, MAILBOX_MAX - sent);
+        sim_run(sim);
+        CHECK_EQ(life.received, MAILBOX_MAX);
+        CHECK_EQ(send_megabytes(env, id), sent); /* it has room again */
+        sim_kill_actor(sim, id, ERR_KILLED);
+        sim_run(sim);
+        struct life next = {0}; /* whoever has its slot now */
+        id = live(node, &lively, &next);
+        CHECK_EQ(send_megabytes(env, id), sent);
+        sim_run(sim);
+        CHECK_EQ(next.received, sent);
+        sim_free(sim);
+    }
+}
+
 static err flood_itself(struct env *env, void *self, const struct msg *m)
 {
     struct flood *f = *(struct flood **)self;

@@ -83,6 +83,37 @@ SPEC(connector, file_refuses_a_sinks_options_as_a_source)
     CHECK_HAS(why, "format");
 }
 
+SPEC(connector, names_the_first_option_that_has_changed)
+{
+    const struct connector *c = connector_named("file");
+    char path[] = "a.txt";
+    struct connector_config now = {.connector = c}, next = now;
+    *option(c, now.values, "path") =
+        (struct option_value){.set = true, .text = path};
+    *option(c, next.values, "path") =
+        (struct option_value){.set = true, .text = "a.txt"};
+    CHECK(connector_change(&now, &next) == NULL);
+    path[0] = 'b';
+    CHECK_TEXT(connector_change(&now, &next), "path");
+    path[0] = 'a';
+    option(c, next.values, "append")->set = true;
+    CHECK_TEXT(connector_change(&now, &next), "append");
+    next.connector = connector_named("null");
+    CHECK_TEXT(connector_change(&now, &next), "connector");
+
+    static const uint8_t rows[] = {1, 2, 3}, others[] = {1, 2, 4};
+    now = (struct connector_config){.connector = connector_named("list")};
+    now.values[0] = (struct option_value){
+        .set = true, .bytes = rows, .size = 3, .rows = 3, .arity = 1};
+    next = now;
+    CHECK(connector_change(&now, &next) == NULL);
+    next.values[0].bytes = others;
+    CHECK_TEXT(connector_change(&now, &next), "rows");
+    next.values[0] = now.values[0];
+    next.values[0].size = 2;
+    CHECK_TEXT(connector_change(&now, &next), "rows");
+}
+
 /* ---- the splitter ---- */
 
 /* The next line's text with 0 behind it; NULL: there is none. */

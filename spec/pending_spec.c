@@ -17,9 +17,11 @@ static void add(struct pending *p, struct model *m, struct rng *rng)
 {
     uint64_t sequence = 0, token = rng_next(rng);
     uint32_t tries = (uint32_t)rng_below(rng, 5);
-    CHECK_EQ(pending_add(p, token, tries, &sequence), OK);
+    int64_t at_ns = (int64_t)rng_below(rng, 1000);
+    CHECK_EQ(pending_add(p, token, tries, at_ns, &sequence), OK);
     CHECK_EQ(sequence, m->next);
-    m->roots[m->next++ - m->first] = (struct pending_entry){token, tries, true};
+    m->roots[m->next++ - m->first] =
+        (struct pending_entry){token, at_ns, tries, true};
     m->open++;
 }
 
@@ -33,14 +35,15 @@ static void take_back(struct pending *p, struct model *m)
 
 static void take(struct pending *p, struct model *m, uint64_t sequence)
 {
-    struct pending_entry entry = {0};
     bool known = sequence >= m->first && sequence < m->next &&
                  m->roots[sequence - m->first].open;
-    CHECK_EQ(pending_take(p, sequence, &entry), known);
+    const struct pending_entry *entry = pending_take(p, sequence);
+    CHECK_EQ(entry != NULL, known);
     if (!known) return;
     struct pending_entry *mine = &m->roots[sequence - m->first];
-    CHECK_EQ(entry.token, mine->token);
-    CHECK_EQ(entry.tries, mine->tries);
+    CHECK_EQ(entry->token, mine->token);
+    CHECK_EQ(entry->at_ns, mine->at_ns);
+    CHECK_EQ(entry->tries, mine->tries);
     mine->open = false;
     m->open--;
 }
@@ -74,13 +77,30 @@ SPEC(pending, settles_each_root_once_in_any_order)
     }
 }
 
+SPEC(pending, goes_on_with_its_numbers_when_all_is_forgotten)
+{
+    struct pending p = {0};
+    uint64_t sequence = 0;
+    for (uint64_t i = 0; i < 10; i++)
+        CHECK_EQ(pending_add(&p, i, 0, 0, &sequence), OK);
+    CHECK_EQ(pending_reserve(&p), OK);
+    pending_replay(&p, 7, 0, 0);
+    pending_forget(&p);
+    CHECK_EQ(p.count, 0);
+    CHECK(pending_due(&p) == NULL);
+    CHECK(pending_take(&p, 3) == NULL);
+    CHECK_EQ(pending_add(&p, 1, 0, 0, &sequence), OK);
+    CHECK_EQ(sequence, 10);
+    pending_fini(&p);
+}
+
 SPEC(pending, keeps_its_ring_small_when_roots_settle_in_order)
 {
     struct pending p = {0};
     for (uint64_t i = 0; i < 100000; i++) {
         uint64_t sequence = 0;
-        CHECK_EQ(pending_add(&p, i, 0, &sequence), OK);
-        if (i >= 900) CHECK(pending_take(&p, i - 900, NULL));
+        CHECK_EQ(pending_add(&p, i, 0, 0, &sequence), OK);
+        if (i >= 900) CHECK(pending_take(&p, i - 900));
     }
     CHECK_EQ(p.room, 1024);
     CHECK_EQ(p.count, 900);
@@ -98,7 +118,7 @@ static void gather(void *context, uint64_t sequence)
 {
     struct gathered *g = context;
     g->sequences[g->count++] = sequence;
-    CHECK(pending_take(g->pending, sequence, NULL));
+    CHECK(pending_take(g->pending, sequence));
 }
 
 SPEC(pending, names_every_open_root_in_order_and_may_forget_it_meanwhile)
@@ -106,10 +126,10 @@ SPEC(pending, names_every_open_root_in_order_and_may_forget_it_meanwhile)
     struct pending p = {0};
     uint64_t sequence = 0;
     for (uint64_t i = 0; i < 10; i++)
-        CHECK_EQ(pending_add(&p, i, 0, &sequence), OK);
-    CHECK(pending_take(&p, 0, NULL));
-    CHECK(pending_take(&p, 4, NULL));
-    CHECK(pending_take(&p, 9, NULL));
+        CHECK_EQ(pending_add(&p, i, 0, 0, &sequence), OK);
+    CHECK(pending_take(&p, 0));
+    CHECK(pending_take(&p, 4));
+    CHECK(pending_take(&p, 9));
     struct gathered g = {.pending = &p};
     pending_each(&p, gather, &g);
     static const uint64_t open[] = {1, 2, 3, 5, 6, 7, 8};
@@ -146,8 +166,8 @@ SPEC(pending, replays_what_is_due_first_and_equals_in_order_of_failure)
                 struct replay new = {.token = rng_next(&rng),
                                      .tries = step,
                                      .due_ns = (int64_t)rng_below(&rng, 20)};
-                CHECK_EQ(pending_replay(&p, new.token, new.tries, new.due_ns),
-                         OK);
+                CHECK_EQ(pending_reserve(&p), OK);
+                pending_replay(&p, new.token, new.tries, new.due_ns);
                 model[count++] = new;
             } else if (count > 0) {
                 unsigned first = due_first(model, count);
@@ -172,24 +192,26 @@ SPEC(pending, is_as_it_was_when_memory_runs_out)
     struct pending p = {0};
     uint64_t sequence = 0;
     for (uint64_t i = 0; i < 1024; i++)
-        CHECK_EQ(pending_add(&p, i, 0, &sequence), OK);
-    for (int i = 0; i < 16; i++)
-        CHECK_EQ(pending_replay(&p, 7, 0, i), OK);
+        CHECK_EQ(pending_add(&p, i, 0, 0, &sequence), OK);
+    for (int i = 0; i < 16; i++) {
+        CHECK_EQ(pending_reserve(&p), OK);
+        pending_replay(&p, 7, 0, i);
+    }
     fault_arm(FAULT_HEAP, 1, 2); /* both rooms are full */
-    err added = pending_add(&p, 1024, 0, &sequence);
-    err replayed = pending_replay(&p, 8, 0, 0);
+    err added = pending_add(&p, 1024, 0, 0, &sequence);
+    err reserved = pending_reserve(&p);
     fault_disarm();
     CHECK_EQ(added, ERR_NOMEM);
-    CHECK_EQ(replayed, ERR_NOMEM);
+    CHECK_EQ(reserved, ERR_NOMEM);
     CHECK_EQ(p.count, 1024);
     CHECK_EQ(p.next, 1024);
     CHECK_EQ(p.replay_count, 16);
-    CHECK_EQ(pending_add(&p, 1024, 0, &sequence), OK);
+    CHECK_EQ(pending_add(&p, 1024, 0, 0, &sequence), OK);
     CHECK_EQ(sequence, 1024);
     for (uint64_t i = 0; i <= 1024; i++) {
-        struct pending_entry entry;
-        CHECK(pending_take(&p, i, &entry));
-        CHECK_EQ(entry.token, i);
+        const struct pending_entry *entry = pending_take(&p, i);
+        CHECK(entry != NULL);
+        CHECK_EQ(entry->token, i);
     }
     pending_fini(&p);
 }

@@ -1,5 +1,6 @@
 /* scheduler_spec.c - real threads: sums come out right on one, two and four,
- * and nobody sleeps through its work. For the thread sanitizer above all. */
+ * and nobody sleeps through its work, held up as a thread may be. For the
+ * thread sanitizer above all. */
 #include "core/actor.h"
 #include "core/deadline.h"
 #include "core/edge.h"
@@ -7,6 +8,7 @@
 #include "core/real.h"
 #include "spec/spec.h"
 #include <errno.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <time.h>
 
@@ -34,16 +36,19 @@ static void stage_begin(struct stage *stage, unsigned threads)
     CHECK(stage->env != NULL);
 }
 
-static void stage_wait(struct stage *stage)
+static bool wait_for(sem_t *sem)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += WAIT_S;
-    int failed;
-    while ((failed = sem_timedwait(&stage->done, &until)) != 0 &&
-           errno == EINTR)
-        continue;
-    CHECK_EQ(failed, 0);
+    while (sem_timedwait(sem, &until) != 0)
+        if (errno != EINTR) return false;
+    return true;
+}
+
+static void stage_wait(struct stage *stage)
+{
+    CHECK(wait_for(&stage->done));
 }
 
 static void stage_end(struct stage *stage)
@@ -435,4 +440,166 @@ SPEC(scheduler, loses_none_of_a_crowd_that_is_also_called_from_outside)
         stage_wait(&stage);
         stage_end(&stage);
     }
+}
+
+/* ---- threads that are held up ---- */
+
+enum { BLOCKERS_MAX = 4, BLOCKS = 50, PAIRS = 8, CALM = 200000 };
+
+/* Blockers wait in the midst of a turn until the helper has heard of all. */
+struct siege {
+    struct stage *stage;
+    unsigned threads, blockers;
+    actor_id helper;
+    sem_t relief;
+    unsigned waiting;      /* the helper's */
+    bool gave_up;          /* nobody came to help */
+    _Atomic unsigned calm; /* turns since the spare thread ran one */
+};
+
+static err blocker_init(struct env *env, void *self, const void *args)
+{
+    *(struct siege **)self = *(struct siege *const *)args;
+    return OK;
+}
+
+static err blocker_receive(struct env *env, void *self, const struct msg *m)
+{
+    struct siege *siege = *(struct siege **)self;
+    err e = actor_send(env, siege->helper, BALL, NULL, 0);
+    if (e != OK) return e;
+    env_held_up(env);
+    if (!wait_for(&siege->relief)) siege->gave_up = true;
+    sem_post(&siege->stage->done);
+    return OK;
+}
+
+static const struct actor_kind blocker = {
+    .name = "blocker",
+    .state_bytes = sizeof(struct siege *),
+    .init = blocker_init,
+    .receive = blocker_receive,
+};
+
+static err helper_receive(struct env *env, void *self, const struct msg *m)
+{
+    struct siege *siege = *(struct siege **)self;
+    if (++siege->waiting < siege->blockers) return OK;
+    siege->waiting = 0;
+    for (unsigned i = 0; i < siege->blockers; i++)
+        sem_post(&siege->relief);
+    return OK;
+}
+
+static const struct actor_kind helper = {
+    .name = "helper",
+    .state_bytes = sizeof(struct siege *),
+    .init = blocker_init,
+    .receive = helper_receive,
+};
+
+static void siege_begin(struct siege *siege, struct stage *stage,
+                        unsigned threads, unsigned blockers,
+                        actor_id ids[BLOCKERS_MAX])
+{
+    *siege = (struct siege){
+        .stage = stage, .threads = threads, .blockers = blockers};
+    sem_init(&siege->relief, 0, 0);
+    stage_begin(stage, threads);
+    siege->helper = spawn(stage, &helper, &siege, sizeof siege);
+    for (unsigned i = 0; i < blockers; i++)
+        ids[i] = spawn(stage, &blocker, &siege, sizeof siege);
+}
+
+static void siege_end(struct siege *siege)
+{
+    stage_end(siege->stage);
+    sem_destroy(&siege->relief);
+    CHECK(!siege->gave_up);
+}
+
+/* As many actors as there are threads hold them up, all at once. */
+SPEC(scheduler, goes_on_while_all_its_threads_are_held_up)
+{
+    for (int t = 0; t < 3; t++) {
+        struct stage stage;
+        struct siege siege;
+        actor_id ids[BLOCKERS_MAX];
+        unsigned blockers = thread_counts[t];
+        siege_begin(&siege, &stage, thread_counts[t], blockers, ids);
+        for (int block = 0; block < BLOCKS; block++) {
+            for (unsigned i = 0; i < blockers; i++)
+                tell(&stage, ids[i], GO, NULL, 0);
+            for (unsigned i = 0; i < blockers; i++)
+                stage_wait(&stage);
+        }
+        siege_end(&siege);
+    }
+}
+
+/* Two that keep throwing a ball until the calm has lasted. */
+static err fellow_receive(struct env *env, void *self, const struct msg *m)
+{
+    struct siege *siege = *(struct siege **)self;
+    unsigned calm = atomic_fetch_add(&siege->calm, 1);
+    if (env_thread(env) >= siege->threads) atomic_store(&siege->calm, 0);
+    if (calm == CALM) sem_post(&siege->stage->done);
+    actor_id back = m->from ? m->from : *(actor_id *)msg_body(m);
+    return calm < CALM ? actor_send(env, back, BALL, NULL, 0) : OK;
+}
+
+static const struct actor_kind fellow = {
+    .name = "fellow",
+    .state_bytes = sizeof(struct siege *),
+    .init = blocker_init,
+    .receive = fellow_receive,
+};
+
+/* Balls fly all the time; so a spare thread that went on would take some. */
+SPEC(scheduler, runs_on_as_many_threads_as_asked_when_none_is_held_up)
+{
+    for (int t = 0; t < 3; t++) {
+        struct stage stage;
+        struct siege siege, *pointer = &siege;
+        actor_id ids[BLOCKERS_MAX];
+        siege_begin(&siege, &stage, thread_counts[t], 1, ids);
+        for (int i = 0; i < BLOCKS; i++) {
+            tell(&stage, ids[0], GO, NULL, 0);
+            stage_wait(&stage);
+        }
+        for (int i = 0; i < PAIRS; i++) {
+            actor_id a = spawn(&stage, &fellow, &pointer, sizeof pointer);
+            actor_id b = spawn(&stage, &fellow, &pointer, sizeof pointer);
+            tell(&stage, a, BALL, &b, sizeof b);
+        }
+        stage_wait(&stage);
+        siege_end(&siege);
+    }
+}
+
+static void *relieve_later(void *arg)
+{
+    struct siege *siege = arg;
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    sem_post(&siege->relief);
+    return NULL;
+}
+
+SPEC(scheduler, ends_while_a_thread_is_held_up)
+{
+    for (int t = 0; t < 3; t++)
+        for (int i = 0; i < 20; i++) {
+            struct stage stage;
+            struct siege siege;
+            actor_id ids[BLOCKERS_MAX];
+            pthread_t reliever;
+            siege_begin(&siege, &stage, thread_counts[t], 1, ids);
+            siege.blockers = 2; /* the helper waits in vain */
+            tell(&stage, ids[0], GO, NULL, 0);
+            CHECK_EQ(pthread_create(&reliever, NULL, relieve_later, &siege), 0);
+            stage_end(&stage);
+            pthread_join(reliever, NULL);
+            sem_destroy(&siege.relief);
+            CHECK(!siege.gave_up);
+        }
 }

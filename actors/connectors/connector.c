@@ -25,3 +25,28 @@ const struct connector *connector_named(const char *name)
         if (strcmp(all[i]->name, name) == 0) return all[i];
     return NULL;
 }
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_value(const struct option_value *a,
+                       const struct option_value *b)
+{
+    return a->set == b->set && a->flag == b->flag && a->number == b->number &&
+           a->rows == b->rows && a->arity == b->arity && a->size == b->size &&
+           same_text(a->text, b->text) &&
+           (a->size == 0 || memcmp(a->bytes, b->bytes, a->size) == 0);
+}
+
+const char *connector_change(const struct connector_config *now,
+                             const struct connector_config *next)
+{
+    const struct connector *c = now->connector;
+    if (c != next->connector) return "connector";
+    for (unsigned i = 0; i < c->option_count; i++)
+        if (!same_value(&now->values[i], &next->values[i]))
+            return c->options[i].name;
+    return NULL;
+}

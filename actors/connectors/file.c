@@ -26,6 +26,7 @@ static err source_make(struct component_context *context, void *self)
 static const struct component_class source = {
     .name = "file",
     .state_bytes = sizeof(struct reader),
+    .stays = true,
     .make = source_make,
     .free = reader_free,
     .open = reader_open,

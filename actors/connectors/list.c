@@ -11,7 +11,8 @@
  *              between executor_root() and executor_rooted() when tuples are
  *              tracked, with a token by which replay() finds it again
  *   replay     emits one tuple once more
- * What blocks goes into a job: see reader.c (files) and writer.c (a sink). */
+ * Its state stays when the task's actor crashes: the next one goes on where it
+ * was. What blocks goes into a job: see reader.c (files), writer.c (a sink). */
 #include "actors/connectors/connector.h"
 #include "core/alloc.h"
 #include "core/value.h"
@@ -91,6 +92,7 @@ static enum step replay(struct component_context *context, void *self,
 static const struct component_class source = {
     .name = "list",
     .state_bytes = sizeof(struct list),
+    .stays = true,
     .make = make,
     .free = end,
     .next = next,

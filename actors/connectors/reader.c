@@ -15,6 +15,7 @@ enum {
     LINE_COST = 64,       /* what a line costs beside its bytes */
     COST_UNIT = 1024,     /* of a reduction: a turn is some 256 KB */
     CHARGE_UNITS = 8,     /* reductions charged at once */
+    INHERITED_WAIT_NS = 5 * 1000 * 1000, /* between looks for a block */
     STDIN = 0,
 };
 
@@ -234,11 +235,25 @@ static void stripe_take(struct reader *r, int64_t start)
         if (r->blocks[i]->state == BLOCK_HELD) r->blocks[i]->state = BLOCK_FREE;
 }
 
+/* The actor before has crashed. A block that it had being read still comes; a
+ * window is read again. */
+static enum step reopen(struct component_context *context, struct reader *r)
+{
+    r->inherited = r->reading && !r->ended;
+    if (r->window && r->window->busy) {
+        ref_drop(context->env, &r->window->job.ref);
+        r->window = NULL;
+    }
+    return STEP_DONE;
+}
+
 enum step reader_open(struct component_context *context, void *self)
 {
     struct reader *r = self;
+    if (r->ended || r->blocks[1]) return reopen(context, r);
     for (int i = 0; i < 2; i++)
-        if ((r->blocks[i] = block_new(r)) == NULL) return no_memory(context);
+        if (r->blocks[i] == NULL && (r->blocks[i] = block_new(r)) == NULL)
+            return no_memory(context);
     if (context->component->tasks > 1)
         stripe_take(r, (int64_t)context->index * READ_BYTES);
     block_start(context, r, r->blocks[0], r->lines.offset,
@@ -312,6 +327,25 @@ enum step reader_job_done(struct component_context *context, void *self,
                : failed(context, r, (int)-b->got);
 }
 
+/* Nobody tells of an inherited block: STEP_IDLE until it is there. Its job is
+ * over when the answer, which nobody took, has dropped its reference. */
+static enum step await_block(struct component_context *context,
+                             struct reader *r)
+{
+    for (int i = 0; i < 2; i++) {
+        struct reader_block *b = r->blocks[i];
+        if (b->state != BLOCK_BUSY) continue;
+        if (at_load(&b->job.ref.count, ACQUIRE) > 1) {
+            context->sleep_ns = INHERITED_WAIT_NS;
+            return STEP_IDLE;
+        }
+        r->inherited = false;
+        return reader_job_done(context, r, &b->job);
+    }
+    r->inherited = false;
+    return STEP_DONE;
+}
+
 /* ---- lines ---- */
 
 static bool emit_slow(struct component_context *context, struct reader *r,
@@ -369,7 +403,20 @@ static bool emit_line(struct component_context *context, struct reader *r,
     if (r->file->pipe &&
         kept_add(&r->kept, line->bytes, line->count, &token) != OK)
         return false;
-    return emit_root(context, r, token, line->bytes, line->count);
+    if (emit_root(context, r, token, line->bytes, line->count)) return true;
+    kept_drop(&r->kept, token);
+    return false;
+}
+
+/* The line is out of the splitter: if it can't be emitted, the task's next
+ * actor does it. */
+static enum step take_line(struct component_context *context, struct reader *r,
+                           const struct line *line)
+{
+    r->owing = !emit_line(context, r, line);
+    if (!r->owing) return STEP_DONE;
+    r->line = *line;
+    return no_memory(context);
 }
 
 static void say_long(struct component_context *context, struct reader *r,
@@ -387,9 +434,19 @@ static enum step reader_end(struct component_context *context, struct reader *r)
     bool one_more = lines_end(&r->lines, &line);
     r->ended = true;
     if (one_more) r->eof = r->lines.offset;
-    if (one_more && !emit_line(context, r, &line)) return no_memory(context);
+    enum step step = one_more ? take_line(context, r, &line) : STEP_DONE;
+    if (step != STEP_DONE) return step;
     blocks_free(context, r);
     return STEP_END;
+}
+
+/* What the actor before left half done. */
+static enum step resume_reading(struct component_context *context,
+                                struct reader *r)
+{
+    enum step step = r->inherited ? await_block(context, r) : STEP_DONE;
+    return step == STEP_DONE && r->owing ? take_line(context, r, &r->line)
+                                         : step;
 }
 
 enum step reader_next(struct component_context *context, void *self)
@@ -397,6 +454,8 @@ enum step reader_next(struct component_context *context, void *self)
     struct reader *r = self;
     struct line line;
     context->sleep_ns = 0; /* STEP_IDLE waits for a job */
+    enum step step = resume_reading(context, r);
+    if (step != STEP_DONE) return step;
     if (r->ended) return STEP_END;
     while (!executor_full(context) && !env_spent(context->env)) {
         enum lines_step found = lines_next(&r->lines, &line);
@@ -406,11 +465,12 @@ enum step reader_next(struct component_context *context, void *self)
         if (start >= r->stripe_end) { /* the next one is another's */
             stripe_take(r, stripe_next(context, r));
         } else if (found == LINES_LINE) {
-            if (!emit_line(context, r, &line)) return no_memory(context);
+            step = take_line(context, r, &line);
+            if (step != STEP_DONE) return step;
         } else if (found == LINES_LONG) {
             say_long(context, r, &line);
         } else {
-            enum step step = more(context, r);
+            step = more(context, r);
             if (step == STEP_END) return reader_end(context, r);
             if (step != STEP_DONE) return step;
         }

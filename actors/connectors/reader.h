@@ -20,7 +20,8 @@ struct reader_file;
 struct reader_block;
 struct reader_window;
 
-/* State of a class; its functions below are the class's. */
+/* State of a class; its functions below are the class's. It stays when the
+ * task's actor crashes: nothing that was read is lost or read again. */
 struct reader {
     struct lines lines;
     struct kept kept;               /* of a pipe's lines */
@@ -32,6 +33,9 @@ struct reader {
     int64_t eof;        /* where the end was seen; -1: not yet */
     uint64_t cost;      /* not charged yet, in 1/COST_UNIT reductions */
     bool tracked, reading, ended;
+    bool inherited; /* what is being read is told to an actor that is gone */
+    bool owing;     /* `line` is taken, but there was no memory to emit it */
+    struct line line;
 };
 
 /* `path` is borrowed while the task lives; NULL: stdin. */

@@ -16,6 +16,7 @@ static err make(struct component_context *context, void *self)
 static const struct component_class source = {
     .name = "stdin",
     .state_bytes = sizeof(struct reader),
+    .stays = true,
     .make = make,
     .free = reader_free,
     .open = reader_open,

@@ -7,20 +7,26 @@ enum row_state { ROW_EMPTY, ROW_EARLY, ROW_OPEN, ROW_SETTLED };
 
 struct row {
     uint64_t edges;
-    int64_t touched_ns; /* last progress */
+    int64_t touched_ns; /* last progress, by the ledger's clock */
     enum row_state state;
 };
 
-/* The rows of one spout task: a ring over its sequence numbers. */
+/* The rows of one spout task: a ring over its sequence numbers. Its clock
+ * stands still while the topology is stalled: see acker.h. */
 struct ledger {
     struct row *rows; /* owned; `room` of them, a power of two */
     uint64_t room;
-    uint64_t base;   /* all before it are settled */
+    /* All before it are settled; NOT_OPENED until the spout has said where its
+     * rows begin. An acker that is a new one may hear of old roots before: the
+     * spout fails them when it says so. */
+    uint64_t base;
     uint64_t end;    /* none from it on has been seen */
     int64_t base_ns; /* last progress of those before `base` */
-    /* The spout has said where its rows begin. An acker that is a new one may
-     * hear of old roots before: the spout fails them when it says so. */
-    bool opened;
+    /* Of its clock, all but the timeout by topology_clock_ns(): */
+    int64_t moved_ns;    /* when any row was touched last */
+    int64_t stood_ns;    /* how long it has stood */
+    int64_t stands_ns;   /* since when it stands; 0: it goes */
+    int64_t timeout_ns;  /* of the last check */
     struct msg *settled; /* EXECUTOR_ACKED being filled; owned */
 };
 
@@ -31,6 +37,7 @@ struct acker {
 };
 
 enum { ROOM_FIRST = 1024, ROOM_MAX = 1 << 24 };
+#define NOT_OPENED UINT64_MAX
 enum {
     SETTLED_MAX = (MSG_BYTES_MAX - (int)sizeof(struct acker_settled)) / 8,
 };
@@ -57,17 +64,11 @@ static err grow(struct ledger *l, uint64_t sequence)
 }
 
 /* The row of an update; NULL with *e OK: it is settled, forget the update. */
-static inline struct row *row_of(struct acker *a, uint64_t root, err *e)
+static inline struct row *row_of(struct ledger *l, uint64_t root, err *e)
 {
-    uint32_t task = root_task(root);
     uint64_t sequence = root_sequence(root);
     *e = OK;
-    if (task >= a->count) {
-        *e = ERR_BADMSG;
-        return NULL;
-    }
-    struct ledger *l = &a->ledgers[task];
-    if (!l->opened || sequence < l->base) return NULL;
+    if (sequence < l->base) return NULL;
     if (sequence - l->base >= l->room) {
         *e = grow(l, sequence);
         if (*e != OK) return NULL;
@@ -113,20 +114,77 @@ static err tell_acked(struct env *env, struct acker *a, uint64_t root)
     return OK;
 }
 
+/* ---- the clock ---- */
+
+static int64_t topology_now(struct env *env, const struct acker *a)
+{
+    return topology_clock_ns(a->topology, env_now(env));
+}
+
+static int64_t clock_ns(const struct ledger *l, int64_t now_ns)
+{
+    return (l->stands_ns ? l->stands_ns : now_ns) - l->stood_ns;
+}
+
+static void go(struct ledger *l, int64_t now_ns)
+{
+    if (l->stands_ns) l->stood_ns += now_ns - l->stands_ns;
+    l->stands_ns = 0;
+}
+
+/* What is parked and hasn't moved for so long is held up, not lost. */
+static void stop_or_go(struct ledger *l, const struct acker_check *in,
+                       int64_t now_ns)
+{
+    int64_t since_ns =
+        in->parked_ns > l->moved_ns ? in->parked_ns : l->moved_ns;
+    l->timeout_ns = in->timeout_ns;
+    if (in->parked_ns == 0)
+        go(l, now_ns);
+    else if (l->stands_ns == 0 && now_ns - since_ns >= in->timeout_ns / 4)
+        l->stands_ns = since_ns;
+}
+
+static err tell_expired(struct env *env, struct acker *a, uint32_t task);
+
+/* Something of the spout's has moved: *l is its ledger, *at_ns what its clock
+ * shows. */
+static err move(struct env *env, struct acker *a, uint32_t task,
+                struct ledger **l, int64_t *at_ns)
+{
+    if (task >= a->count) return ERR_BADMSG;
+    int64_t now_ns = topology_now(env, a);
+    *l = &a->ledgers[task];
+    bool stood = (*l)->stands_ns != 0;
+    (*l)->moved_ns = now_ns;
+    go(*l, now_ns);
+    *at_ns = clock_ns(*l, now_ns);
+    return stood ? tell_expired(env, a, task) : OK;
+}
+
+/* ---- what happens to roots ---- */
+
 static err update(struct env *env, struct acker *a,
                   const struct acker_updates *in, bool init)
 {
-    int64_t now_ns = env_now(env);
+    uint32_t task = UINT32_MAX;
+    struct ledger *l = NULL;
+    int64_t at_ns = 0;
     for (uint32_t i = 0; i < in->count; i++) {
         const struct acker_update *u = &in->list[i];
-        err e;
-        struct row *row = row_of(a, u->root, &e);
+        err e = OK;
+        if (root_task(u->root) != task) { /* nearly always the first one's */
+            task = root_task(u->root);
+            e = move(env, a, task, &l, &at_ns);
+            if (e != OK) return e;
+        }
+        struct row *row = row_of(l, u->root, &e);
         if (row == NULL) {
             if (e != OK) return e;
             continue;
         }
         row->edges ^= u->edges;
-        row->touched_ns = now_ns;
+        row->touched_ns = at_ns;
         if (init)
             row->state = ROW_OPEN;
         else if (row->state == ROW_EMPTY)
@@ -134,7 +192,7 @@ static err update(struct env *env, struct acker *a,
         if (row->edges != 0 || row->state != ROW_OPEN) continue;
         e = tell_acked(env, a, u->root);
         if (e != OK) return e;
-        close_row(&a->ledgers[root_task(u->root)], row);
+        close_row(l, row);
     }
     env_charge(env, in->count / 8);
     return OK;
@@ -157,10 +215,13 @@ static err settle_failed(struct env *env, struct acker *a, struct row *row,
 static err fail(struct env *env, struct acker *a, const struct acker_fail *in,
                 uint32_t bytes)
 {
-    err e;
-    struct row *row = row_of(a, in->root, &e);
+    struct ledger *l;
+    int64_t at_ns;
+    err e = move(env, a, root_task(in->root), &l, &at_ns);
+    if (e != OK) return e;
+    struct row *row = row_of(l, in->root, &e);
     if (row == NULL) return e;
-    row->touched_ns = env_now(env);
+    row->touched_ns = at_ns;
     return settle_failed(env, a, row, in, bytes);
 }
 
@@ -168,35 +229,54 @@ static err fail(struct env *env, struct acker *a, const struct acker_fail *in,
  * of the spout: those are before it in the queues, so it waits in a queue that
  * moves. Deadlines rise with the sequence, so the first that hasn't come ends
  * the search. Running out of time is no progress. */
-static err check(struct env *env, struct acker *a, const struct acker_check *in)
+static err expire(struct env *env, struct acker *a, uint32_t task,
+                  int64_t *left_ns)
 {
-    if (in->task >= a->count) return ERR_BADMSG;
-    struct ledger *l = &a->ledgers[in->task];
-    int64_t progress_ns = l->base_ns, next_ns = INT64_MAX;
+    struct ledger *l = &a->ledgers[task];
+    int64_t progress_ns = l->base_ns,
+            now_ns = clock_ns(l, topology_now(env, a));
+    *left_ns = INT64_MAX;
     for (uint64_t i = l->base; i < l->end; i++) {
         struct row *row = row_at(l, i);
         if (row->touched_ns > progress_ns) progress_ns = row->touched_ns;
         if (row->state != ROW_OPEN) continue;
-        int64_t due_ns = progress_ns + in->timeout_ns;
-        if (due_ns > env_now(env)) {
-            next_ns = due_ns;
-            break;
-        }
-        struct acker_fail out = {.root = root_of(in->task, i),
-                                 .task = UINT32_MAX};
+        *left_ns = progress_ns + l->timeout_ns - now_ns;
+        if (*left_ns > 0) return OK;
+        struct acker_fail out = {.root = root_of(task, i), .task = UINT32_MAX};
         uint32_t bytes = (uint32_t)offsetof(struct acker_fail, reason);
         err e = settle_failed(env, a, row, &out, bytes);
         if (e != OK) return e;
+        *left_ns = INT64_MAX;
         /* Settled rows that come next may have gone with it: what is left of
          * those before the base is their latest progress. */
         if (l->base_ns > progress_ns) progress_ns = l->base_ns;
     }
+    return OK;
+}
+
+/* And when to ask again; while the clock stands nobody knows. */
+static err tell_expired(struct env *env, struct acker *a, uint32_t task)
+{
+    struct ledger *l = &a->ledgers[task];
+    int64_t left_ns;
+    err e = expire(env, a, task, &left_ns);
+    if (e != OK) return e;
+    if (l->stands_ns || topology_aligns(a->topology))
+        left_ns = l->timeout_ns / 16;
+    int64_t next_ns = left_ns == INT64_MAX ? INT64_MAX : env_now(env) + left_ns;
     struct msg *m = msg_new(env, EXECUTOR_CHECKED, sizeof next_ns);
     if (m == NULL) return ERR_NOMEM;
     memcpy(msg_body(m), &next_ns, sizeof next_ns);
-    send_settled(env, a, in->task);
-    actor_post(env, topology_task_id(a->topology, in->task), m);
+    send_settled(env, a, task);
+    actor_post(env, topology_task_id(a->topology, task), m);
     return OK;
+}
+
+static err check(struct env *env, struct acker *a, const struct acker_check *in)
+{
+    if (in->task >= a->count) return ERR_BADMSG;
+    stop_or_go(&a->ledgers[in->task], in, topology_now(env, a));
+    return tell_expired(env, a, in->task);
 }
 
 static err open_ledger(struct acker *a, const struct acker_open *in)
@@ -206,8 +286,7 @@ static err open_ledger(struct acker *a, const struct acker_open *in)
     mem_free(l->rows);
     *l = (struct ledger){.base = in->next_sequence,
                          .end = in->next_sequence,
-                         .settled = l->settled,
-                         .opened = true};
+                         .settled = l->settled};
     return OK;
 }
 
@@ -217,7 +296,10 @@ static err acker_init(struct env *env, void *self, const void *args)
     memcpy(&a->topology, args, sizeof a->topology);
     a->count = topology_plan(a->topology)->tasks;
     a->ledgers = mem_zero(a->count, sizeof *a->ledgers);
-    return a->ledgers ? OK : ERR_NOMEM;
+    if (a->ledgers == NULL) return ERR_NOMEM;
+    for (uint32_t task = 0; task < a->count; task++)
+        a->ledgers[task].base = NOT_OPENED;
+    return OK;
 }
 
 static err acker_receive(struct env *env, void *self, const struct msg *m)

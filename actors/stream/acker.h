@@ -63,9 +63,15 @@ struct acker_fail {
     char reason[REASON_BYTES]; /* text, cut to fit; only its bytes are sent */
 };
 
+/* A root fails when it has made no progress for the timeout. Its clock is
+ * topology_clock_ns(), and stands still too while the spout is held up: when a
+ * check comes, the spout is parked and nothing of its has moved for a quarter
+ * of the timeout. Then it stands since the last move (or the parking, if that
+ * is later) until something moves or a check says that there is credit. */
 struct acker_check {
     uint32_t task;
     int64_t timeout_ns;
+    int64_t parked_ns; /* since when, by topology_clock_ns(); 0: it isn't */
 };
 
 /* EXECUTOR_ACKED: sequences of settled roots. */

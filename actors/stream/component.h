@@ -61,9 +61,14 @@ struct input {
 struct component_class {
     const char *name;
     size_t state_bytes; /* zeroed before make() */
+    /* The state outlives an actor that crashes: the task's next one goes on
+     * with it, without make(), from open(); what was pending fails and is
+     * replayed. Jobs of the actor before tell nobody that they are done. */
+    bool stays;
 
     /* Reads config, takes memory. On an error: context->error says why, and
-     * free() won't run. */
+     * free() won't run. Of a state that stays free() runs when the topology is
+     * freed: env is NULL then, and the executor is none. */
     err (*make)(struct component_context *context, void *self);
     void (*free)(struct component_context *context, void *self);
     /* The task starts (prepare, open). May suspend. */

@@ -206,7 +206,25 @@ static void port_send(struct emitter *e, struct port *port)
     b->schema = port->schema;
     b->number = port->edge->sent;
     edge_send(e->env, port->edge, port->open, batch_cost_bytes(b));
+    if (port->edge->blocked) e->parked = port;
     port->open = NULL; /* stays listed until the flush */
+}
+
+static struct port *find_parked(const struct emitter *e)
+{
+    for (unsigned i = 0; i < e->stream_count; i++)
+        for (unsigned k = 0; k < e->streams[i].route_count; k++) {
+            struct route *route = &e->streams[i].routes[k];
+            for (uint32_t p = 0; p < route->port_count; p++)
+                if (route->ports[p].edge->blocked) return &route->ports[p];
+        }
+    return NULL;
+}
+
+bool emitter_parked(struct emitter *e)
+{
+    if (e->parked && !e->parked->edge->blocked) e->parked = find_parked(e);
+    return e->parked != NULL;
 }
 
 void emitter_keep(struct emitter *e)

@@ -49,6 +49,7 @@ struct emitter {
     uint64_t edges; /* XOR of the edge ids given to `root` in this call */
     uint64_t emitted, emitted_kept; /* all; without the call in hand */
     struct port *touched, *open_ports;
+    struct port *parked; /* one that may have no credit; NULL: all have */
     struct rng rng;
     bool failed; /* out of memory, or over BATCH_MAX_BYTES, in this call */
 };
@@ -75,6 +76,8 @@ void emitter_flush(struct emitter *e);
 /* To every port of every stream, behind all that was emitted. Each port has an
  * envelope for one made beforehand. ERR_NOMEM: none was sent. */
 err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number);
+/* Has a port used up its credit, so that the task is parked? */
+bool emitter_parked(struct emitter *e);
 /* Drops what was gathered; calls back with each root in it (a crash). */
 void emitter_drop(struct emitter *e, void (*lost)(void *context, uint64_t root),
                   void *context);

@@ -16,6 +16,13 @@ void pending_fini(struct pending *p)
     *p = (struct pending){0};
 }
 
+void pending_forget(struct pending *p)
+{
+    uint64_t next = p->next;
+    pending_fini(p);
+    p->base = p->next = next;
+}
+
 static err grow(struct pending *p)
 {
     uint64_t room = p->room ? p->room * 2 : ROOM_FIRST;
@@ -30,14 +37,15 @@ static err grow(struct pending *p)
 }
 
 err pending_add(struct pending *p, uint64_t token, uint32_t tries,
-                uint64_t *sequence)
+                int64_t now_ns, uint64_t *sequence)
 {
     if (p->next - p->base == p->room) {
         err e = grow(p);
         if (e != OK) return e;
     }
     *sequence = p->next++;
-    *entry_at(p, *sequence) = (struct pending_entry){token, tries, true};
+    *entry_at(p, *sequence) =
+        (struct pending_entry){token, now_ns, tries, true};
     p->count++;
     return OK;
 }
@@ -49,18 +57,21 @@ void pending_undo(struct pending *p)
     entry_at(p, p->next)->open = false;
 }
 
-bool pending_take(struct pending *p, uint64_t sequence,
-                  struct pending_entry *entry)
+static void pass_settled(struct pending *p)
 {
-    if (sequence < p->base || sequence >= p->next) return false;
-    struct pending_entry *found = entry_at(p, sequence);
-    if (!found->open) return false;
-    if (entry) *entry = *found;
-    found->open = false;
-    p->count--;
     while (p->base < p->next && !entry_at(p, p->base)->open)
         p->base++;
-    return true;
+}
+
+const struct pending_entry *pending_take(struct pending *p, uint64_t sequence)
+{
+    if (sequence < p->base || sequence >= p->next) return NULL;
+    struct pending_entry *found = entry_at(p, sequence);
+    if (!found->open) return NULL;
+    found->open = false;
+    p->count--;
+    if (sequence == p->base) pass_settled(p);
+    return found;
 }
 
 static bool sooner(const struct replay *a, const struct replay *b)
@@ -69,16 +80,20 @@ static bool sooner(const struct replay *a, const struct replay *b)
     return a->order < b->order;
 }
 
-err pending_replay(struct pending *p, uint64_t token, uint32_t tries,
-                   int64_t due_ns)
+err pending_reserve(struct pending *p)
 {
-    if (p->replay_count == p->replay_room) {
-        uint32_t room = p->replay_room ? p->replay_room * 2 : 16;
-        struct replay *more = mem_resize(p->replays, room * sizeof *more);
-        if (more == NULL) return ERR_NOMEM;
-        p->replays = more;
-        p->replay_room = room;
-    }
+    if (p->replay_count < p->replay_room) return OK;
+    uint32_t room = p->replay_room ? p->replay_room * 2 : 16;
+    struct replay *more = mem_resize(p->replays, room * sizeof *more);
+    if (more == NULL) return ERR_NOMEM;
+    p->replays = more;
+    p->replay_room = room;
+    return OK;
+}
+
+void pending_replay(struct pending *p, uint64_t token, uint32_t tries,
+                    int64_t due_ns)
+{
     struct replay new = {token, tries, due_ns, p->replay_orders++};
     uint32_t at = p->replay_count++;
     while (at > 0 && sooner(&new, &p->replays[(at - 1) / 2])) {
@@ -86,7 +101,6 @@ err pending_replay(struct pending *p, uint64_t token, uint32_t tries,
         at = (at - 1) / 2;
     }
     p->replays[at] = new;
-    return OK;
 }
 
 const struct replay *pending_due(const struct pending *p)

@@ -10,6 +10,7 @@
 
 struct pending_entry {
     uint64_t token; /* the source's own: what it needs to emit it again */
+    int64_t at_ns;  /* emitted */
     uint32_t tries; /* emitted so often before */
     bool open;
 };
@@ -32,17 +33,21 @@ struct pending {
 };
 
 void pending_fini(struct pending *p);
+/* All are forgotten, replays too; the numbers go on. */
+void pending_forget(struct pending *p);
 /* A new root; *sequence is its number. ERR_NOMEM. */
 err pending_add(struct pending *p, uint64_t token, uint32_t tries,
-                uint64_t *sequence);
+                int64_t now_ns, uint64_t *sequence);
 /* Takes the newest back: it never was. */
 void pending_undo(struct pending *p);
-/* Settles it. False: it isn't pending (any more). */
-bool pending_take(struct pending *p, uint64_t sequence,
-                  struct pending_entry *entry);
-/* The token is to be emitted again at due_ns. ERR_NOMEM. */
-err pending_replay(struct pending *p, uint64_t token, uint32_t tries,
-                   int64_t due_ns);
+/* Settles it. NULL: it isn't pending (any more). What it was is borrowed until
+ * the next is added. */
+const struct pending_entry *pending_take(struct pending *p, uint64_t sequence);
+/* Room for one more replay. ERR_NOMEM. */
+err pending_reserve(struct pending *p);
+/* The token is to be emitted again at due_ns. Only with room for it. */
+void pending_replay(struct pending *p, uint64_t token, uint32_t tries,
+                    int64_t due_ns);
 /* The replay that is due first; NULL: none waits. Borrowed. */
 const struct replay *pending_due(const struct pending *p);
 void pending_pop(struct pending *p);

@@ -21,7 +21,7 @@ enum component_kind { COMPONENT_SPOUT, COMPONENT_BOLT, COMPONENT_SINK };
 
 enum guarantee { AT_MOST_ONCE, AT_LEAST_ONCE };
 
-enum { KEYS_MAX = 8, FIELDS_MAX = 64 };
+enum { KEYS_MAX = 8, FIELDS_MAX = 64, COMPONENT_TASKS_MAX = 1000 };
 
 struct input_plan {
     unsigned component; /* whose stream, by its place in the plan */
@@ -46,7 +46,7 @@ struct component_plan {
     unsigned stream_count;
     struct input_plan *inputs;
     unsigned input_count;
-    unsigned tasks;
+    unsigned tasks;      /* 1 to COMPONENT_TASKS_MAX */
     unsigned first_task; /* number of its first one */
     int retries;         /* of a failed tuple by its connector; -1: forever */
     int64_t every_ns;    /* tick; 0: none */

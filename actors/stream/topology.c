@@ -34,6 +34,9 @@ struct topology {
     _Atomic actor_id *ackers; /* owned */
     pthread_mutex_t code_lock;
     struct code *code; /* taken by all tasks; a reference; under the lock */
+    /* How long the clock of the message timeout has stood; while it stands,
+     * what it shows, as ~ns. One word: any thread reads it at any time. */
+    _Atomic int64_t stood_ns;
 };
 
 /* The actor's own. */
@@ -104,11 +107,34 @@ actor_id topology_actor(const struct topology *t)
     return t->actor;
 }
 
+int64_t topology_clock_ns(const struct topology *t, int64_t now_ns)
+{
+    int64_t stood_ns = at_load(&t->stood_ns, RELAXED);
+    return stood_ns < 0 ? ~stood_ns : now_ns - stood_ns;
+}
+
+bool topology_aligns(const struct topology *t)
+{
+    return at_load(&t->stood_ns, RELAXED) < 0;
+}
+
+static void stop_clock(struct topology *t, int64_t now_ns)
+{
+    at_store(&t->stood_ns, ~topology_clock_ns(t, now_ns), RELAXED);
+}
+
+static void start_clock(struct topology *t, int64_t now_ns)
+{
+    if (topology_aligns(t))
+        at_store(&t->stood_ns, now_ns - topology_clock_ns(t, now_ns), RELAXED);
+}
+
 err topology_outputs(struct topology *t, uint32_t from, unsigned component,
-                     unsigned input, struct edge **edges)
+                     unsigned input, struct edge **edges, unsigned room)
 {
     const struct component_plan *to = &t->config.plan->components[component];
     unsigned found = 0;
+    if (to->tasks > room) return ERR_LIMIT;
     for (unsigned i = 0; i < to->tasks; i++) {
         struct task *task = &t->tasks[to->first_task + i];
         for (unsigned k = 0; k < task->input_count; k++) {
@@ -220,6 +246,14 @@ static void lay_channels(struct topology *t)
     }
 }
 
+static err register_latency(struct component_metrics *m,
+                            struct metrics *metrics, const char *labels)
+{
+    return metric_register(metrics, METRIC_HISTOGRAM,
+                           "engine_complete_latency_seconds", labels,
+                           &m->latency);
+}
+
 static err register_metrics(struct topology *t, struct metrics *metrics)
 {
     const struct plan *plan = t->config.plan;
@@ -246,6 +280,9 @@ static err register_metrics(struct topology *t, struct metrics *metrics)
                                     labels, all[i].id);
             if (e != OK) return e;
         }
+        if (plan->components[c].kind != COMPONENT_SPOUT) continue;
+        err e = register_latency(m, metrics, labels);
+        if (e != OK) return e;
     }
     return OK;
 }
@@ -431,6 +468,7 @@ static void close_reload(struct env *env, struct root *r, bool taken,
 {
     struct code *code = r->loading;
     r->loading = NULL;
+    start_clock(r->topology, env_now(env));
     code->done(code, taken, error);
     ref_drop(env, &code->ref);
 }
@@ -494,6 +532,7 @@ static err loaded(struct env *env, struct root *r,
     t->code = r->loading;
     pthread_mutex_unlock(&t->code_lock);
     if (old) ref_drop(env, &old->ref);
+    stop_clock(t, env_now(env));
     return tell_tasks(env, r, OWED_SWITCH, true);
 }
 
@@ -658,9 +697,26 @@ err topology_start(struct env *env, const struct topology_config *config,
     return OK;
 }
 
+/* What is left for an actor that didn't come. */
+static void free_state(struct task *task)
+{
+    pending_fini(&task->pending);
+    if (task->state == NULL) return;
+    struct component_context context = {
+        .plan = task->topology->config.plan,
+        .component = task->component,
+        .task = task->number,
+        .index = task->index,
+    };
+    task->component->class->free(&context, task->state);
+    mem_free(task->state);
+}
+
 void topology_free(struct topology *t)
 {
     if (t == NULL) return;
+    for (unsigned i = 0; t->tasks && i < t->config.plan->tasks; i++)
+        if (t->tasks[i].topology) free_state(&t->tasks[i]);
     if (t->code) ref_drop(NULL, &t->code->ref);
     pthread_mutex_destroy(&t->code_lock);
     mem_free(t->tasks);

@@ -4,6 +4,7 @@
 #ifndef ACTORS_STREAM_TOPOLOGY_H
 #define ACTORS_STREAM_TOPOLOGY_H
 
+#include "actors/stream/pending.h"
 #include "actors/stream/plan.h"
 #include "core/actor.h"
 #include "core/edge.h"
@@ -32,7 +33,8 @@ struct task {
     struct channel **inputs; /* owned array; the channels are the topology's */
     unsigned input_count;
     /* What outlives the task's actor; written by the one that lives. */
-    uint64_t next_sequence; /* of a spout's roots */
+    struct pending pending; /* of a spout; the actor that lives has it */
+    void *state;            /* of a class whose state stays; owned */
     unsigned starts;
     bool ended; /* all was emitted and told: a new actor has nothing to do */
     uint64_t passed;            /* newest reload marker passed on */
@@ -42,6 +44,7 @@ struct task {
 /* What a component has done so far; summed over its tasks. */
 struct component_metrics {
     metric_id executed, emitted, acked, failed, replayed, gave_up, errors;
+    metric_id latency; /* spouts: from a root's emit to its ack, a histogram */
 };
 
 enum topology_kind {
@@ -111,8 +114,14 @@ topology_metrics(const struct topology *topology, unsigned component);
 /* The newest code that all tasks have taken; NULL: as loaded at first. One
  * reference, the caller's. Any thread. */
 struct code *topology_code(struct topology *topology);
-/* Channels from a task to all tasks of an input's component, in order. */
+/* The clock of the message timeout at env_now()'s `now_ns`: it stands still
+ * while the tasks wait for a reload's markers. Any thread. */
+int64_t topology_clock_ns(const struct topology *topology, int64_t now_ns);
+bool topology_aligns(const struct topology *topology);
+/* Channels from a task to all tasks of an input's component, in order.
+ * ERR_LIMIT: there are more than `room`. */
 err topology_outputs(struct topology *topology, uint32_t task,
-                     unsigned component, unsigned input, struct edge **edges);
+                     unsigned component, unsigned input, struct edge **edges,
+                     unsigned room);
 
 #endif

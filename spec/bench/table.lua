@@ -157,6 +157,18 @@ local EXPERIMENTS = {
     programs = { { "engine", "build/release/bench-reload {n}" } },
     rows = { { "reload under full load, p99", value = "wall_ms", at_most = 100 } },
   },
+  {
+    name = "neighbour", report = "line", messages = 3000, quick = 500,
+    programs = {
+      { "1-thread", "build/release/bench-neighbour {n} 1" },
+      { "2-threads", "build/release/bench-neighbour {n} 2" },
+    },
+    rows = {
+      { "neighbour of an attack, p99", program = "1-thread", value = "wall_ms", at_most = 50 },
+      { "neighbour of an attack, p99, two threads", program = "2-threads", value = "wall_ms",
+        at_most = 50 },
+    },
+  },
 }
 
 local BOOK, BOOK_TIMES = "build/data/kjv.txt", 24

@@ -18,7 +18,8 @@ static void ready(void *context, struct env *env, struct actor *actor)
 {
     struct crew *crew = context;
     EXPLORE_CHECK(crew->ready_count < CREW_READY_MAX);
-    bool called = crew->solo && !env->solo;
+    bool outside = env->thread > crew->thread_count; /* and the spare one */
+    bool called = crew->solo && outside;
     EXPLORE_CHECK(called || !is_ready(crew, actor));
     crew->ready[crew->ready_count].actor = actor;
     crew->ready[crew->ready_count].called = called;
@@ -44,10 +45,9 @@ struct crew *crew_new(unsigned threads)
         .threads = threads, .seed = 1, .world = &crew->world};
     crew->node = node_new(&config);
     EXPLORE_CHECK(crew->node != NULL);
-    for (unsigned i = 0; i < threads; i++) {
+    for (unsigned i = 0; i < CREW_THREADS; i++)
         env_init(&crew->threads[i], crew->node, i);
-        crew->threads[i].solo = crew->solo;
-    }
+    crew->threads[0].solo = crew->solo;
     for (unsigned i = 0; i < CREW_OUTSIDERS; i++) {
         crew->outside[i] = node_outside(crew->node);
         EXPLORE_CHECK(crew->outside[i] != NULL);
@@ -57,7 +57,7 @@ struct crew *crew_new(unsigned threads)
 
 void crew_free(struct crew *crew)
 {
-    for (unsigned i = 0; i < crew->thread_count; i++)
+    for (unsigned i = 0; i < CREW_THREADS; i++)
         env_fini(&crew->threads[i]);
     for (unsigned i = 0; i < CREW_OUTSIDERS; i++)
         node_outside_free(crew->outside[i]);
@@ -71,7 +71,8 @@ static void turn(struct crew *crew, struct env *env)
     struct actor *actor = crew->ready[pick].actor;
     bool called = crew->ready[pick].called;
     crew->ready[pick] = crew->ready[--crew->ready_count];
-    if (called && !actor_claim(actor)) return;
+    if (called && !(env->solo ? actor_claim(actor) : actor_called(actor)))
+        return;
     EXPLORE_CHECK(!is_ready(crew, actor));
     crew->active++;
     bool more = actor_turn(env, actor);
@@ -101,8 +102,16 @@ static void work(void *context)
     }
 }
 
+void crew_share(struct crew *crew, struct env *env)
+{
+    if (!env->solo) return;
+    actors_share(env);
+    explore_fiber(work, &crew->threads[1]);
+}
+
 void crew_explore(struct crew *crew)
 {
+    crew->threads[0].solo = crew->solo;
     for (unsigned i = 0; i < crew->thread_count; i++)
         explore_fiber(work, &crew->threads[i]);
 }

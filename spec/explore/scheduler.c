@@ -1,6 +1,7 @@
 /* scheduler.c - the real scheduler's threads as fibers: no wake-up is lost
  * between parking, stealing and pushing, from inside and from outside, and
- * every thread ends. A lost one leaves all threads waiting, which fails. */
+ * every thread ends. A lost one leaves all threads waiting, which fails. Also
+ * when one of them is held up until another has run an actor. */
 #include "core/scheduler.h"
 #include "core/alloc.h"
 #include "core/runtime.h"
@@ -13,16 +14,20 @@ enum { CROWD = 300 }; /* more than a run queue holds */
 struct story {
     struct world world;
     struct node *node;
-    struct env *outside;
+    struct env *outside, *caller; /* two threads' views from outside */
     struct scheduler *scheduler;
     unsigned threads;
     actor_id actors[CROWD];
     unsigned count; /* of them */
     unsigned expected, received;
+    bool holds;  /* actors hold up their threads ... */
+    bool held;   /* ... one until a certain ball has come */
+    bool caught; /* it has */
 };
 
 struct ball {
     unsigned hops;
+    bool wanted; /* a thread is held up until it is caught */
 };
 
 static int64_t now_ns(void *context)
@@ -41,6 +46,11 @@ static void pressed(void *context, struct env *env, struct actor *actor)
     scheduler_pressed(env, actor);
 }
 
+static void held_up(void *context, struct env *env)
+{
+    scheduler_held_up(env);
+}
+
 static void alarm_at(void *context, struct node *node, int64_t at_ns)
 {
 }
@@ -54,9 +64,37 @@ static err player_init(struct env *env, void *self, const void *args)
 static void throw_ball(struct env *env, struct story *s, actor_id to,
                        unsigned hops)
 {
-    struct ball ball = {hops};
+    struct ball ball = {.hops = hops};
     s->expected++;
     EXPLORE_CHECK(actor_send(env, to, BALL, &ball, sizeof ball) == OK);
+}
+
+static bool is_caught(void *context)
+{
+    const struct story *s = context;
+    return s->caught;
+}
+
+/* One at a time waits for another actor: that one is never waiting itself. */
+static void hold_up(struct env *env, struct story *s)
+{
+    if (s->held || explore_random(2)) {
+        env_held_up(env);
+        explore_pause(explore_random(100));
+        return;
+    }
+    actor_id to = s->actors[explore_random(s->count)];
+    if (to == env_self(env)) return;
+    s->held = true;
+    s->caught = false;
+    struct ball ball = {.wanted = true};
+    if (explore_random(2)) env_held_up(env);
+    s->expected++;
+    struct env *by = explore_random(2) ? env : s->caller;
+    EXPLORE_CHECK(actor_send(by, to, BALL, &ball, sizeof ball) == OK);
+    env_held_up(env);
+    explore_wait(is_caught, s);
+    s->held = false;
 }
 
 /* Two balls for one, until they have no hops left. */
@@ -70,6 +108,8 @@ static err player_receive(struct env *env, void *self, const struct msg *m)
         return OK;
     }
     struct ball ball = *(struct ball *)msg_body(m);
+    if (ball.wanted) s->caught = true;
+    if (s->holds && explore_random(3) == 0) hold_up(env, s);
     if (ball.hops-- > 0)
         for (int i = 0; i < 2; i++)
             throw_ball(env, s, s->actors[explore_random(s->count)], ball.hops);
@@ -149,6 +189,7 @@ static struct story *make_with(unsigned threads)
                               .wall_ns = now_ns,
                               .ready = ready,
                               .pressed = pressed,
+                              .held_up = held_up,
                               .alarm = alarm_at,
                               .context = s};
     struct node_config config = {
@@ -156,13 +197,21 @@ static struct story *make_with(unsigned threads)
     s->node = node_new(&config);
     EXPLORE_CHECK(s->node != NULL);
     s->outside = node_outside(s->node);
-    EXPLORE_CHECK(s->outside != NULL);
+    s->caller = node_outside(s->node);
+    EXPLORE_CHECK(s->outside != NULL && s->caller != NULL);
     return s;
 }
 
 static void *make(void)
 {
     return make_with(1 + (unsigned)explore_random(3));
+}
+
+static void *make_held_up(void)
+{
+    struct story *s = make_with(1 + (unsigned)explore_random(2));
+    s->holds = true;
+    return s;
 }
 
 static void *make_crowd(void)
@@ -174,6 +223,7 @@ static void drop(void *world)
 {
     struct story *s = world;
     node_outside_free(s->outside);
+    node_outside_free(s->caller);
     node_free(s->node);
     mem_free(s);
 }
@@ -213,3 +263,9 @@ const struct explore_story explore_crowd = {.name = "crowd",
                                             .make = make_crowd,
                                             .run = run_crowd,
                                             .drop = drop};
+
+const struct explore_story explore_held_up = {.name = "held up",
+                                              .runs = 20000,
+                                              .make = make_held_up,
+                                              .run = run,
+                                              .drop = drop};

@@ -1,16 +1,17 @@
 /* solo.c - one scheduler thread, which goes straight to the lanes, and two
  * from outside, which push: no message to the living is lost, each comes once
- * and in order, and nobody sleeps over one; slots change hands meanwhile. */
+ * and in order, and nobody sleeps over one; slots change hands meanwhile. Also
+ * when it ceases to be the only one at any moment. */
 #include "spec/explore/crew.h"
 
 enum { NUMBER = KIND_OWN, HOP };
-enum { LIVES = 10, SENDERS = 3, STEPS_MAX = 5 };
+enum { LIVES = 10, SENDERS = CREW_OUTSIDERS + CREW_THREADS, STEPS_MAX = 5 };
 
 /* What happens to one actor. Whoever sends to it counts. */
 struct life {
     struct story *story;
     actor_id id;
-    unsigned sent[SENDERS];     /* by sender: two outsiders, the crew */
+    unsigned sent[SENDERS];     /* by sender: outsiders, then the crew */
     unsigned received[SENDERS]; /* messages are numbered by sender */
     unsigned births, deaths;
     bool killed;
@@ -21,6 +22,7 @@ struct story {
     struct crew *crew;
     struct life lives[LIVES];
     unsigned count;
+    bool shares; /* sometimes a second thread joins in */
 };
 
 struct outsider {
@@ -54,7 +56,10 @@ static err life_receive(struct env *env, void *self, const struct msg *m)
     EXPLORE_CHECK(!life->inside && life->deaths == 0);
     life->inside = true;
     if (m->kind == HOP) {
-        say(env, &s->lives[explore_random(s->count)], SENDERS - 1);
+        unsigned sender = CREW_OUTSIDERS + env->thread;
+        say(env, &s->lives[explore_random(s->count)], sender);
+        if (s->shares) crew_share(s->crew, env);
+        say(env, &s->lives[explore_random(s->count)], sender);
     } else {
         const struct number *n = msg_body(m);
         EXPLORE_CHECK(n->number == life->received[n->sender]);
@@ -142,10 +147,9 @@ static void check_and_end(struct story *s)
     EXPLORE_CHECK(node_alive(s->crew->node) == 0);
 }
 
-static void run(void *world)
+static void run_story(struct crew *crew, bool shares)
 {
-    struct crew *crew = world;
-    struct story s = {.crew = crew};
+    struct story s = {.crew = crew, .shares = shares};
     struct outsider outsiders[CREW_OUTSIDERS];
     begin_life(&s, crew->outside[0]);
     begin_life(&s, crew->outside[1]);
@@ -160,5 +164,21 @@ static void run(void *world)
     check_and_end(&s);
 }
 
+static void run(void *world)
+{
+    run_story(world, false);
+}
+
+static void run_sharing(void *world)
+{
+    run_story(world, true);
+}
+
 const struct explore_story explore_solo = {
     .name = "solo", .runs = 60000, .make = make, .run = run, .drop = drop};
+
+const struct explore_story explore_sharing = {.name = "sharing",
+                                              .runs = 60000,
+                                              .make = make,
+                                              .run = run_sharing,
+                                              .drop = drop};

@@ -25,6 +25,9 @@ struct stream {
     char why[512];
     struct definition *others[64]; /* owned: of the reloads */
     unsigned other_count;
+    struct stream_stuck stuck;
+    unsigned stuck_batches, stuck_tuples;
+    int64_t lost_ns;
 };
 
 /* The class functions find their stream by the plan: specs run in one thread.
@@ -123,6 +126,64 @@ static const struct component_class flaky_class = {
     .execute = flaky_execute,
 };
 
+/* ---- the identity that gets stuck ---- */
+
+struct stuck {
+    struct input *input; /* of the suspended call */
+};
+
+static enum step stuck_execute(struct component_context *c, void *self,
+                               struct input *input)
+{
+    struct stuck *stuck = self;
+    struct stream *s = stream_of(c->plan);
+    stuck->input = input;
+    c->sleep_ns = s->stuck.pace_ns;
+    if (++s->stuck_batches == s->stuck.stall_batch)
+        c->sleep_ns += s->stuck.stall_ns;
+    return STEP_SLEEP;
+}
+
+static enum step stuck_resume(struct component_context *c, void *self)
+{
+    struct stuck *stuck = self;
+    struct stream *s = stream_of(c->plan);
+    const uint8_t *at;
+    unsigned arity = c->component->streams[0].arity;
+    while ((at = input_next(c, stuck->input)) != NULL) {
+        const uint8_t *end = at;
+        for (unsigned i = 0; i < arity; i++)
+            end = value_skip(end);
+        if (++s->stuck_tuples == s->stuck.lose_tuple) {
+            s->lost_ns = sim_now(s->sim);
+            stuck->input->root = 0;
+        } else {
+            CHECK(emitter_put(c->emitter, 0, at, (uint32_t)(end - at)));
+        }
+        input_done(c, stuck->input, end);
+    }
+    return STEP_DONE;
+}
+
+static const struct component_class stuck_class = {
+    .name = "stuck",
+    .state_bytes = sizeof(struct stuck),
+    .make = remember_make,
+    .free = remember_free,
+    .execute = stuck_execute,
+    .resume = stuck_resume,
+};
+
+void stream_set_stuck(struct stream *s, const struct stream_stuck *stuck)
+{
+    s->stuck = *stuck;
+}
+
+int64_t stream_lost_ns(const struct stream *s)
+{
+    return s->lost_ns;
+}
+
 /* ---- life ---- */
 
 static struct definition *load(const char *text)
@@ -136,6 +197,7 @@ static struct definition *load(const char *text)
         struct component_plan *c = &d->plan.components[i];
         if (strcmp(c->name, "out") == 0) c->class = &remember_class;
         if (strncmp(c->name, "flaky", 5) == 0) c->class = &flaky_class;
+        if (strncmp(c->name, "stuck", 5) == 0) c->class = &stuck_class;
     }
     return d;
 }
@@ -316,4 +378,24 @@ struct stream_totals stream_totals(const struct stream *s, const char *name)
         .replayed = metric_read(m, ids->replayed),
         .gave_up = metric_read(m, ids->gave_up),
     };
+}
+
+static metric_id latency_of(const struct stream *s, const char *spout)
+{
+    unsigned c =
+        (unsigned)(component(s, spout) - s->definition->plan.components);
+    return topology_metrics(s->topology, c)->latency;
+}
+
+uint64_t stream_latency_ns(const struct stream *s, const char *spout,
+                           double percent)
+{
+    struct metrics *m = node_metrics(sim_engine(s->node));
+    return metric_percentile(m, latency_of(s, spout), percent);
+}
+
+uint64_t stream_latencies(const struct stream *s, const char *spout)
+{
+    struct metrics *m = node_metrics(sim_engine(s->node));
+    return metric_read(m, latency_of(s, spout));
 }

@@ -1,7 +1,8 @@
 /* stream.h - topologies in the simulated world: a definition's text runs on a
  * node, and what reached a sink is looked at afterwards.
  * Every sink called "out" is replaced by one that remembers its tuples; a
- * bolt called "flaky…" by a native identity that fails some by the seed. */
+ * bolt called "flaky…" by a native identity that fails some by the seed, one
+ * called "stuck…" by one that does what struct stream_stuck says. */
 #ifndef SPEC_SIM_STREAM_H
 #define SPEC_SIM_STREAM_H
 
@@ -15,6 +16,16 @@ struct stream *stream_start(struct sim *sim, struct sim_node *node,
                             const char *text);
 /* Ends the node's actors (sim_kill_node) and frees it all. */
 void stream_free(struct stream *stream);
+
+/* Of the bolts called "stuck…": they sleep before each batch, longer before
+ * one of them, and forget a tuple: it isn't passed on, acked or failed. */
+struct stream_stuck {
+    int64_t pace_ns, stall_ns;
+    unsigned stall_batch, lose_tuple; /* counted from 1; 0: none */
+};
+void stream_set_stuck(struct stream *stream, const struct stream_stuck *stuck);
+/* When it was forgotten; 0: not yet. */
+int64_t stream_lost_ns(const struct stream *stream);
 
 /* Runs until the topology has ended by itself (or was drained). */
 const struct topology_end *stream_run(struct stream *stream);
@@ -45,5 +56,9 @@ struct stream_totals {
 };
 struct stream_totals stream_totals(const struct stream *stream,
                                    const char *component);
+/* Of a spout's roots that were acked. */
+uint64_t stream_latency_ns(const struct stream *stream, const char *spout,
+                           double percent);
+uint64_t stream_latencies(const struct stream *stream, const char *spout);
 
 #endif

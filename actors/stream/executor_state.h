@@ -1,0 +1,115 @@
+/* executor_state.h - the state of a task's actor and how its two sides call
+ * each other: executor.c has what all tasks do, source.c a spout's roots,
+ * replays, turns and end. For these two only. */
+#ifndef ACTORS_STREAM_EXECUTOR_STATE_H
+#define ACTORS_STREAM_EXECUTOR_STATE_H
+
+#include "actors/stream/acker.h"
+#include "actors/stream/executor.h"
+#include "actors/stream/pending.h"
+#include "core/deadline.h"
+
+enum call {
+    CALL_NONE,
+    CALL_OPEN,
+    CALL_EXECUTE,
+    CALL_NEXT,
+    CALL_REPLAY,
+    CALL_NOTIFY,
+    CALL_FINISH,
+    CALL_TICK,
+    CALL_SWITCH,
+    CALL_SETTLE,
+    CALL_JOB
+};
+
+enum timer {
+    TIMER_SLEEP = 1,
+    TIMER_IDLE,
+    TIMER_REPLAY,
+    TIMER_CHECK,
+    TIMER_TICK
+};
+
+struct executor {
+    struct component_context context;
+    const struct component_class *class;
+    void *self; /* owned; by the task where the class's state stays */
+    struct task *task;
+    struct topology *topology;
+    struct emitter emitter;
+    const struct component_metrics *metrics;
+
+    bool opened, going, finished, ended;
+    enum call suspended;
+    struct msg *later_first, *later_last; /* put off while suspended */
+
+    struct input input;
+    struct msg *hand;                   /* the batch of `input` */
+    struct msg *last_word;              /* TOPOLOGY_ENDED; NULL once said */
+    struct msg *acks_first, *acks_last; /* ACKER_ACK, filling; the last */
+    bool gathering;  /* settle() is owed or not through: acks wait for it */
+    bool releasing;  /* release_held() is running */
+    uint64_t marker; /* that is being passed on; 0: none */
+    uint64_t loaded_version; /* of the newest code in the class */
+
+    /* Spouts. */
+    struct pending pending; /* the task's, while this actor lives */
+    struct msg *inits;      /* ACKER_INIT, filling */
+    uint32_t root_tries;
+    uint64_t marker_wanted; /* to be put in when no call is suspended */
+    bool source_ended, closing, idle;
+    bool notices; /* notify() is owed */
+    deadline_id sleep_timer, idle_timer, replay_timer, check_timer, tick_timer;
+    int64_t replay_timer_ns;
+    int64_t parked_ns; /* since when there is no credit; 0: there is */
+    bool told_parked;  /* a check said so */
+
+    uint64_t executed, acked, failed, replayed, gave_up, errors;
+};
+
+static inline struct executor *executor_of(struct component_context *context)
+{
+    return context->executor;
+}
+
+static inline bool is_spout(const struct executor *x)
+{
+    return x->task->component->kind == COMPONENT_SPOUT;
+}
+
+/* ---- executor.c ---- */
+
+/* A call of the class has come back, at first or after it was suspended. */
+err executor_after(struct executor *x, enum call call, enum step step);
+/* All that came before the marker of this version is through: the class takes
+ * the code of it, the marker is passed on. */
+err executor_switch(struct executor *x, uint64_t version);
+/* The marker of the end is passed on, the topology is told. */
+err executor_end(struct executor *x);
+/* An empty message of updates; NULL: out of memory. Owned. */
+struct msg *executor_updates(struct executor *x, uint16_t kind);
+/* Sets a timer anew. ERR_NOMEM: it isn't set. */
+err executor_set_timer(struct executor *x, deadline_id *timer, int64_t at_ns,
+                       enum timer cookie);
+
+/* ---- source.c ---- */
+
+/* The class is made: what was pending for the actor before it has failed. */
+err source_begin(struct executor *x);
+/* The actor ends: what the task's next one goes on with. */
+void source_leave(struct executor *x);
+/* The source's turn: emits until the budget is spent or there is nothing. */
+err source_pump(struct executor *x);
+/* next() has come back. */
+err source_after_next(struct executor *x, enum step step);
+/* Puts the marker that is wanted in the streams, unless a call is suspended:
+ * what was emitted before it met old code. */
+err source_put_marker(struct executor *x);
+/* A spout's messages and timers; ERR_BADMSG: it is no such. */
+err source_receive(struct executor *x, const struct msg *m);
+err source_timer(struct executor *x, enum timer timer);
+/* The activation ends, all that was emitted has left. */
+err source_settle(struct executor *x);
+
+#endif

@@ -1,0 +1,406 @@
+/* source.c - the spout's side of an executor: roots and what becomes of them,
+ * the source's turns, and its end. */
+#include "actors/stream/executor_state.h"
+#include "core/log.h"
+#include "core/metric.h"
+#include "core/node.h"
+#include <string.h>
+
+enum {
+    RETRY_FIRST_MS = 100,
+    RETRY_MAX_MS = 30000,
+    METRIC_NUMBER_MASK = (1 << METRIC_KIND_SHIFT) - 1,
+};
+
+/* ---- roots: emitted ---- */
+
+bool executor_tracks(const struct component_context *context)
+{
+    return context->plan->guarantee != AT_MOST_ONCE;
+}
+
+bool executor_full(const struct component_context *context)
+{
+    const struct executor *x = context->executor;
+    /* Nor may one stuck root make the rings of pending.c and acker.c grow. */
+    return x->pending.count >= context->plan->pending_max ||
+           x->pending.next - x->pending.base >= ROOTS_SPAN_MAX;
+}
+
+bool executor_root(struct component_context *context, uint64_t token)
+{
+    struct executor *x = executor_of(context);
+    uint64_t sequence;
+    executor_unroot(context);
+    if (x->inits == NULL) {
+        x->inits = executor_updates(x, ACKER_INIT);
+        if (x->inits == NULL) return false;
+    }
+    if (pending_add(&x->pending, token, x->root_tries, env_now(context->env),
+                    &sequence) != OK)
+        return false;
+    x->emitter.root = root_of(x->task->number, sequence);
+    return true;
+}
+
+void executor_unroot(struct component_context *context)
+{
+    struct executor *x = executor_of(context);
+    if (!is_spout(x) || x->emitter.root == 0) return;
+    emitter_undo(&x->emitter);
+    pending_undo(&x->pending);
+    x->emitter.root = 0;
+}
+
+static actor_id acker_of(const struct executor *x)
+{
+    return topology_acker(x->topology, x->task->number);
+}
+
+static void inits_send(struct executor *x)
+{
+    if (x->inits == NULL) return;
+    struct acker_updates *u = msg_body(x->inits);
+    if (u->count == 0) return;
+    actor_post(x->context.env, acker_of(x), x->inits);
+    x->inits = NULL;
+}
+
+void executor_rooted(struct component_context *context)
+{
+    struct executor *x = executor_of(context);
+    struct acker_updates *u = msg_body(x->inits);
+    u->list[u->count++] =
+        (struct acker_update){x->emitter.root, x->emitter.edges};
+    x->emitter.root = 0;
+    emitter_keep(&x->emitter);
+    if (u->count == UPDATES_MAX) inits_send(x);
+}
+
+void executor_emitted(struct component_context *context)
+{
+    emitter_keep(context->emitter);
+}
+
+/* ---- roots: settled ---- */
+
+static int64_t retry_wait_ns(uint32_t tries)
+{
+    int64_t wait_ms = RETRY_FIRST_MS;
+    while (tries-- > 0 && wait_ms < RETRY_MAX_MS)
+        wait_ms *= 2;
+    if (wait_ms > RETRY_MAX_MS) wait_ms = RETRY_MAX_MS;
+    return wait_ms * 1000000;
+}
+
+static void release(struct executor *x, uint64_t token)
+{
+    if (x->class->release) x->class->release(&x->context, x->self, token);
+}
+
+/* One clock reading an activation: many roots took the same time. */
+static void count_acked(struct executor *x, int64_t took_ns, uint64_t roots)
+{
+    if (roots == 0) return;
+    x->acked += roots;
+    struct env *env = x->context.env;
+    struct metric_cells *cells =
+        metrics_cells(node_metrics(env_node(env)), env_thread(env));
+    metric_record_many(cells, x->metrics->latency, (uint64_t)took_ns, roots);
+}
+
+static void root_acked(struct executor *x, uint64_t token)
+{
+    if (x->class->ack) {
+        x->class->ack(&x->context, x->self, token);
+        x->notices = x->class->notify != NULL;
+    }
+    release(x, token);
+}
+
+static void roots_acked(struct executor *x, const struct acker_settled *in)
+{
+    int64_t now_ns = env_now(x->context.env), at_ns = now_ns;
+    uint64_t roots = 0; /* emitted at at_ns */
+    for (uint32_t i = 0; i < in->count; i++) {
+        const struct pending_entry *entry =
+            pending_take(&x->pending, in->sequences[i]);
+        if (entry == NULL) continue;
+        if (entry->at_ns != at_ns) {
+            count_acked(x, now_ns - at_ns, roots);
+            at_ns = entry->at_ns;
+            roots = 0;
+        }
+        roots++;
+        root_acked(x, entry->token);
+    }
+    count_acked(x, now_ns - at_ns, roots);
+}
+
+static void say_gave_up(struct executor *x, uint32_t tries, const char *reason)
+{
+    executor_log(&x->context, LOG_ERROR,
+                 "a tuple failed for good after %u tries: %.*s", tries + 1,
+                 (int)strcspn(reason, "\n"), reason);
+}
+
+static err root_failed(struct executor *x, const struct acker_fail *in)
+{
+    /* Before anything is decided: on an error the root is still pending. */
+    if (pending_reserve(&x->pending) != OK) return ERR_NOMEM;
+    const struct pending_entry *found =
+        pending_take(&x->pending, root_sequence(in->root));
+    if (found == NULL) return OK;
+    struct pending_entry entry = *found;
+    const char *reason = in->task == UINT32_MAX
+                             ? "timeout: no progress within the message timeout"
+                             : in->reason;
+    x->failed++;
+    enum verdict verdict = VERDICT_REPLAY;
+    if (x->class->fail)
+        verdict = x->class->fail(&x->context, x->self, entry.token, reason);
+    if (verdict == VERDICT_MINE) {
+        x->source_ended = false; /* it may have put it back */
+        x->notices = true;
+        release(x, entry.token);
+        return OK;
+    }
+    int retries = x->context.component->retries;
+    if (verdict == VERDICT_FINAL ||
+        (retries >= 0 && entry.tries >= (uint32_t)retries)) {
+        x->gave_up++;
+        say_gave_up(x, entry.tries, reason);
+        release(x, entry.token);
+        return OK;
+    }
+    int64_t due_ns = env_now(x->context.env) + retry_wait_ns(entry.tries);
+    pending_replay(&x->pending, entry.token, entry.tries + 1, due_ns);
+    return OK;
+}
+
+struct lost_roots {
+    struct executor *x;
+    const char *reason;
+    err e;
+};
+
+static void lose_pending(void *context, uint64_t sequence)
+{
+    struct lost_roots *lost = context;
+    struct acker_fail in = {.root = root_of(lost->x->task->number, sequence)};
+    strcpy(in.reason, lost->reason);
+    err e = root_failed(lost->x, &in);
+    if (e != OK) lost->e = e;
+}
+
+/* All that is pending has failed; the acker's rows begin behind it. */
+static err begin_anew(struct executor *x, const char *reason)
+{
+    struct lost_roots lost = {x, reason, OK};
+    pending_each(&x->pending, lose_pending, &lost);
+    struct acker_open open = {x->task->number, x->pending.next};
+    err e =
+        actor_send(x->context.env, acker_of(x), ACKER_OPEN, &open, sizeof open);
+    return lost.e != OK ? lost.e : e;
+}
+
+err source_begin(struct executor *x)
+{
+    return begin_anew(x, "its source crashed");
+}
+
+void source_leave(struct executor *x)
+{
+    if (x->inits) msg_free(x->context.env, x->inits);
+    if (!x->class->stays) pending_forget(&x->pending);
+    x->task->pending = x->pending;
+}
+
+/* ---- roots: their time ---- */
+
+/* What has expired? It answers with the next deadline. */
+static err check(struct executor *x)
+{
+    struct msg *m =
+        msg_new(x->context.env, ACKER_CHECK, sizeof(struct acker_check));
+    if (m == NULL) return ERR_NOMEM;
+    struct acker_check *body = msg_body(m);
+    *body = (struct acker_check){.task = x->task->number,
+                                 .timeout_ns = x->context.plan->timeout_ns,
+                                 .parked_ns = x->parked_ns};
+    x->told_parked = x->parked_ns != 0;
+    inits_send(x);
+    actor_post(x->context.env, acker_of(x), m);
+    return OK;
+}
+
+static err arm_check(struct executor *x)
+{
+    if (x->pending.count == 0 || x->check_timer != 0) return OK;
+    int64_t at_ns = env_now(x->context.env) + x->context.plan->timeout_ns;
+    return executor_set_timer(x, &x->check_timer, at_ns, TIMER_CHECK);
+}
+
+static err checked(struct executor *x, int64_t next_ns)
+{
+    if (next_ns == INT64_MAX) return arm_check(x);
+    return executor_set_timer(x, &x->check_timer, next_ns, TIMER_CHECK);
+}
+
+/* Credit that comes ends an activation, too: it is seen at once. */
+static err note_parking(struct executor *x)
+{
+    bool parked = emitter_parked(&x->emitter);
+    if (parked == (x->parked_ns != 0)) return OK;
+    x->parked_ns =
+        parked ? topology_clock_ns(x->topology, env_now(x->context.env)) : 0;
+    return !parked && x->told_parked ? check(x) : OK;
+}
+
+/* What is due is emitted by the next turn, which an idle source must have. */
+static err arm_replay(struct executor *x)
+{
+    const struct replay *first = pending_due(&x->pending);
+    if (first == NULL) return OK;
+    if (first->due_ns <= env_now(x->context.env)) {
+        if (x->idle) executor_wake(&x->context);
+        return OK;
+    }
+    if (x->replay_timer != 0 && x->replay_timer_ns <= first->due_ns) return OK;
+    x->replay_timer_ns = first->due_ns;
+    return executor_set_timer(x, &x->replay_timer, first->due_ns, TIMER_REPLAY);
+}
+
+err source_settle(struct executor *x)
+{
+    inits_send(x);
+    at_store(&x->task->unsettled, x->pending.count + x->pending.replay_count,
+             RELAXED);
+    err e = note_parking(x);
+    if (e == OK) e = arm_replay(x);
+    return e == OK ? arm_check(x) : e;
+}
+
+/* ---- the source's turn ---- */
+
+static bool can_emit(struct executor *x)
+{
+    return x->suspended == CALL_NONE && x->opened && x->going && !x->ended;
+}
+
+static enum step replay_due(struct executor *x, bool *any)
+{
+    const struct replay *first = pending_due(&x->pending);
+    *any = first && first->due_ns <= env_now(x->context.env);
+    if (!*any) return STEP_DONE;
+    x->root_tries = first->tries;
+    uint64_t token = first->token;
+    enum step step = x->class->replay(&x->context, x->self, token);
+    x->root_tries = 0;
+    if (step == STEP_DONE || step == STEP_AGAIN) {
+        pending_pop(&x->pending);
+        x->replayed++;
+    }
+    if (step == STEP_END) {
+        x->gave_up++;
+        say_gave_up(x, first->tries, x->context.error);
+        pending_pop(&x->pending);
+        release(x, token);
+    }
+    return step;
+}
+
+static err end_if_over(struct executor *x)
+{
+    if (!x->source_ended && !x->closing) return OK;
+    if (x->pending.count > 0 || x->pending.replay_count > 0) return OK;
+    return x->ended ? OK : executor_end(x);
+}
+
+err source_put_marker(struct executor *x)
+{
+    if (x->marker_wanted == 0 || x->suspended != CALL_NONE) return OK;
+    uint64_t version = x->marker_wanted;
+    x->marker_wanted = 0;
+    return version > x->task->passed ? executor_switch(x, version) : OK;
+}
+
+err source_pump(struct executor *x)
+{
+    struct env *env = x->context.env;
+    if (!can_emit(x)) return OK;
+    while (!env_spent(env) && x->suspended == CALL_NONE) {
+        if (x->notices) {
+            x->notices = false;
+            err e = executor_after(x, CALL_NOTIFY,
+                                   x->class->notify(&x->context, x->self));
+            if (e != OK) return e;
+            continue;
+        }
+        bool any;
+        enum step step = replay_due(x, &any);
+        if (any) {
+            if (step == STEP_IDLE) return OK; /* job_done() will wake us */
+            err e = executor_after(x, CALL_REPLAY, step);
+            if (e != OK) return e;
+            continue;
+        }
+        if (x->source_ended || x->closing || executor_full(&x->context))
+            return end_if_over(x);
+        err e =
+            executor_after(x, CALL_NEXT, x->class->next(&x->context, x->self));
+        if (e != OK || x->idle) return e;
+    }
+    if (x->suspended == CALL_NONE) env_again(env);
+    return OK;
+}
+
+err source_after_next(struct executor *x, enum step step)
+{
+    struct env *env = x->context.env;
+    x->idle = step == STEP_IDLE || step == STEP_END;
+    if (step == STEP_END) {
+        x->source_ended = true;
+        return end_if_over(x);
+    }
+    if (step != STEP_IDLE)
+        env_again(env);
+    else if (x->context.sleep_ns > 0)
+        return executor_set_timer(
+            x, &x->idle_timer, env_now(env) + x->context.sleep_ns, TIMER_IDLE);
+    return OK;
+}
+
+void executor_wake(struct component_context *context)
+{
+    struct executor *x = executor_of(context);
+    x->idle = false;
+    env_again(context->env);
+}
+
+/* ---- messages ---- */
+
+err source_receive(struct executor *x, const struct msg *m)
+{
+    if (m->kind == EXECUTOR_CHECKED) return checked(x, *(int64_t *)msg_body(m));
+    executor_wake(&x->context); /* there may be room, notices, or the end */
+    switch (m->kind) {
+    case EXECUTOR_ACKED: roots_acked(x, msg_body(m)); return OK;
+    case EXECUTOR_FAILED: return root_failed(x, msg_body(m));
+    case EXECUTOR_ACKER: return begin_anew(x, "the acker crashed");
+    case EXECUTOR_CLOSE: x->closing = true; return OK;
+    default: return ERR_BADMSG;
+    }
+}
+
+err source_timer(struct executor *x, enum timer timer)
+{
+    switch (timer) {
+    case TIMER_IDLE: x->idle_timer = 0; break;
+    case TIMER_REPLAY: x->replay_timer = 0; break;
+    case TIMER_CHECK: x->check_timer = 0; return check(x);
+    default: return ERR_BADMSG;
+    }
+    executor_wake(&x->context);
+    return OK;
+}
