@@ -546,6 +546,7 @@ static const char *changed_option(const struct component_plan *a,
                                   const struct component_plan *b)
 {
     if (a->retries != b->retries) return "retries";
+    if (a->config == b->config) return NULL;
     if (a->class != &lua_class) return connector_change(a->config, b->config);
     const struct lua_config *c = a->config, *d = b->config;
     if (c->generates != d->generates) return "generator";
