@@ -74,7 +74,7 @@ TRY
 worlds() {
     files core actors lua | grep -vE '^(core/(real|loop|job|scheduler|disk)\.c|actors/connectors/pipe\.c|lua/watchdog\.c)$' |
         while read -r file; do
-            sed -E 's/"([^"\\]|\\.)*"/""/g; s@/\*.*@@; s@^ \* .*@@' "$file" |
+            sed -E 's/"([^"\\]|\\.)*"/""/g; s@/\*.*@@; s@^ *\* .*@@' "$file" |
                 grep -nE '\b(clock_gettime|gettimeofday|time|rand|random|getrandom|pthread_create|(nano|u)?sleep|f?open|openat)\(' |
                 grep -vE '(->|\.|struct [a-z_]+ \*?|static [a-z_ ]+\*?)(open|time|random|sleep)\(' |
                 sed "s@^\([0-9]*\):[[:space:]]*@world: $file:\1: only the real world may call this: @"

@@ -30,7 +30,7 @@ struct supervisor_config supervisor_defaults(void)
         .strategy = ONE_FOR_ONE,
         .intensity = 5,
         .period_ns = (int64_t)60 * 1000000000,
-        .backoff_ns = 100 * 1000000,
+        .backoff_ns = (int64_t)100 * 1000000,
         .backoff_max_ns = (int64_t)30 * 1000000000,
     };
 }

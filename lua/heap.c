@@ -162,9 +162,9 @@ struct heap *heap_new(size_t limit_bytes, bool plain, struct pages *depot)
         .depot = depot,
         .count.held_bytes = plain ? 0 : PAGE_BYTES,
     };
-    for (uint8_t i = 0, class = 0; i <= SIZES; i++) {
+    for (unsigned i = 0, class = 0; i <= SIZES; i++) {
         if (i * GRAIN > class_bytes[class]) class ++;
-        h->class_of[i] = class;
+        h->class_of[i] = (uint8_t) class;
     }
     enter_page(h, p, MIXED);
     begin_mixed(h, p, PAGE_HEAD + HEAP_HEAD);

@@ -1,7 +1,7 @@
-/* pattern.c - runs compiled patterns, and keeps them; see program.h. */
+/* pattern.c - runs compiled patterns; see program.h. */
 #define _GNU_SOURCE /* memmem: linear whatever the needle, unlike our own */
 #include "lua/pattern.h"
-#include "lua/program.h"
+#include "lua/programs.h"
 #include "lua/recent.h"
 #include "lua/vm.h"
 
@@ -16,10 +16,6 @@ enum {
     RUN_BYTES = 8,   /* and so are so many bytes run over */
     TANK_STEPS = 4096,
     TANK_UNITS = TANK_STEPS * STEP_UNITS,
-    CACHE_ROWS = 32,
-    CACHE_WAYS = 2,
-    CACHED_BYTES_MAX = 8192,
-    KEEP_EVERY = 8,
     FREE_SLOTS = 8, /* of LUA_MINSTACK, whatever else a function pushed */
     VAIN_MAX = 16,
 };
@@ -27,130 +23,6 @@ enum {
 /* The characters that make a pattern more than plain text: ^$*+?.([%- */
 static const struct byteset specials = {
     {0x80006d3000000000, 0x0000000048000000}};
-
-/* ---- The cache -------------------------------------------------------- */
-
-struct cached {
-    const char *pattern; /* kept by a user value: the same address, the same
-                          * pattern */
-    bool anchors;        /* a leading '^' was an anchor */
-    const struct program *program; /* kept by a user value */
-};
-
-/* In a userdata, an upvalue of all the functions. The user values of
- * entry n are 2n + 1, the pattern, and 2n + 2, its program. */
-struct cache {
-    int64_t fuel; /* units until the next charge; < 0 never stays */
-    struct cached entries[CACHE_ROWS * CACHE_WAYS];
-    uint8_t victim[CACHE_ROWS]; /* the way to give up next */
-    uint32_t seen[CACHE_ROWS];  /* hash of the last one that was not kept */
-    uint32_t misses;
-    uint64_t scratch[PROGRAM_SCRATCH_BYTES / sizeof(uint64_t)];
-};
-
-enum { CACHE = lua_upvalueindex(1) };
-
-/* By content, not by address: what is kept, and so what is allocated, is the
- * same in each run of a simulated world. */
-static unsigned row_of(const char *pattern, size_t bytes)
-{
-    uint8_t first = (uint8_t)pattern[0];
-    uint8_t middle = (uint8_t)pattern[bytes / 2];
-    uint8_t last = (uint8_t)pattern[bytes > 0 ? bytes - 1 : 0];
-    uint32_t mixed = ((uint32_t)bytes * 31 + first) * 31 + middle;
-    return ((mixed * 31 + last) * 0x9e3779b9u) >> 27; /* CACHE_ROWS is 2^5 */
-}
-
-/* FNV-1a. */
-static uint32_t hash_of(const char *pattern, size_t bytes)
-{
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ (uint8_t)pattern[i]) * 16777619u;
-    return hash;
-}
-
-static bool holds(const struct cached *e, const char *pattern, bool anchors)
-{
-    return e->pattern == pattern && e->anchors == anchors;
-}
-
-/* Takes the program at the top for the pattern at index 2. [-0, +0, -] */
-static void keep(lua_State *L, struct cache *cache, const char *pattern,
-                 size_t bytes, bool anchors, const struct program *program)
-{
-    unsigned row = row_of(pattern, bytes);
-    unsigned n = row * CACHE_WAYS + cache->victim[row];
-    cache->victim[row] = (uint8_t)((cache->victim[row] + 1) % CACHE_WAYS);
-    lua_pushvalue(L, 2);
-    lua_setiuservalue(L, CACHE, (int)n * 2 + 1);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, CACHE, (int)n * 2 + 2);
-    cache->entries[n] = (struct cached){pattern, anchors, program};
-}
-
-/* The number of the pattern's entry, or -1. */
-static inline int probe(const struct cache *cache, const char *pattern,
-                        size_t bytes, bool anchors)
-{
-    int n = (int)row_of(pattern, bytes) * CACHE_WAYS;
-    if (holds(&cache->entries[n], pattern, anchors)) return n;
-    if (holds(&cache->entries[n + 1], pattern, anchors)) return n + 1;
-    return -1;
-}
-
-/* A pattern too large to be kept costs its length each time; it is charged when
- * the matching begins. */
-static void charge_large(struct cache *cache, const struct program *program,
-                         size_t bytes)
-{
-    if (program->bytes > CACHED_BYTES_MAX) cache->fuel -= (int64_t)bytes;
-}
-
-/* [-0, +1, m] */
-static const struct program *compile_kept(lua_State *L, struct cache *cache,
-                                          const char *pattern, size_t bytes,
-                                          bool anchors)
-{
-    const struct program *program =
-        program_compile(L, pattern, bytes, anchors && *pattern == '^', NULL);
-    charge_large(cache, program, bytes);
-    if (program->bytes <= CACHED_BYTES_MAX)
-        keep(L, cache, pattern, bytes, anchors, program);
-    return program;
-}
-
-/* The program of the pattern at index 2. It lives until one of the functions is
- * called again. Patterns made for a single call are common: one is kept when
- * it comes a second time, so that such don't drive out the others, nor cost an
- * allocation. Some are kept at once: patterns that take turns might never be
- * seen twice. [-0, +(0|1), m] */
-static const struct program *program_at_2(lua_State *L, struct cache *cache,
-                                          const char *pattern, size_t bytes)
-{
-    int n = probe(cache, pattern, bytes, true);
-    if (n >= 0) return cache->entries[n].program;
-    uint32_t hash = hash_of(pattern, bytes);
-    uint32_t *seen = &cache->seen[row_of(pattern, bytes)];
-    if (*seen == hash || ++cache->misses % KEEP_EVERY == 0)
-        return compile_kept(L, cache, pattern, bytes, true);
-    *seen = hash;
-    const struct program *program =
-        program_compile(L, pattern, bytes, *pattern == '^', cache->scratch);
-    charge_large(cache, program, bytes);
-    return program;
-}
-
-/* The same, and pushes what keeps the program alive. [-0, +1, m] */
-static const struct program *push_program(lua_State *L, struct cache *cache,
-                                          const char *pattern, size_t bytes,
-                                          bool anchors)
-{
-    int n = probe(cache, pattern, bytes, anchors);
-    if (n < 0) return compile_kept(L, cache, pattern, bytes, anchors);
-    lua_getiuservalue(L, CACHE, n * 2 + 2);
-    return cache->entries[n].program;
-}
 
 /* ---- Matching --------------------------------------------------------- */
 
@@ -164,7 +36,7 @@ struct capture {
 /* One call of find, match or gsub, or one result of gmatch. */
 struct match {
     lua_State *L;
-    struct cache *cache;
+    struct programs *cache;
     const struct program *program;
     const char *subject, *end; /* a 0 stands at the end, as behind any string */
     int64_t fuel;              /* units until the next charge */
@@ -176,7 +48,7 @@ struct match {
 };
 
 static inline void match_init(struct match *m, lua_State *L,
-                              struct cache *cache,
+                              struct programs *cache,
                               const struct program *program,
                               const char *subject, size_t bytes)
 {
@@ -610,7 +482,7 @@ static inline bool is_plain(const char *pattern, size_t bytes)
 }
 
 /* For work that needs no limit: it is linear. */
-static inline void spend(lua_State *L, struct cache *cache, size_t units)
+static inline void spend(lua_State *L, struct programs *cache, size_t units)
 {
     cache->fuel -= (int64_t)units;
     if (cache->fuel >= 0) return;
@@ -625,7 +497,7 @@ static int find_plain(lua_State *L, const struct arguments *a)
     size_t bytes = a->subject_bytes - a->init;
     const char *at = find_bytes(s, bytes, a->pattern, a->pattern_bytes);
     if (at != NULL) bytes = (size_t)(at - s);
-    spend(L, lua_touserdata(L, CACHE), 1 + bytes / RUN_BYTES);
+    spend(L, lua_touserdata(L, PROGRAMS), 1 + bytes / RUN_BYTES);
     if (at == NULL) {
         lua_pushnil(L);
         return 1;
@@ -641,9 +513,9 @@ static int find_compiled(lua_State *L, const struct arguments *a,
                          bool wants_place)
 {
     struct match m;
-    struct cache *cache = lua_touserdata(L, CACHE);
+    struct programs *cache = lua_touserdata(L, PROGRAMS);
     const struct program *program =
-        program_at_2(L, cache, a->pattern, a->pattern_bytes);
+        programs_at_2(L, cache, a->pattern, a->pattern_bytes);
     match_init(&m, L, cache, program, a->subject, a->subject_bytes);
     const char *to, *from = search(&m, a->subject + a->init, NULL, &to);
     match_end(&m);
@@ -684,7 +556,7 @@ static int match(lua_State *L)
 enum { GMATCH = lua_upvalueindex(2), STRINGS = lua_upvalueindex(5) };
 
 struct gmatch {
-    struct cache *cache;
+    struct programs *cache;
     const struct program *program;
     struct recent *recent;
     const char *subject;
@@ -711,13 +583,10 @@ static int gmatch_next(lua_State *L)
 static void take_block(lua_State *L, struct gmatch *g, const char *at)
 {
     const char *end = g->subject + g->subject_bytes;
+    size_t bytes = (size_t)(at - g->at) + SET_BLOCK;
     g->members = set_members(g->program->run, at, end);
-    g->cache->fuel -= (at - g->at + SET_BLOCK) / RUN_BYTES;
     g->at = at;
-    if (g->cache->fuel >= 0) return;
-    int64_t due = TANK_UNITS - g->cache->fuel;
-    g->cache->fuel = TANK_UNITS;
-    vm_charge(L, (size_t)(due / STEP_UNITS));
+    spend(L, g->cache, bytes / RUN_BYTES);
 }
 
 /* The iterator over runs of one set, words above all. */
@@ -747,10 +616,10 @@ static int gmatch(lua_State *L)
 {
     struct arguments a;
     take_arguments(L, &a);
-    struct cache *cache = lua_touserdata(L, CACHE);
+    struct programs *cache = lua_touserdata(L, PROGRAMS);
     lua_settop(L, 2);
     const struct program *program =
-        push_program(L, cache, a.pattern, a.pattern_bytes, *a.pattern != '^');
+        programs_push(L, cache, a.pattern, a.pattern_bytes, *a.pattern != '^');
     struct gmatch *g = lua_newuserdatauv(L, sizeof *g, 0);
     bool any = a.init <= a.subject_bytes;
     *g = (struct gmatch){
@@ -763,7 +632,7 @@ static int gmatch(lua_State *L)
     bool runs = any && program->kind == PROGRAM_RUN && !program->anchored;
     if (runs) take_block(L, g, g->at);
     lua_replace(L, 2); /* the pattern is not needed any more */
-    lua_pushvalue(L, CACHE);
+    lua_pushvalue(L, PROGRAMS);
     g->recent = recent_begin(L);
     lua_pushcclosure(L, runs ? gmatch_next_run : gmatch_next, 5);
     return 1;
@@ -882,9 +751,9 @@ static int gsub(lua_State *L)
                      REPLACEMENT, "string/function/table");
     lua_settop(L, REPLACEMENT);
     take_replacement(L, &g);
-    struct cache *cache = lua_touserdata(L, CACHE);
+    struct programs *cache = lua_touserdata(L, PROGRAMS);
     const struct program *program =
-        push_program(L, cache, pattern, bytes, true);
+        programs_push(L, cache, pattern, bytes, true);
     match_init(&g.m, L, cache, program, subject, subject_bytes);
     g.kept = subject;
     luaL_buffinit(L, &g.out);
@@ -915,8 +784,6 @@ void pattern_open(lua_State *L)
         {"gsub", gsub}, {NULL, NULL},
     };
     luaL_checkstack(L, 2, NULL);
-    struct cache *cache =
-        lua_newuserdatauv(L, sizeof *cache, CACHE_ROWS * CACHE_WAYS * 2);
-    *cache = (struct cache){.fuel = TANK_UNITS};
+    programs_new(L)->fuel = TANK_UNITS;
     luaL_setfuncs(L, functions, 1);
 }

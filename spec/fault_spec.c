@@ -27,7 +27,7 @@ struct trial;
 
 struct story {
     const char *name;
-    const char *text; /* the definition; VERSION stands for a number */
+    const char *text;  /* the definition; VERSION stands for a number */
     int64_t reload_ns; /* when its next version comes; 0: never */
     void (*check)(struct trial *t);
 };
@@ -167,7 +167,8 @@ static void remember_free(struct component_context *c, void *self)
 static void remember(struct trial *t, const uint8_t *at, unsigned arity)
 {
     const char *names[FIELDS_MAX];
-    for (unsigned i = 0; i < arity; i++) names[i] = "v";
+    for (unsigned i = 0; i < arity; i++)
+        names[i] = "v";
     struct format format = {.kind = FORMAT_TEXT};
     struct buffer text = {0};
     uint64_t replaced = 0;
@@ -188,7 +189,8 @@ static enum step remember_execute(struct component_context *c, void *self,
     const uint8_t *at;
     while ((at = input_next(c, input)) != NULL) {
         const uint8_t *end = at;
-        for (unsigned i = 0; i < arity; i++) end = value_skip(end);
+        for (unsigned i = 0; i < arity; i++)
+            end = value_skip(end);
         remember(running, at, arity);
         input_done(c, input, end);
     }
@@ -211,10 +213,9 @@ static struct definition *load(const struct story *story, int version)
     char text[4096];
     struct definition *d = NULL;
     char *errors = NULL;
-    snprintf(text, sizeof text, "local VERSION = %d\n%s", version,
-             story->text);
-    err e = definition_parse("story.lua", text, strlen(text), NULL, 0, NULL,
-                             &d, &errors);
+    snprintf(text, sizeof text, "local VERSION = %d\n%s", version, story->text);
+    err e = definition_parse("story.lua", text, strlen(text), NULL, 0, NULL, &d,
+                             &errors);
     if (e == OK) {
         for (unsigned i = 0; i < d->plan.count; i++)
             if (strcmp(d->plan.components[i].name, "out") == 0)
@@ -250,8 +251,7 @@ static void send_next(struct trial *t)
     t->next = load(t->story, 2);
     struct code *code =
         t->next ? lua_code_new(t->next->bundle, on_reloaded) : NULL;
-    struct msg *m =
-        code ? msg_new(env, TOPOLOGY_RELOAD, sizeof code) : NULL;
+    struct msg *m = code ? msg_new(env, TOPOLOGY_RELOAD, sizeof code) : NULL;
     if (m) {
         memcpy(msg_body(m), &code, sizeof code);
         m->flags = MSG_REF;
@@ -279,8 +279,8 @@ static void note_restarts(struct trial *t)
 static void kill_one(struct trial *t)
 {
     unsigned ackers = topology_ackers(t->topology);
-    unsigned n = (unsigned)sim_random(
-        t->sim, ackers + t->definition->plan.tasks);
+    unsigned n =
+        (unsigned)sim_random(t->sim, ackers + t->definition->plan.tasks);
     actor_id id = n < ackers ? topology_acker(t->topology, n)
                              : topology_task_id(t->topology, n - ackers);
     if (id != 0) sim_kill_actor(t->sim, id, ERR_KILLED);
@@ -301,16 +301,14 @@ static void run(struct trial *t)
         CHECK(e == ERR_NOMEM || e == ERR_LIMIT);
         return;
     }
-    int64_t reload_ns = t->story->reload_ns
-                            ? SIM_START_NS + t->story->reload_ns
-                            : INT64_MAX;
+    int64_t reload_ns =
+        t->story->reload_ns ? SIM_START_NS + t->story->reload_ns : INT64_MAX;
     for (unsigned steps = 0; sim_step(t->sim, INT64_MAX - 1); steps++) {
         if (steps > STEPS_MAX) spec_fail(__FILE__, __LINE__, "it never ends");
         note_restarts(t);
         if (t->kills > 0 && !t->ended && sim_random(t->sim, 15) == 0)
             kill_one(t);
-        if (!t->sent && !t->ended && sim_now(t->sim) >= reload_ns)
-            send_next(t);
+        if (!t->sent && !t->ended && sim_now(t->sim) >= reload_ns) send_next(t);
     }
     if (!t->ended) spec_fail(__FILE__, __LINE__, "all is quiet, but no end");
     if (node_alive(sim_engine(t->node)) != 0)
@@ -337,7 +335,8 @@ static void trial_fini(struct trial *t)
     topology_free(t->topology);
     definition_free(t->definition);
     definition_free(t->next);
-    for (unsigned i = 0; i < t->count; i++) mem_free(t->lines[i]);
+    for (unsigned i = 0; i < t->count; i++)
+        mem_free(t->lines[i]);
     sim_free(t->sim);
     running = NULL;
 }
@@ -383,7 +382,8 @@ static unsigned restarts(const struct trial *t, const char *component)
 static unsigned all_restarts(const struct trial *t)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < TASKS_MAX; i++) n += t->restarts[i];
+    for (unsigned i = 0; i < TASKS_MAX; i++)
+        n += t->restarts[i];
     return n;
 }
 
@@ -437,8 +437,8 @@ static void check_word_count(struct trial *t)
     static const struct {
         const char *word;
         unsigned n;
-    } want[] = {{"the", 3}, {"cow", 2}, {"jumped", 1},
-                {"moon", 2}, {"a", 2}, {"over", 1}};
+    } want[] = {{"the", 3},  {"cow", 2}, {"jumped", 1},
+                {"moon", 2}, {"a", 2},   {"over", 1}};
     bool again = failed(t, "lines") > 0 || all_restarts(t) > 0;
     bool dropped = restarts(t, "out") > 0 && messages_dropped(t) > 0;
     for (unsigned i = 0; i < 6; i++) {
@@ -648,10 +648,12 @@ static struct tally try_story(const struct story *story)
     struct tally tally = {0};
     for (int pass = 0; pass < 2; pass++) {
         struct point p = {story, FAULT_HEAP, 1, pass ? BURST : ONCE};
-        for (; try_point(&p, &tally); p.n += step) continue;
+        for (; try_point(&p, &tally); p.n += step)
+            continue;
         p.kind = FAULT_LUA;
         p.n = 1 + (spec_seed - 1) % every;
-        for (; try_point(&p, &tally); p.n += every) continue;
+        for (; try_point(&p, &tally); p.n += every)
+            continue;
     }
     check_leaks(story->name);
     return tally;
@@ -670,9 +672,9 @@ static bool try_named_point(void)
         if (strncmp(text, stories[i].name, length) != 0) continue;
         CHECK(sscanf(text + length, "%15s %llu %llu", kind, &n, &failures) ==
               3);
-        struct point p = {&stories[i], strcmp(kind, "lua") ? FAULT_HEAP
-                                                           : FAULT_LUA,
-                          n, failures};
+        struct point p = {&stories[i],
+                          strcmp(kind, "lua") ? FAULT_HEAP : FAULT_LUA, n,
+                          failures};
         printf("%s\n", try_point(&p, &tally) ? "reached" : "not reached");
     }
     return true;
@@ -682,7 +684,8 @@ SPEC(fault, leaves_nothing_half_done_wherever_memory_ends)
 {
     struct tally tallies[STORIES];
     if (try_named_point()) return;
-    for (unsigned i = 0; i < STORIES; i++) tallies[i] = try_story(&stories[i]);
+    for (unsigned i = 0; i < STORIES; i++)
+        tallies[i] = try_story(&stories[i]);
     printf("fault:");
     for (unsigned i = 0; i < STORIES; i++)
         printf("%s %s %u%s", i ? "," : "", stories[i].name, tallies[i].points,

@@ -1,6 +1,6 @@
 -- Counts the words of a text.
 --   engine run topologies/word_count.lua [--set input=FILE]
--- Prints one line of JSON a word: {"word":"the","count":64023}
+-- Prints one line of JSON a word: {"word":"the","count":63919}
 local input = param("input", "build/data/kjv.txt", "text to count")
 
 return topology "word-count" {

@@ -132,10 +132,11 @@ err reader_make(struct component_context *context, struct reader *r,
                 const char *path)
 {
     const char *name = path ? path : "stdin";
-    struct reader_file *f = mem_zero(1, sizeof *f + strlen(name) + 1);
+    size_t bytes = strlen(name) + 1;
+    struct reader_file *f = mem_zero(1, sizeof *f + bytes);
     if (f == NULL) return ERR_NOMEM;
     ref_init(&f->ref, file_free);
-    strcpy(f->path, name);
+    memcpy(f->path, name, bytes);
     f->disk = node_world(env_node(context->env))->disk;
     f->owned = path != NULL;
     f->pipe = path == NULL;

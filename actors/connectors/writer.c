@@ -121,7 +121,7 @@ static struct writer_file *file_new(struct component_context *context,
     ref_init(&f->job.ref, file_free);
     f->job.work = file_work;
     f->disk = node_world(env_node(context->env))->disk;
-    strcpy(f->path, path);
+    memcpy(f->path, path, strlen(path) + 1);
     return f;
 }
 

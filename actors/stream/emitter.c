@@ -1,5 +1,6 @@
 #include "actors/stream/emitter.h"
 #include "core/alloc.h"
+#include <assert.h>
 #include <string.h>
 
 err emitter_init(struct emitter *e, const struct component_plan *component,
@@ -52,6 +53,7 @@ err emitter_route(struct emitter *e, unsigned stream_number,
                   const struct input_plan *input, struct edge *const *edges,
                   uint32_t edge_count)
 {
+    assert(edge_count > 0); /* a component has a task */
     struct out_stream *stream = &e->streams[stream_number];
     struct route *routes =
         mem_resize(stream->routes, (stream->route_count + 1) * sizeof *routes);

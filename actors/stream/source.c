@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/metric.h"
 #include "core/node.h"
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -188,7 +189,7 @@ static void lose_pending(void *context, uint64_t sequence)
 {
     struct lost_roots *lost = context;
     struct acker_fail in = {.root = root_of(lost->x->task->number, sequence)};
-    strcpy(in.reason, lost->reason);
+    snprintf(in.reason, sizeof in.reason, "%s", lost->reason);
     err e = root_failed(lost->x, &in);
     if (e != OK) lost->e = e;
 }

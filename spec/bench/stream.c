@@ -144,7 +144,8 @@ static void make_native(struct plan *plan, const char *shape)
     bool lua = strncmp(shape, "lua-", 4) == 0;
     for (unsigned i = 0; i < plan->count; i++) {
         struct component_plan *c = &plan->components[i];
-        if (c->kind == COMPONENT_SPOUT) c->class = &source_class;
+        if (c->kind == COMPONENT_SPOUT)
+            c->class = &source_class;
         else if (strncmp(c->name, "end", 3) == 0) {
             if (!lua || strstr(shape, "null") == NULL) c->class = &null_class;
         } else if (!lua) {
@@ -188,7 +189,8 @@ int main(int argc, char **argv)
     double cpu = cpu_ns();
     int64_t wall = real_now_ns(NULL);
     if (real_start(real) != OK) return 1;
-    while (sem_wait(&done) != 0) continue;
+    while (sem_wait(&done) != 0)
+        continue;
     wall = real_now_ns(NULL) - wall;
     cpu = cpu_ns() - cpu;
     real_stop(real);
@@ -201,8 +203,7 @@ int main(int argc, char **argv)
             counted += metric_read(metrics, m->executed);
         settled += metric_read(metrics, m->acked);
     }
-    bool right =
-        how.why == OK && counted == n && settled == (acked ? n : 0);
+    bool right = how.why == OK && counted == n && settled == (acked ? n : 0);
     printf("%s %llu %.1f %.1f %s\n", shape, (unsigned long long)n,
            cpu / (double)n, (double)wall / (double)n, right ? "ok" : "WRONG");
     node_outside_free(env);
