@@ -1,4 +1,5 @@
 #include "core/alloc.h"
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,4 +36,11 @@ char *mem_text(const char *text, size_t bytes)
 void mem_free(void *block)
 {
     free(block);
+}
+
+void mem_share(void)
+{
+    enum { KEPT_BYTES = 16 << 20 }; /* at the top, for the next need */
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 }

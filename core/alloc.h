@@ -20,4 +20,9 @@ char *mem_text(const char *text, size_t bytes);
 /* NULL is fine. */
 void mem_free(void *block);
 
+/* For the whole process, before its threads start: what one thread frees,
+ * another finds. Else every thread has an arena with holes of its own, and
+ * memory grows for as long as machines are made anew. */
+void mem_share(void);
+
 #endif

@@ -63,6 +63,7 @@ static void start_work(void *context, struct node *node, struct job *job)
 struct real *real_new(unsigned threads, uint64_t seed, struct log *log,
                       const struct thread_hooks *hooks)
 {
+    mem_share();
     struct real *real = mem_zero(1, sizeof *real);
     if (real == NULL) return NULL;
     real->world = (struct world){
