@@ -363,17 +363,6 @@ int vm_sleep(lua_State *L, uint64_t ns)
     return lua_yieldk(L, 0, 0, after_sleep);
 }
 
-int vm_yield(lua_State *L, lua_KContext ctx, lua_KFunction k)
-{
-    struct vm *vm = vm_of(L);
-    if (!vm_can_yield(L))
-        return luaL_error(L, "can't be suspended inside a comparator, a "
-                             "callback of the library or a metamethod");
-    if (is_over_budget(vm)) return raise_doom(vm, L);
-    suspend(vm, VM_YIELDED);
-    return lua_yieldk(L, 0, ctx, k);
-}
-
 /* --- coroutines --- */
 
 int vm_enter(lua_State *L, lua_State *co, int nargs, int *nres, bool *engine)

@@ -117,9 +117,6 @@ void vm_charge(lua_State *L, size_t steps);
 /* `return vm_sleep(L, ns)`: suspends the whole VM, through user coroutines; the
  * Lua function returns nothing. Raises where it can't yield. [-0, +0, v] */
 int vm_sleep(lua_State *L, uint64_t ns);
-/* `return vm_yield(L, ctx, k)`: ends the slice now; k goes on in vm_resume().
- * Check vm_can_yield() first: it raises otherwise. [-0, +0, v] */
-int vm_yield(lua_State *L, lua_KContext ctx, lua_KFunction k);
 /* Everything from L up to the host can be suspended here. */
 bool vm_can_yield(lua_State *L);
 

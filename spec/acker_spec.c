@@ -216,7 +216,7 @@ SPEC(acker, does_not_take_the_acks_of_a_root_that_has_not_come_for_all)
 {
     struct desk *d = desk_new(1);
     say(d, ACKER_ACK, root_of(0, 0), 5);
-    say(d, ACKER_ACK, root_of(0, 0), 5); /* its XOR is zero, for now */
+    say(d, ACKER_ACK, root_of(0, 0), 5); /* its XOR is zero until the next */
     sim_run(d->sim);
     CHECK_EQ(told(d), 0);
     desk_free(d);

@@ -1,4 +1,4 @@
-/* value_spec.c - values and the bytes they grow in: what is written is read
+/* value_spec.c - values: what is written is read
  * again, what is broken is refused, and equality, hash and order agree. */
 #include "core/alloc.h"
 #include "core/buffer.h"
@@ -850,78 +850,4 @@ SPEC(value, never_changes_its_hashes)
     CHECK(value_hash_bytes("a longer string!", 16, 0) == 0x6016a6382b485209u);
     CHECK(value_hash_float(0.5, 0) == 0xc5c795e0de79f6c1u);
     CHECK(value_hash((const uint8_t *)map, 0) == 0x4666c20364fbfc05u);
-}
-
-SPEC(short, two_are_equal_when_their_bytes_are)
-{
-    char a[64], b[64];
-    struct rng r = {spec_seed};
-    FOR_SEEDS(20000)
-    {
-        size_t n = rng_below(&r, SHORT_MAX + 1), m = rng_below(&r, 4) ? n : 7;
-        for (size_t i = 0; i < sizeof a; i++) { /* what is behind counts not */
-            a[i] = (char)rng_below(&r, i < n ? 2 : 256);
-            b[i] = i < n && rng_below(&r, 20) ? a[i] : (char)rng_below(&r, 256);
-        }
-        struct short_string x = short_read(a, n), y = short_read(b, m);
-        struct short_string z = short_copy(a, n);
-        bool same = n == m && memcmp(a, b, n) == 0;
-        CHECK_EQ(x.low == y.low && x.high == y.high, same);
-        CHECK(x.low == z.low && x.high == z.high);
-        CHECK_EQ(short_hash(x, 3) == short_hash(y, 3), same);
-        uint8_t out[16];
-        short_write(out, x);
-        CHECK(memcmp(out, a, n) == 0);
-    }
-}
-
-/* ---- Buffers ---- */
-
-SPEC(buffer, grows_by_doubling_and_keeps_its_bytes)
-{
-    struct buffer b;
-    buffer_init(&b);
-    int moves = 0;
-    for (int i = 0; i < 100000; i++) {
-        uint8_t byte = (uint8_t)(i % 251);
-        size_t room = b.room;
-        CHECK_EQ(buffer_append(&b, &byte, 1), OK);
-        moves += b.room != room;
-    }
-    CHECK_EQ(b.used, 100000);
-    CHECK(moves < 15);
-    for (int i = 0; i < 100000; i++)
-        CHECK_EQ(b.data[i], i % 251);
-    buffer_fini(&b);
-    buffer_fini(&b);
-    CHECK(b.data == NULL);
-}
-
-SPEC(buffer, reserves_what_is_asked_for_at_once)
-{
-    struct buffer b = {0};
-    CHECK_EQ(buffer_append(&b, NULL, 0), OK);
-    CHECK(b.data == NULL);
-    CHECK_EQ(buffer_reserve(&b, 5000), OK);
-    CHECK(b.room >= 5000);
-    CHECK_EQ(b.used, 0);
-    memset(b.data, 1, 5000);
-    b.used = 5000;
-    CHECK_EQ(buffer_reserve(&b, 1), OK);
-    CHECK(b.room >= 10000);
-    CHECK_EQ(b.data[4999], 1);
-    buffer_fini(&b);
-}
-
-SPEC(buffer, refuses_more_than_there_can_be)
-{
-    struct buffer b = {0};
-    CHECK_EQ(buffer_append(&b, "abc", 3), OK);
-    size_t room = b.room;
-    CHECK_EQ(buffer_reserve(&b, SIZE_MAX), ERR_NOMEM);
-    CHECK_EQ(buffer_reserve(&b, SIZE_MAX - 2), ERR_NOMEM);
-    CHECK_EQ(b.room, room);
-    CHECK_EQ(b.used, 3);
-    CHECK(memcmp(b.data, "abc", 3) == 0);
-    buffer_fini(&b);
 }

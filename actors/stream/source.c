@@ -10,7 +10,6 @@
 enum {
     RETRY_FIRST_MS = 100,
     RETRY_MAX_MS = 30000,
-    METRIC_NUMBER_MASK = (1 << METRIC_KIND_SHIFT) - 1,
 };
 
 /* ---- roots: emitted ---- */
@@ -141,8 +140,8 @@ static void roots_acked(struct executor *x, const struct acker_settled *in)
 static void say_gave_up(struct executor *x, uint32_t tries, const char *reason)
 {
     executor_log(&x->context, LOG_ERROR,
-                 "a tuple failed for good after %u tries: %.*s", tries + 1,
-                 (int)strcspn(reason, "\n"), reason);
+                 "a tuple failed for good after %u tr%s: %.*s", tries + 1,
+                 tries == 0 ? "y" : "ies", (int)strcspn(reason, "\n"), reason);
 }
 
 static err root_failed(struct executor *x, const struct acker_fail *in)

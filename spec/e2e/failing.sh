@@ -28,7 +28,7 @@ one_fails() {
     fails_well 1
     prints_sorted "$(printf '1\n3')"
     says "$1"
-    says "a tuple failed for good after 1 tr"
+    says "a tuple failed for good after 1 try"
     equal "$(figure in acked)" 2 "acked tuples"
 }
 
