@@ -14,6 +14,8 @@
 enum {
     MAILBOX_MESSAGES_MAX = 10000,
     LARGE_FROM_BYTES = 1024,
+    JOINED_BYTES = 64, /* of body: larger messages are pushed one by one, */
+    JOINED_MAX = 32,   /* smaller ones so many at once */
     MAILBOX_LARGE_BYTES = (64 << 20) - MAILBOX_MESSAGES_MAX * LARGE_FROM_BYTES,
 };
 
@@ -33,8 +35,10 @@ static struct actor *new_slot(struct node *node)
     if (chunk == CHUNKS) return NULL;
     struct actor *actors = at_load(&node->chunks[chunk], RELAXED);
     if (actors == NULL) {
-        actors = mem_zero(1u << CHUNK_BITS, sizeof *actors);
+        size_t bytes = sizeof *actors << CHUNK_BITS;
+        actors = mem_aligned(ACTOR_BYTES, bytes);
         if (actors == NULL) return NULL;
+        memset(actors, 0, bytes);
         for (uint32_t i = 0; i < 1u << CHUNK_BITS; i++)
             mailbox_init(&actors[i].box);
         at_store(&node->chunks[chunk], actors, RELEASE);
@@ -87,27 +91,78 @@ void actor_ready(struct env *env, struct actor *actor)
     world->ready(world->context, env, actor);
 }
 
-/* Into the mailbox. The only thread that runs actors goes straight to the
- * lanes: a locked instruction costs as much as all the rest of a message. */
-static void put(struct env *env, struct actor *actor, struct msg *m)
+/* The only thread that runs actors goes straight to the lanes: a locked
+ * instruction costs as much as all the rest of a message. */
+static void put_solo(struct env *env, struct actor *actor, struct msg *m)
+{
+    /* What came from outside may be what this message follows from: the
+     * actor's birth, for one. */
+    if (mailbox_news(&actor->box)) mailbox_take(&actor->box, actor->id);
+    mailbox_put(&actor->box, m, actor->id);
+    if (actor->queued) return;
+    actor->queued = true;
+    actor_ready(env, actor);
+}
+
+static void push(struct env *env, struct actor *actor, struct msg *newest,
+                 struct msg *oldest, uint32_t count)
+{
+    bool data =
+        newest->flags & MSG_DATA; /* once pushed, it is the receiver's */
+    bool idle = mailbox_push(&actor->box, newest, oldest, count);
+    if (idle) actor_ready(env, actor);
+    if (!data || (idle && count == 1)) return;
+    const struct world *world = env->node->config.world;
+    if (world->pressed) world->pressed(world->context, env, actor);
+}
+
+void actor_flush(struct env *env)
+{
+    struct outgoing *out = &env->outgoing;
+    if (out->count == 0) return;
+    push(env, out->to, out->newest, out->oldest, out->count);
+    out->count = 0;
+}
+
+/* What is large is worth a push of its own: its receiver may start on it while
+ * the running actor goes on. */
+static bool joins(const struct env *env, const struct msg *m)
+{
+    return env->actor != NULL && m->bytes <= JOINED_BYTES;
+}
+
+static void join(struct env *env, struct actor *actor, struct msg *m)
+{
+    struct outgoing *out = &env->outgoing;
+    if (out->count > 0 && (out->to != actor || out->count == JOINED_MAX))
+        actor_flush(env);
+    if (out->count == 0)
+        *out = (struct outgoing){actor, NULL, m, 0, {m, m, m, m}};
+    m->next = out->newest;
+    out->newest = m;
+    struct msg **sent = &out->trail[out->count++ % MSG_LEAD];
+    msg_lead(m, *sent);
+    *sent = m;
+}
+
+/* Behind all that was sent before. */
+static void put_now(struct env *env, struct actor *actor, struct msg *m)
 {
     if (env->solo) {
-        /* What came from outside may be what this message follows from: the
-         * actor's birth, for one. */
-        if (mailbox_news(&actor->box)) mailbox_take(&actor->box, actor->id);
-        mailbox_put(&actor->box, m, actor->id);
-        if (actor->queued) return;
-        actor->queued = true;
-        actor_ready(env, actor);
+        put_solo(env, actor, m);
         return;
     }
-    bool data = m->edge != NULL; /* once pushed, m is the receiver's */
-    if (mailbox_push(&actor->box, m)) {
-        actor_ready(env, actor);
-    } else if (data) {
-        const struct world *world = env->node->config.world;
-        if (world->pressed) world->pressed(world->context, env, actor);
-    }
+    actor_flush(env);
+    msg_lead(m, m);
+    push(env, actor, m, m, 1);
+}
+
+static void put(struct env *env, struct actor *actor, struct msg *m)
+{
+    if (!env->solo && joins(env, m))
+        join(env, actor, m);
+    else
+        put_now(env, actor, m);
 }
 
 void actor_post(struct env *env, actor_id to, struct msg *m)
@@ -137,9 +192,11 @@ static inline void fill(struct msg *m, const void *body, uint32_t bytes)
 }
 
 /* Several senders at once may go over the bound by a message each. */
-static bool has_room(struct actor *actor, uint32_t bytes)
+static bool has_room(const struct env *env, struct actor *actor, uint32_t bytes)
 {
-    if (mailbox_count(&actor->box) >= MAILBOX_MESSAGES_MAX) return false;
+    uint32_t count = mailbox_count(&actor->box);
+    if (env->outgoing.to == actor) count += env->outgoing.count;
+    if (count >= MAILBOX_MESSAGES_MAX) return false;
     return bytes < LARGE_FROM_BYTES ||
            at_load(&actor->large_bytes, RELAXED) + bytes <= MAILBOX_LARGE_BYTES;
 }
@@ -149,7 +206,7 @@ err actor_send(struct env *env, actor_id to, uint16_t kind, const void *body,
 {
     if (to == 0) return OK;
     struct actor *actor = actor_at(env->node, id_slot(to));
-    if (!has_room(actor, bytes)) return ERR_FULL;
+    if (!has_room(env, actor, bytes)) return ERR_FULL;
     struct msg *m = msg_new(env, kind, bytes);
     if (m == NULL) return ERR_NOMEM;
     if (bytes >= LARGE_FROM_BYTES) {
@@ -188,7 +245,8 @@ err actor_spawn(struct env *env, const struct actor_kind *kind,
     m->to = *id;
     env->spent++;
     at_add(&env->node->alive, 1, RELAXED);
-    put(env, actor, m);
+    /* At once: whoever reads the id anywhere may write to it. */
+    put_now(env, actor, m);
     return OK;
 no_slot:
     mem_free(state);
@@ -337,7 +395,7 @@ static void discard(struct env *env, struct msg *m)
     }
     default: break;
     }
-    struct edge *edge = m->edge;
+    struct edge *edge = msg_edge(m);
     if (edge) {
         metric_add(env->cells, node->dropped, 1);
         uint32_t cost_bytes = m->cost_bytes;
@@ -491,7 +549,7 @@ static void deliver_control(struct env *env, struct actor *actor, struct msg *m)
 
 void msg_done(struct env *env, struct msg *m)
 {
-    struct edge *edge = m->edge;
+    struct edge *edge = m->by;
     bool enough = edge_owe(edge, m->cost_bytes);
     if (!edge->owing) {
         edge->owing = true;
@@ -528,6 +586,15 @@ static void deliver_again(struct env *env, struct actor *actor)
     receive(env, actor, &m);
 }
 
+/* Several threads run actors: the message comes from another's cache. */
+static struct msg *next_in(struct env *env, struct mailbox *box,
+                           struct lane *lane)
+{
+    struct msg *m = mailbox_next(box, lane);
+    if (m && !env->solo) msg_fetch_ahead(m);
+    return m;
+}
+
 /* The next of the control lane, where all large ones of actor_send() are. */
 static struct msg *next_control(struct actor *actor)
 {
@@ -546,14 +613,15 @@ static bool step(struct env *env, struct actor *actor)
     struct msg *m = next_control(actor);
     if (m) {
         if (world->trace) world->trace(world->context, env->node, m);
-        if (m->edge) /* for a former inhabitant: see mailbox_is_data() */
+        if (m->flags &
+            MSG_DATA) /* for a former inhabitant: see mailbox_is_data() */
             deliver_data(env, actor, m);
         else
             deliver_control(env, actor, m);
         return true;
     }
     if (actor->holds > 0) return false;
-    m = mailbox_next(&actor->box, &actor->box.data);
+    m = next_in(env, &actor->box, &actor->box.data);
     if (m) {
         if (world->trace) world->trace(world->context, env->node, m);
         deliver_data(env, actor, m);
@@ -650,6 +718,7 @@ bool actor_turn(struct env *env, struct actor *actor)
     do {
         if (mailbox_news(&actor->box)) mailbox_take(&actor->box, actor->id);
         if (!step(env, actor)) break;
+        actor_flush(env);
         env->spent++;
     } while (env->spent < BUDGET);
 
@@ -659,6 +728,7 @@ bool actor_turn(struct env *env, struct actor *actor)
     }
     if (actor->owing) return_credit(env, actor);
     if (actor->id == 0) drain_dead(env, actor);
+    actor_flush(env);
     mailbox_publish(&actor->box);
     env->actor = NULL;
     return has_more(actor) || !rest(env, actor);
@@ -678,6 +748,7 @@ void actor_reap(struct env *env, struct actor *actor)
         }
         while ((m = mailbox_next(&actor->box, &actor->box.data)) != NULL)
             discard(env, m);
+        actor_flush(env);
     } while (mailbox_news(&actor->box));
     env->actor = NULL;
 }

@@ -17,6 +17,17 @@ static inline void explore_point(void)
 }
 #endif
 
+/* The line of memory at `p`, which may be any address, will be written soon:
+ * it is brought here meanwhile, from another processor if need be. */
+static inline void will_write(const void *p)
+{
+#if defined(__x86_64__)
+    __asm__("prefetchw %0" : : "m"(*(const char *)p));
+#else
+    __builtin_prefetch(p, 1);
+#endif
+}
+
 #define RELAXED memory_order_relaxed
 #define ACQUIRE memory_order_acquire
 #define RELEASE memory_order_release

@@ -39,9 +39,9 @@ void edge_attach_consumer(struct env *env, struct edge *edge)
 void edge_send(struct env *env, struct edge *edge, struct msg *m,
                uint32_t cost_bytes)
 {
-    m->edge = edge;
+    m->by = edge;
+    m->flags |= MSG_DATA;
     m->cost_bytes = cost_bytes;
-    m->from = env->actor->id;
     edge->sent++;
     edge->left_bytes -= cost_bytes;
     env->spent++;

@@ -66,6 +66,19 @@ err loop_watch(struct loop *loop, int fd, loop_readable *readable,
     return OK;
 }
 
+/* Are there files left for libevent's own? It ends the process when not. */
+static bool files_left(int fd)
+{
+    enum { FILES = 8 };
+    int copies[FILES], count = 0;
+    while (count < FILES && (copies[count] = dup(fd)) >= 0)
+        count++;
+    bool enough = count == FILES;
+    while (count > 0)
+        close(copies[--count]);
+    return enough;
+}
+
 struct loop *loop_new(struct node *node)
 {
     struct loop *loop = mem_zero(1, sizeof *loop);
@@ -74,7 +87,7 @@ struct loop *loop_new(struct node *node)
     loop->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
     loop->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     loop->env = node_outside(node);
-    loop->base = event_base_new();
+    if (files_left(loop->timer_fd)) loop->base = event_base_new();
     if (loop->timer_fd < 0 || loop->stop_fd < 0 || loop->env == NULL ||
         loop->base == NULL ||
         loop_watch(loop, loop->timer_fd, on_timer, NULL) != OK ||

@@ -54,15 +54,17 @@ static inline uint32_t mailbox_count(struct mailbox *box)
     return (uint32_t)(head >> 48) + at_load(&box->backlog, RELAXED);
 }
 
-/* Any thread. True: the receiver was idle, the caller must schedule it. */
-static inline bool mailbox_push(struct mailbox *box, struct msg *m)
+/* Any thread: `count` messages, linked from the newest to the oldest. True: the
+ * receiver was idle, the caller must schedule it. */
+static inline bool mailbox_push(struct mailbox *box, struct msg *newest,
+                                struct msg *oldest, uint32_t count)
 {
     uint64_t old = at_load(&box->head, RELAXED), new;
     do {
-        uint64_t count = old >> 48;
-        if (count < UINT16_MAX) count++;
-        m->next = old == MAILBOX_IDLE ? NULL : mailbox_newest(old);
-        new = count << 48 | (uint64_t)(uintptr_t)m;
+        uint64_t all = (old >> 48) + count;
+        if (all > UINT16_MAX) all = UINT16_MAX;
+        oldest->next = old == MAILBOX_IDLE ? NULL : mailbox_newest(old);
+        new = all << 48 | (uint64_t)(uintptr_t)newest;
         /* release: the message's content is seen by who takes it; acquire:
          * whoever schedules an idle receiver sees what it left behind. */
     } while (!at_cas(&box->head, &old, new, ACQ_REL));
@@ -95,7 +97,7 @@ static inline struct msg *mailbox_next(struct mailbox *box, struct lane *lane)
  * it carries may be what the present one waits for. */
 static inline bool mailbox_is_data(const struct msg *m, actor_id owner)
 {
-    return m->edge != NULL && m->to == owner;
+    return m->flags & MSG_DATA && m->to == owner;
 }
 
 /* The receiver's own thread, when no other thread runs receivers: straight
@@ -119,8 +121,13 @@ static inline void mailbox_take(struct mailbox *box, actor_id owner)
 {
     struct msg *m = mailbox_newest(at_swap(&box->head, 0, ACQ_REL));
     struct lane control = {NULL, NULL}, data = {NULL, NULL};
-    while (m) { /* newest first: prepending restores the order */
+    struct msg *newer[MSG_LEAD] = {m, m, m, m};
+    for (unsigned at = 0; m; at = (at + 1) % MSG_LEAD) {
+        /* newest first: prepending restores the order */
         struct msg *older = m->next;
+        msg_fetch_ahead(m);
+        msg_lead(m, newer[at]);
+        newer[at] = m;
         struct lane *lane = mailbox_is_data(m, owner) ? &data : &control;
         if (lane->first == NULL) lane->last = m;
         m->next = lane->first;

@@ -5,18 +5,24 @@
 #include "core/alloc.h"
 #include "core/ref.h"
 #include "core/runtime.h"
+#include <string.h>
 
-static const uint16_t class_bytes[MSG_CLASSES] = {64,  96,   160,  288,
-                                                  544, 1056, 4096, 8192};
+enum { LINE_BYTES = 64 };
+static const uint16_t class_bytes[MSG_CLASSES] = {64,  128,  192,  320,
+                                                  576, 1088, 4096, 8192};
 /* Envelopes that change hands at once, and how many of these the depot keeps:
  * about 64 KB, and 1 MB in all for the largest. */
-static const uint16_t magazine[MSG_CLASSES] = {64, 64, 64, 64, 64, 64, 16, 8};
-enum { DEPOT_MAX = 16, FROM_HEAP = MSG_CLASSES };
+static const uint8_t magazine[MSG_CLASSES] = {64, 64, 64, 64, 64, 64, 16, 8};
+enum {
+    DEPOT_MAX = 16,
+    FROM_HEAP = MSG_CLASSES,
+    FETCHED = 6, /* envelopes on their way from another processor's cache */
+};
 
 struct msg_depot {
     pthread_mutex_t lock;
-    struct msg *magazines[MSG_CLASSES]; /* linked by the first one's edge */
     uint32_t count[MSG_CLASSES];
+    struct msg *magazines[MSG_CLASSES][DEPOT_MAX][MSG_MAGAZINE];
 };
 
 struct msg_depot *msg_depot_new(void)
@@ -26,32 +32,18 @@ struct msg_depot *msg_depot_new(void)
     return depot;
 }
 
-static void free_list(struct msg *m)
+static void free_all(struct msg **envelopes, uint32_t count)
 {
-    while (m) {
-        struct msg *next = m->next;
-        mem_free(m);
-        m = next;
-    }
-}
-
-/* Magazines hang together by `to`, which a free envelope doesn't need. */
-static struct msg *magazine_next(const struct msg *m)
-{
-    return (struct msg *)(uintptr_t)m->to;
+    for (uint32_t i = 0; i < count; i++)
+        mem_free(envelopes[i]);
 }
 
 void msg_depot_free(struct msg_depot *depot)
 {
     if (depot == NULL) return;
-    for (int c = 0; c < MSG_CLASSES; c++) {
-        struct msg *full = depot->magazines[c];
-        while (full) {
-            struct msg *next = magazine_next(full);
-            free_list(full);
-            full = next;
-        }
-    }
+    for (int c = 0; c < MSG_CLASSES; c++)
+        for (uint32_t i = 0; i < depot->count[c]; i++)
+            free_all(depot->magazines[c][i], magazine[c]);
     pthread_mutex_destroy(&depot->lock);
     mem_free(depot);
 }
@@ -59,54 +51,40 @@ void msg_depot_free(struct msg_depot *depot)
 void msg_pool_fini(struct msg_pool *pool)
 {
     for (int c = 0; c < MSG_CLASSES; c++) {
-        free_list(pool->free[c]);
-        pool->free[c] = NULL;
+        free_all(pool->free[c], pool->count[c]);
         pool->count[c] = 0;
     }
 }
 
-/* One magazine from the depot, else one new envelope; NULL: no memory. */
-__attribute__((noinline)) static struct msg *refill(struct env *env, unsigned c)
-{
-    struct msg_depot *depot = env->node->depot;
-    pthread_mutex_lock(&depot->lock);
-    struct msg *m = depot->magazines[c];
-    if (m) {
-        depot->magazines[c] = magazine_next(m);
-        depot->count[c]--;
-    }
-    pthread_mutex_unlock(&depot->lock);
-    if (m) {
-        env->pool.free[c] = m->next;
-        env->pool.count[c] = magazine[c] - 1u;
-        return m;
-    }
-    m = mem_alloc(class_bytes[c]);
-    if (m) m->size_class = (uint8_t)c;
-    return m;
-}
-
-/* The pool is over two magazines: one goes to the depot. */
-__attribute__((noinline)) static void hand_over(struct env *env, unsigned c)
+/* The pool is empty: one magazine from the depot, if it has one. */
+static void refill(struct env *env, unsigned c)
 {
     struct msg_pool *pool = &env->pool;
-    struct msg *first = pool->free[c], *last = first;
-    for (unsigned i = 1; i < magazine[c]; i++)
-        last = last->next;
-    pool->free[c] = last->next;
-    pool->count[c] -= magazine[c];
-    last->next = NULL;
+    struct msg_depot *depot = env->node->depot;
+    pthread_mutex_lock(&depot->lock);
+    if (depot->count[c] > 0) {
+        pool->count[c] = magazine[c];
+        memcpy(pool->free[c], depot->magazines[c][--depot->count[c]],
+               magazine[c] * sizeof *pool->free[c]);
+    }
+    pthread_mutex_unlock(&depot->lock);
+    for (uint32_t i = 1; i < FETCHED && i <= pool->count[c]; i++)
+        will_write(pool->free[c][pool->count[c] - i]);
+}
 
+/* The pool holds two magazines: the older one goes to the depot. */
+__attribute__((noinline)) static void hand_over(struct env *env, unsigned c)
+{
+    struct msg **older = env->pool.free[c], **newer = older + magazine[c];
+    size_t bytes = magazine[c] * sizeof *older;
     struct msg_depot *depot = env->node->depot;
     pthread_mutex_lock(&depot->lock);
     bool room = depot->count[c] < DEPOT_MAX;
-    if (room) {
-        first->to = (uintptr_t)depot->magazines[c];
-        depot->magazines[c] = first;
-        depot->count[c]++;
-    }
+    if (room) memcpy(depot->magazines[c][depot->count[c]++], older, bytes);
     pthread_mutex_unlock(&depot->lock);
-    if (!room) free_list(first);
+    if (!room) free_all(older, magazine[c]);
+    memcpy(older, newer, bytes);
+    env->pool.count[c] = magazine[c];
 }
 
 __attribute__((noinline)) static struct msg *from_heap(size_t whole)
@@ -118,24 +96,37 @@ __attribute__((noinline)) static struct msg *from_heap(size_t whole)
 
 static inline unsigned class_of(size_t whole)
 {
-    enum { STEP = 32 };
-    static const uint8_t small[] = {0, 0, 0, 1, 2, 2, 3, 3, 3, 3};
-    size_t steps = (whole + STEP - 1) / STEP;
-    if (steps < sizeof small) return small[steps];
-    unsigned c = 4;
+    static const uint8_t small[] = {0, 0, 1, 2, 3, 3, 4, 4, 4, 4};
+    size_t lines = (whole + LINE_BYTES - 1) / LINE_BYTES;
+    if (lines < sizeof small) return small[lines];
+    unsigned c = 5;
     while (whole > class_bytes[c])
         c++;
     return c;
 }
 
+static inline struct msg *take(struct msg_pool *pool, unsigned c)
+{
+    uint32_t left = --pool->count[c];
+    if (left >= FETCHED) will_write(pool->free[c][left - FETCHED]);
+    return pool->free[c][left];
+}
+
+__attribute__((noinline)) static struct msg *take_or_make(struct env *env,
+                                                          unsigned c)
+{
+    refill(env, c);
+    if (env->pool.count[c] > 0) return take(&env->pool, c);
+    struct msg *m = mem_aligned(LINE_BYTES, class_bytes[c]);
+    if (m) m->size_class = (uint8_t)c;
+    return m;
+}
+
 static struct msg *from_pool(struct env *env, size_t whole)
 {
     unsigned c = class_of(whole);
-    struct msg *m = env->pool.free[c];
-    if (m == NULL) return refill(env, c);
-    env->pool.free[c] = m->next;
-    env->pool.count[c]--;
-    return m;
+    if (env->pool.count[c] == 0) return take_or_make(env, c);
+    return take(&env->pool, c);
 }
 
 struct msg *msg_new(struct env *env, uint16_t kind, uint32_t bytes)
@@ -145,7 +136,6 @@ struct msg *msg_new(struct env *env, uint16_t kind, uint32_t bytes)
         bytes > MSG_BYTES_MAX ? from_heap(whole) : from_pool(env, whole);
     if (m == NULL) return NULL;
     m->from = 0; /* it is traced, whoever fills it in or doesn't */
-    m->edge = NULL;
     m->bytes = bytes;
     m->kind = kind;
     m->flags = 0;
@@ -162,7 +152,6 @@ void msg_free(struct env *env, struct msg *m)
         mem_free(m);
         return;
     }
-    m->next = env->pool.free[c];
-    env->pool.free[c] = m;
-    if (++env->pool.count[c] >= 2u * magazine[c]) hand_over(env, c);
+    env->pool.free[c][env->pool.count[c]] = m;
+    if (++env->pool.count[c] == 2u * magazine[c]) hand_over(env, c);
 }

@@ -36,16 +36,18 @@ struct actor {
     uint32_t slot;
     uint32_t generation; /* of the next one to live here */
     uint32_t free_next;  /* slot + 1 in the free list; under slots_lock */
-    bool again;
-    bool queued; /* with a solo thread: in its queue, or running */
-    bool token;  /* with a solo thread: a push from outside scheduled it */
-    bool dead;   /* ended in this activation */
-    bool vacant; /* to be given back when idle */
+    bool again : 1;
+    bool queued : 1; /* with a solo thread: in its queue, or running */
+    bool token : 1;  /* with a solo thread: a push from outside scheduled it */
+    bool dead : 1;   /* ended in this activation */
+    bool vacant : 1; /* to be given back when idle */
     _Atomic bool twice; /* scheduled twice; see actors_share() */
     /* Of what actor_send() brought and wasn't received yet, large ones only:
      * a count of all bytes would cost each send a locked instruction. */
-    _Atomic uint64_t large_bytes;
+    _Atomic uint32_t large_bytes;
 };
+enum { ACTOR_BYTES = 128 }; /* two lines of a cache, which come together */
+_Static_assert(sizeof(struct actor) == ACTOR_BYTES, "see there");
 
 struct tie {
     struct msg msg; /* travels to the watched one, comes back as DOWN or EXIT */
@@ -53,6 +55,15 @@ struct tie {
     struct tie *next;
     actor_id watcher;
     bool link;
+};
+
+/* Small messages that the running actor has sent to one other in a row: they
+ * go into its mailbox together. */
+struct outgoing {
+    struct actor *to;
+    struct msg *newest, *oldest;
+    uint32_t count;              /* 0: none */
+    struct msg *trail[MSG_LEAD]; /* those sent last, in turn */
 };
 
 struct env {
@@ -65,7 +76,8 @@ struct env {
     int64_t now_ns; /* 0: not read yet */
     uint32_t spent; /* reductions of this activation */
     unsigned thread;
-    bool solo;        /* no other thread runs actors: mailboxes need no lock */
+    bool solo; /* no other thread runs actors: mailboxes need no lock */
+    struct outgoing outgoing;
     struct msg *hand; /* the data message in hand; NULL once kept */
 };
 
@@ -115,6 +127,9 @@ void env_fini(struct env *env);
 /* Runs one activation of a scheduled actor. True: schedule it again. The
  * caller owns the actor exclusively until then. */
 bool actor_turn(struct env *env, struct actor *actor);
+
+/* What the running actor has sent so far leaves now. */
+void actor_flush(struct env *env);
 
 /* Solo: a push from another thread has scheduled the actor. True: it isn't
  * queued yet, run it; false: it is, and will see the message. */

@@ -146,7 +146,7 @@ static err consumer_receive(struct env *env, void *self, const struct msg *m)
         return OK;
     }
     const struct tuples *t = msg_body(m);
-    CHECK(m->edge == &c->edge);
+    CHECK(msg_edge(m) == &c->edge);
     CHECK_EQ(m->cost_bytes, t->cost_bytes);
     CHECK(t->number >= c->last);
     if (!c->may_lose) CHECK_EQ(t->number, c->last);
@@ -403,7 +403,7 @@ static err confluence_init(struct env *env, void *self, const void *args)
 static err confluence_receive(struct env *env, void *self, const struct msg *m)
 {
     struct confluence *in = *(struct confluence **)self;
-    struct channel *c = m->edge->context;
+    struct channel *c = msg_edge(m)->context;
     const struct tuples *t = msg_body(m);
     CHECK_EQ(t->number, c->last);
     c->last++;

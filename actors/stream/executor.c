@@ -180,7 +180,7 @@ static void hold(struct channel *c, struct msg *m)
 static err begin_batch(struct executor *x, struct msg *m)
 {
     struct batch *b = batch_of(m);
-    struct channel *c = m->edge->context;
+    struct channel *c = m->by->context;
     x->hand = m;
     x->executed += b->count;
     x->input = (struct input){
@@ -298,7 +298,7 @@ static err look(struct executor *x)
 /* The executor owns m, whose turn it is. */
 static err run_batch(struct executor *x, struct msg *m)
 {
-    struct channel *c = m->edge->context;
+    struct channel *c = m->by->context;
     struct batch *b = batch_of(m);
     switch (b->marker) {
     case BATCH_DATA: return begin_batch(x, m);
@@ -317,7 +317,7 @@ static err run_batch(struct executor *x, struct msg *m)
 /* One that has just come: behind those that wait on its channel. */
 static err take_batch(struct executor *x, struct msg *m)
 {
-    struct channel *c = m->edge->context;
+    struct channel *c = m->by->context;
     if (!waits(x, c) && c->held_first == NULL) return run_batch(x, m);
     hold(c, m);
     return OK;

@@ -152,7 +152,7 @@ err topology_outputs(struct topology *t, uint32_t from, unsigned component,
 static void tell_to_look(struct env *env, struct channel *c, struct msg *m)
 {
     m->kind = EXECUTOR_LOOK;
-    m->edge = NULL;
+    m->flags &= (uint8_t)~MSG_DATA;
     m->bytes = 0;
     m->from = 0;
     actor_post(env, at_load(&c->topology->tasks[c->to].id, SEQ_CST), m);

@@ -223,3 +223,19 @@ e2e_two_dashes_end_the_options() {
     exits 0
     says "params"
 }
+
+e2e_too_few_files_are_said_at_the_start() {
+    cat > t.lua <<'LUA'
+return topology "fine" {
+  spout "in" { list { { 1 } }, fields = { "n" } },
+  sink "out" { from = shuffle "in", stdout {} },
+}
+LUA
+    ulimit -S -n 10
+    engine run t.lua
+    ulimit -S -n 1024
+    exits 1
+    says "engine: can't start: "
+    says "ulimit -a"
+    never_says "[warn]"
+}

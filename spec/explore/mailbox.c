@@ -1,8 +1,7 @@
-/* mailbox.c - senders push, two threads take turns as the receiver: each
- * message is delivered once, in order, to one owner at a time, and no push
- * goes unheard. */
+/* mailbox.c - senders push some at once, two threads take turns as the
+ * receiver: each message is delivered once, in order, to one owner at a time,
+ * and no push goes unheard. */
 #include "core/mailbox.h"
-#include "core/edge.h"
 #include "spec/explore/explore.h"
 
 enum { SENDERS = 3, EACH_MAX = 4, WORKERS = 2, OWNER = 1 };
@@ -15,7 +14,6 @@ struct sender {
 
 struct story {
     struct mailbox box;
-    struct edge edge; /* an address for the data lane */
     struct sender senders[SENDERS];
     unsigned sending;   /* senders that haven't ended */
     unsigned scheduled; /* how often the receiver is queued: at most once */
@@ -28,9 +26,15 @@ static void send(void *context)
 {
     struct sender *sender = context;
     struct story *s = sender->story;
-    for (unsigned i = 0; i < sender->count; i++) {
-        s->sent++;
-        if (mailbox_push(&s->box, &sender->messages[i])) s->scheduled++;
+    unsigned count;
+    for (unsigned i = 0; i < sender->count; i += count) {
+        struct msg *oldest = &sender->messages[i];
+        count = 1 + (unsigned)explore_random(sender->count - i);
+        for (unsigned k = 1; k < count; k++)
+            oldest[k].next = &oldest[k - 1];
+        s->sent += count;
+        if (mailbox_push(&s->box, &oldest[count - 1], oldest, count))
+            s->scheduled++;
         EXPLORE_CHECK(s->scheduled + s->owners <= 1);
     }
     s->sending--;
@@ -38,8 +42,8 @@ static void send(void *context)
 
 static void deliver(struct story *s, const struct msg *m)
 {
-    unsigned sender = (unsigned)m->from;
-    unsigned *next = &s->next[m->edge != NULL][sender];
+    unsigned sender = m->bytes;
+    unsigned *next = &s->next[m->flags & MSG_DATA ? 1 : 0][sender];
     EXPLORE_CHECK(m->cost_bytes == *next); /* its number in its lane */
     ++*next;
     s->delivered++;
@@ -99,8 +103,8 @@ static void run(void *unused)
             bool data = explore_random(2);
             sender->messages[k] = (struct msg){
                 .to = OWNER,
-                .from = i,
-                .edge = data ? &s.edge : NULL,
+                .bytes = i,
+                .flags = data ? MSG_DATA : 0,
                 .cost_bytes = numbers[data]++,
             };
         }

@@ -1,5 +1,6 @@
 #include "spec/sim/sim.h"
 #include "core/alloc.h"
+#include "core/edge.h"
 #include "core/job.h"
 #include "core/random.h"
 #include "core/runtime.h"
@@ -135,15 +136,21 @@ static void world_work(void *context, struct node *engine, struct job *job)
         (struct pending){node, job, sim->now_ns + wait_ns(sim), false};
 }
 
+static actor_id sender(const struct msg *m)
+{
+    struct edge *edge = msg_edge(m);
+    return edge ? at_load(&edge->producer, RELAXED) : m->from;
+}
+
 static void world_trace(void *context, struct node *engine, const struct msg *m)
 {
     struct sim_node *node = context;
     struct sim *sim = node->sim;
     note(sim, 'm', node);
     note_word(sim, m->to);
-    note_word(sim, m->from);
+    note_word(sim, sender(m));
     note_word(sim, (uint64_t)m->kind << 32 | m->bytes);
-    note_word(sim, m->edge ? (uint64_t)m->cost_bytes << 1 | 1 : 0);
+    note_word(sim, m->flags & MSG_DATA ? (uint64_t)m->cost_bytes << 1 | 1 : 0);
     if (sim->body_hash && m->bytes > 0 && m->kind >= KIND_OWN)
         note_word(sim, sim->body_hash(sim->body_context, m));
 }
@@ -519,12 +526,12 @@ static err remember(struct env *env, struct probe *probe, const struct msg *m)
     if (body == NULL) return ERR_NOMEM;
     memcpy(body, msg_body(m), m->bytes);
     probe->seen[probe->count++] = (struct sim_message){
-        .from = m->from,
+        .from = sender(m),
         .at_ns = env_now(env),
         .body = body,
         .bytes = m->bytes,
         .kind = m->kind,
-        .data = m->edge != NULL,
+        .data = m->flags & MSG_DATA,
     };
     return OK;
 }
