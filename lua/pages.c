@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 enum {
-    CHUNK_BYTES = 256 * 1024, /* size and alignment of a chunk */
-    EMPTY_MAX = 4,            /* empty chunks kept for the next need */
+    CHUNK_BYTES = 128 * 1024, /* size and alignment of a chunk */
+    EMPTY_MAX = 8,            /* empty chunks kept for the next need */
 };
 
 struct free_page {

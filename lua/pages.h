@@ -2,7 +2,7 @@
  * ends, taken by the next.
  * A VM that is made anew every second would else leave the process's heap in
  * pieces, since aligned blocks are hard to place there. Pages are cut from
- * chunks of 256 KB; a few empty chunks are kept. Any thread. */
+ * chunks of 128 KB; a few empty chunks are kept. Any thread. */
 #ifndef LUA_PAGES_H
 #define LUA_PAGES_H
 

@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { MOST = 200, PER_CHUNK = 15, KEPT = 4 };
+enum { MOST = 200, PER_CHUNK = 7, KEPT = 8 };
 
 static void mark(void *page, uint64_t with)
 {
