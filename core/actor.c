@@ -16,6 +16,7 @@ enum {
     LARGE_FROM_BYTES = 1024,
     JOINED_BYTES = 64, /* of body: larger messages are pushed one by one, */
     JOINED_MAX = 32,   /* smaller ones so many at once */
+    TIES_FEW = 8,      /* not worth looking through */
     MAILBOX_LARGE_BYTES = (64 << 20) - MAILBOX_MESSAGES_MAX * LARGE_FROM_BYTES,
 };
 
@@ -275,6 +276,44 @@ static struct tie *tie_of(struct msg *m)
     return (struct tie *)(void *)m; /* msg is its first member */
 }
 
+/* Its slot was given back, or somebody else lives there. Under slots_lock. */
+static bool has_left(struct node *node, actor_id id)
+{
+    uint32_t mask = (1u << GENERATION_BITS) - 1;
+    return actor_at(node, id_slot(id))->generation != (id & mask);
+}
+
+/* Ties of watchers that have left would tell nobody. */
+static void ties_clear(struct node *node, struct actor *actor)
+{
+    uint32_t length = 0;
+    pthread_mutex_lock(&node->slots_lock);
+    for (struct tie **at = &actor->ties; *at;) {
+        struct tie *tie = *at;
+        if (has_left(node, tie->watcher)) {
+            *at = tie->next;
+            mem_free(tie);
+        } else {
+            at = &tie->next;
+            length++;
+        }
+    }
+    pthread_mutex_unlock(&node->slots_lock);
+    if (actor->ties == NULL) return;
+    actor->ties->length = length;
+    actor->ties->full = 2 * length > TIES_FEW ? 2 * length : TIES_FEW;
+}
+
+static void tie_add(struct node *node, struct actor *actor, struct tie *tie)
+{
+    struct tie *first = actor->ties;
+    tie->next = first;
+    tie->length = first ? first->length + 1 : 1;
+    tie->full = first ? first->full : TIES_FEW;
+    actor->ties = tie;
+    if (tie->length > tie->full) ties_clear(node, actor);
+}
+
 /* The watched one is gone: the tie goes home as the message it promised. */
 static void tie_tell(struct env *env, struct tie *tie, err why)
 {
@@ -336,8 +375,7 @@ err actor_link(struct env *env, actor_id other)
         mem_free(theirs);
         return ERR_NOMEM;
     }
-    mine->next = env->actor->ties;
-    env->actor->ties = mine;
+    tie_add(env->node, env->actor, mine);
     actor_post(env, other, &theirs->msg);
     return OK;
 }
@@ -491,12 +529,7 @@ static bool system_message(struct env *env, struct actor *actor, struct msg *m)
 {
     switch (m->kind) {
     case SYS_SPAWN: be_born(env, actor, m); break;
-    case SYS_MONITOR: {
-        struct tie *tie = tie_of(m);
-        tie->next = actor->ties;
-        actor->ties = tie;
-        return true;
-    }
+    case SYS_MONITOR: tie_add(env->node, actor, tie_of(m)); return true;
     case SYS_DEMONITOR: tie_drop(actor, *(uint64_t *)msg_body(m)); break;
     case SYS_KILL: end(env, actor, *(err *)msg_body(m)); break;
     case SYS_CREDIT: {

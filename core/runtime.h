@@ -55,6 +55,9 @@ struct tie {
     struct tie *next;
     actor_id watcher;
     bool link;
+    /* Of the first of a list: how long it may be, and when to look through it
+     * for ties of watchers that have ended. */
+    uint32_t length, full;
 };
 
 /* Small messages that the running actor has sent to one other in a row: they

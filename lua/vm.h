@@ -5,7 +5,7 @@
  * and, after a suspension, by vm_resume(). At most one thread is inside a VM at
  * a time; it may be another thread each time. A VM is made of nothing global.
  *
- * How a batch is run (spec/vm_spec.c has it in full):
+ * How a batch is run (spec/vm_guest.h has it in full):
  *
  *   body(L)             C function given to vm_run; argument 1 is ctx
  *     lua_pcallk(...)   ONE per batch, with vm_handler() as message handler;
