@@ -16,7 +16,9 @@ static const uint8_t magazine[MSG_CLASSES] = {64, 64, 64, 64, 64, 64, 16, 8};
 enum {
     DEPOT_MAX = 16,
     FROM_HEAP = MSG_CLASSES,
-    FETCHED = 6, /* envelopes on their way from another processor's cache */
+    IN_LINES = 2, /* classes that begin with a line of the cache: it tells
+                   * for a few words, and the heap loses some space by it */
+    FETCHED = 6,  /* envelopes on their way from another processor's cache */
 };
 
 struct msg_depot {
@@ -117,7 +119,8 @@ __attribute__((noinline)) static struct msg *take_or_make(struct env *env,
 {
     refill(env, c);
     if (env->pool.count[c] > 0) return take(&env->pool, c);
-    struct msg *m = mem_aligned(LINE_BYTES, class_bytes[c]);
+    struct msg *m = c < IN_LINES ? mem_aligned(LINE_BYTES, class_bytes[c])
+                                 : mem_alloc(class_bytes[c]);
     if (m) m->size_class = (uint8_t)c;
     return m;
 }
