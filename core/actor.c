@@ -117,7 +117,7 @@ static void push(struct env *env, struct actor *actor, struct msg *newest,
     if (world->pressed) world->pressed(world->context, env, actor);
 }
 
-void actor_flush(struct env *env)
+void env_flush(struct env *env)
 {
     struct outgoing *out = &env->outgoing;
     if (out->count == 0) return;
@@ -136,7 +136,7 @@ static void join(struct env *env, struct actor *actor, struct msg *m)
 {
     struct outgoing *out = &env->outgoing;
     if (out->count > 0 && (out->to != actor || out->count == JOINED_MAX))
-        actor_flush(env);
+        env_flush(env);
     if (out->count == 0)
         *out = (struct outgoing){actor, NULL, m, 0, {m, m, m, m}};
     m->next = out->newest;
@@ -153,7 +153,7 @@ static void put_now(struct env *env, struct actor *actor, struct msg *m)
         put_solo(env, actor, m);
         return;
     }
-    actor_flush(env);
+    env_flush(env);
     msg_lead(m, m);
     push(env, actor, m, m, 1);
 }
@@ -199,7 +199,8 @@ static bool has_room(const struct env *env, struct actor *actor, uint32_t bytes)
     if (env->outgoing.to == actor) count += env->outgoing.count;
     if (count >= MAILBOX_MESSAGES_MAX) return false;
     return bytes < LARGE_FROM_BYTES ||
-           at_load(&actor->large_bytes, RELAXED) + bytes <= MAILBOX_LARGE_BYTES;
+           (uint64_t)at_load(&actor->large_bytes, RELAXED) + bytes <=
+               MAILBOX_LARGE_BYTES;
 }
 
 err actor_send(struct env *env, actor_id to, uint16_t kind, const void *body,
@@ -349,11 +350,13 @@ err actor_spawn_monitored(struct env *env, const struct actor_kind *kind,
     struct tie *tie = tie_new(env, env->actor->id, 0, false);
     if (tie == NULL) return ERR_NOMEM;
     err e = actor_spawn(env, kind, args, args_bytes, id);
-    if (e == OK)
-        begin_watch(env, tie, *id, ref);
-    else
+    if (e != OK) {
         mem_free(tie);
-    return e;
+        return e;
+    }
+    begin_watch(env, tie, *id, ref);
+    env_flush(env); /* it may run already, and end */
+    return OK;
 }
 
 void actor_demonitor(struct env *env, actor_id who, uint64_t ref)
@@ -751,7 +754,7 @@ bool actor_turn(struct env *env, struct actor *actor)
     do {
         if (mailbox_news(&actor->box)) mailbox_take(&actor->box, actor->id);
         if (!step(env, actor)) break;
-        actor_flush(env);
+        env_flush(env);
         env->spent++;
     } while (env->spent < BUDGET);
 
@@ -761,7 +764,7 @@ bool actor_turn(struct env *env, struct actor *actor)
     }
     if (actor->owing) return_credit(env, actor);
     if (actor->id == 0) drain_dead(env, actor);
-    actor_flush(env);
+    env_flush(env);
     mailbox_publish(&actor->box);
     env->actor = NULL;
     return has_more(actor) || !rest(env, actor);
@@ -781,7 +784,7 @@ void actor_reap(struct env *env, struct actor *actor)
         }
         while ((m = mailbox_next(&actor->box, &actor->box.data)) != NULL)
             discard(env, m);
-        actor_flush(env);
+        env_flush(env);
     } while (mailbox_news(&actor->box));
     env->actor = NULL;
 }

@@ -104,6 +104,9 @@ bool env_spent(const struct env *env);
 /* Calls receive() with MSG_AGAIN in a later activation, as if a message waited
  * in the data lane: not while the actor is parked. */
 void env_again(struct env *env);
+/* Small messages that receive() sends to one actor in a row leave together, at
+ * its end at the latest. Before long work: those sent so far leave now. */
+void env_flush(struct env *env);
 /* The running actor can't return for long: other threads take over what waits
  * for its thread until it does. Call it where the actor could send, too. */
 void env_held_up(struct env *env);

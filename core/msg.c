@@ -9,10 +9,10 @@
 
 enum { LINE_BYTES = 64 };
 static const uint16_t class_bytes[MSG_CLASSES] = {64,  128,  192,  320,
-                                                  576, 1088, 4096, 8192};
+                                                  576, 1088, 4096, 32768};
 /* Envelopes that change hands at once, and how many of these the depot keeps:
- * about 64 KB, and 1 MB in all for the largest. */
-static const uint8_t magazine[MSG_CLASSES] = {64, 64, 64, 64, 64, 64, 16, 8};
+ * about 64 KB, and 2 MB in all for the largest. */
+static const uint8_t magazine[MSG_CLASSES] = {64, 64, 64, 64, 64, 64, 16, 4};
 enum {
     DEPOT_MAX = 16,
     FROM_HEAP = MSG_CLASSES,

@@ -39,7 +39,10 @@ struct msg {
     int32_t ahead; /* see msg_lead() */
 };
 
-enum { MSG_BYTES_MAX = 8192 - (int)sizeof(struct msg) };
+enum {
+    MSG_BYTES_PAGE = 4096 - (int)sizeof(struct msg), /* of lists, say */
+    MSG_BYTES_MAX = 32768 - (int)sizeof(struct msg)
+};
 
 static inline void *msg_body(const struct msg *m)
 {

@@ -131,9 +131,6 @@ void env_fini(struct env *env);
  * caller owns the actor exclusively until then. */
 bool actor_turn(struct env *env, struct actor *actor);
 
-/* What the running actor has sent so far leaves now. */
-void actor_flush(struct env *env);
-
 /* Solo: a push from another thread has scheduled the actor. True: it isn't
  * queued yet, run it; false: it is, and will see the message. */
 static inline bool actor_claim(struct actor *actor)

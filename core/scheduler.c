@@ -375,7 +375,7 @@ void scheduler_held_up(struct env *env)
     struct worker *w = env->worker;
     if (w == NULL) return;
     struct scheduler *s = w->scheduler;
-    actor_flush(env);
+    env_flush(env);
     if (env->solo) actors_share(env);
     if (!w->held_up) {
         w->held_up = true;

@@ -39,7 +39,7 @@ struct acker {
 enum { ROOM_FIRST = 1024, ROOM_MAX = 1 << 24 };
 #define NOT_OPENED UINT64_MAX
 enum {
-    SETTLED_MAX = (MSG_BYTES_MAX - (int)sizeof(struct acker_settled)) / 8,
+    SETTLED_MAX = (MSG_BYTES_PAGE - (int)sizeof(struct acker_settled)) / 8,
 };
 
 static struct row *row_at(struct ledger *l, uint64_t sequence)
@@ -103,7 +103,7 @@ static err tell_acked(struct env *env, struct acker *a, uint64_t root)
     uint32_t task = root_task(root);
     struct ledger *l = &a->ledgers[task];
     if (l->settled == NULL) {
-        l->settled = msg_new(env, EXECUTOR_ACKED, MSG_BYTES_MAX);
+        l->settled = msg_new(env, EXECUTOR_ACKED, MSG_BYTES_PAGE);
         if (l->settled == NULL) return ERR_NOMEM;
         struct acker_settled *out = msg_body(l->settled);
         out->count = 0;

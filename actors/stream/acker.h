@@ -52,7 +52,7 @@ struct acker_updates {
 
 enum {
     REASON_BYTES = 1024,
-    UPDATES_MAX = (MSG_BYTES_MAX - (int)sizeof(struct acker_updates)) /
+    UPDATES_MAX = (MSG_BYTES_PAGE - (int)sizeof(struct acker_updates)) /
                   (int)sizeof(struct acker_update),
 };
 

@@ -46,8 +46,9 @@ struct batch {
 
 enum {
     BATCH_ROOM = MSG_BYTES_MAX - (int)sizeof(struct batch) - SHORT_SLACK,
-    BATCH_SEAL_BYTES = 4096,   /* sent when it holds this much */
-    BATCH_SEAL_TUPLES = 512,   /* or so many */
+    BATCH_ROOM_FEW = MSG_BYTES_PAGE - (int)sizeof(struct batch) - SHORT_SLACK,
+    BATCH_SEAL_BYTES = 16384,  /* sent when it costs this much */
+    BATCH_SEAL_TUPLES = 2048,  /* or so many */
     BATCH_MAX_BYTES = 64 << 20 /* of one call's unsealed output */
 };
 
@@ -70,8 +71,8 @@ static inline uint32_t batch_cost_bytes(const struct batch *b)
            b->anchors * (uint32_t)sizeof(struct anchor);
 }
 
-/* An empty data batch with at least `room` bytes (BATCH_ROOM: a pooled one).
- * Its message's kind is EXECUTOR_BATCH. NULL: out of memory. Owned. */
+/* An empty data batch with at least `room` bytes (BATCH_ROOM and _FEW: a pooled
+ * one). Its message's kind is EXECUTOR_BATCH. NULL: out of memory. Owned. */
 struct msg *batch_new(struct env *env, uint32_t room);
 
 /* The bytes that go to another process, or a file: little endian, without the

@@ -91,12 +91,14 @@ void port_mark(struct emitter *e, struct port *port)
         b->anchors ? batch_anchor(b, b->anchors - 1)->tuples : 0;
 }
 
-/* Moves an open batch to a larger one: twice as large, but at most `most`. */
+/* Moves an open batch to a larger one: twice as large or a whole one, but at
+ * most `most`. */
 static struct msg *grown(struct emitter *e, struct msg *old, uint64_t room,
                          uint64_t most)
 {
     struct batch *from = batch_of(old);
     uint64_t twice = 2ull * from->room;
+    if (twice < BATCH_ROOM) twice = BATCH_ROOM;
     if (twice > most) twice = most;
     if (room < twice) room = twice;
     struct msg *m = batch_new(e->env, (uint32_t)room);
@@ -122,6 +124,14 @@ static uint64_t room_left(const struct emitter *e, const struct port *port)
     return taken < BATCH_MAX_BYTES ? BATCH_MAX_BYTES - taken : 0;
 }
 
+/* A trickle takes a page at a time; where much flows, the next batch will be
+ * like the last. */
+static uint32_t first_room(const struct port *port, uint32_t need)
+{
+    if (need > BATCH_ROOM) return need;
+    return port->many || need > BATCH_ROOM_FEW ? BATCH_ROOM : BATCH_ROOM_FEW;
+}
+
 uint8_t *port_reserve_slow(struct emitter *e, struct port *port, uint32_t bytes)
 {
     struct msg *m = port->open;
@@ -136,8 +146,7 @@ uint8_t *port_reserve_slow(struct emitter *e, struct port *port, uint32_t bytes)
         return NULL;
     }
     if (m == NULL)
-        m = batch_new(e->env, need <= BATCH_ROOM ? (uint32_t)BATCH_ROOM
-                                                 : (uint32_t)need);
+        m = batch_new(e->env, first_room(port, (uint32_t)need));
     else
         m = grown(e, m, need, most);
     if (m == NULL) {
@@ -207,7 +216,9 @@ static void port_send(struct emitter *e, struct port *port)
     b->epoch = e->epoch;
     b->schema = port->schema;
     b->number = port->edge->sent;
-    edge_send(e->env, port->edge, port->open, batch_cost_bytes(b));
+    uint32_t cost_bytes = batch_cost_bytes(b);
+    port->many = cost_bytes > BATCH_ROOM_FEW;
+    edge_send(e->env, port->edge, port->open, cost_bytes);
     if (port->edge->blocked) e->parked = port;
     port->open = NULL; /* stays listed until the flush */
 }
@@ -234,7 +245,8 @@ void emitter_keep(struct emitter *e)
     for (struct port *port = e->touched; port; port = port->next_touched) {
         if (port->open == NULL) continue; /* refused before its first byte */
         struct batch *b = batch_of(port->open);
-        if (b->used >= BATCH_SEAL_BYTES || b->count >= BATCH_SEAL_TUPLES)
+        if (batch_cost_bytes(b) >= BATCH_SEAL_BYTES ||
+            b->count >= BATCH_SEAL_TUPLES)
             port_send(e, port);
     }
     e->emitted_kept = e->emitted;

@@ -21,6 +21,7 @@ struct port {
     struct msg *marker; /* owned: the next one's envelope; may be NULL */
     struct port *next_open, *next_touched;
     bool listed;     /* among the emitter's open ports */
+    bool many;       /* the last batch was more than BATCH_ROOM_FEW */
     uint32_t schema; /* number of its stream */
     uint64_t call;   /* in which it was touched last */
     uint32_t mark_used, mark_count, mark_anchors, mark_tuples;

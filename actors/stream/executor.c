@@ -37,7 +37,7 @@ err executor_set_timer(struct executor *x, deadline_id *timer, int64_t at_ns,
 
 struct msg *executor_updates(struct executor *x, uint16_t kind)
 {
-    struct msg *m = msg_new(x->context.env, kind, MSG_BYTES_MAX);
+    struct msg *m = msg_new(x->context.env, kind, MSG_BYTES_PAGE);
     if (m) ((struct acker_updates *)msg_body(m))->count = 0;
     return m;
 }
@@ -208,13 +208,19 @@ static bool waits(struct executor *x, struct channel *c)
     return at_load(&c->marker, ACQUIRE) > x->task->passed;
 }
 
+static err load_code(struct executor *x, const struct code *code)
+{
+    env_flush(x->context.env); /* it runs the file's own code */
+    return x->class->load_code(&x->context, x->self, code);
+}
+
 /* A new actor may have been made with the code before and not have been told
  * of this one, or not have had the memory for it: it was taken all the same. */
 static err catch_up(struct executor *x, uint64_t version)
 {
     if (x->class->load_code == NULL || x->loaded_version >= version) return OK;
     struct code *code = topology_code(x->topology);
-    err e = x->class->load_code(&x->context, x->self, code);
+    err e = load_code(x, code);
     if (e == OK) x->loaded_version = code->version;
     ref_drop(x->context.env, &code->ref);
     return e;
@@ -440,7 +446,7 @@ static err load(struct executor *x, const struct msg *m)
     struct load_answer answer = {
         .task = x->task->number, .version = code->version, .ok = true};
     if (x->class->load_code) {
-        err e = x->class->load_code(&x->context, x->self, code);
+        err e = load_code(x, code);
         answer.ok = e == OK;
         if (e != OK)
             snprintf(answer.error, sizeof answer.error, "%.*s",
@@ -754,6 +760,7 @@ static void executor_terminate(struct env *env, void *self, err why)
         deadline_cancel(env, timers[i]);
     source_leave(x);
     if (!x->class->stays) {
+        env_flush(env); /* it may call the component's cleanup() */
         x->class->free(&x->context, x->self);
         mem_free(x->self);
     }
