@@ -246,6 +246,7 @@ install() { # install build/engine to ${PREFIX:-/usr/local}/bin
     for f in topologies/*.lua; do
         command install -D -m 644 "$f" "${DESTDIR:-}$prefix/share/engine/$f"
     done
+    command install -D -m 644 lua/meta/engine.lua "${DESTDIR:-}$prefix/share/engine/meta/engine.lua"
     say "installed ${DESTDIR:-}$prefix/bin/engine"
 }
 

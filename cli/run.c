@@ -7,6 +7,7 @@
 #include "cli/watch.h"
 #include "core/alloc.h"
 #include "core/log.h"
+#include "core/nearest.h"
 #include "core/real.h"
 #include "lua/component.h"
 #include "lua/definition.h"
@@ -190,30 +191,30 @@ tell(const struct run *run, enum log_level level, const char *format, ...)
         fprintf(stderr, "%s\n", text);
 }
 
+static bool is_level_name(struct nearest *near, const char *known)
+{
+    nearest_try(near, known);
+    return strncmp(known, near->name, LOG_COMPONENT_BYTES - 1) == 0;
+}
+
 /* --log-level NAME=…: the names are known when the definition is. */
 static bool check_level_name(const struct run *run, const char *name)
 {
     static const char *const parts[] = {"acker", "executor", "supervisor",
                                         "topology"}; /* they log, too */
-    enum { PARTS = sizeof parts / sizeof parts[0] };
     const struct plan *plan = &run->definition->plan;
-    const char **names = mem_alloc((plan->count + PARTS) * sizeof *names);
-    if (names == NULL) return true; /* what comes next says it */
-    memcpy(names, parts, sizeof parts);
-    unsigned count = PARTS;
+    struct nearest near;
+    nearest_begin(&near, name);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (is_level_name(&near, parts[i])) return true;
     for (unsigned i = 0; i < plan->count; i++)
-        names[count++] = plan->components[i].name;
-    bool known = false;
-    for (unsigned i = 0; i < count && !known; i++)
-        known = strncmp(names[i], name, LOG_COMPONENT_BYTES - 1) == 0;
-    const char *near = verb_nearest(name, names, count);
-    if (!known)
-        tell(run, LOG_ERROR,
-             "engine: --log-level %s=…: %s has no component of that name%s%s%s",
-             name, plan->file, near ? "; did you mean '" : "", near ? near : "",
-             near ? "'?" : "; give one of its spouts, bolts or sinks");
-    mem_free(names);
-    return known;
+        if (is_level_name(&near, plan->components[i].name)) return true;
+    bool any = near.best[0] != '\0';
+    tell(run, LOG_ERROR,
+         "engine: --log-level %s=…: %s has no component of that name%s%s%s",
+         name, plan->file, any ? "; did you mean '" : "", near.best,
+         any ? "'?" : "; give one of its spouts, bolts or sinks");
+    return false;
 }
 
 static bool check_levels(const struct run *run)

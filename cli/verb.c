@@ -1,4 +1,5 @@
 #include "cli/verb.h"
+#include "core/nearest.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,7 +9,7 @@
 #include <unistd.h>
 
 static const struct verb *const verbs[] = {&run_verb, &version_verb};
-enum { VERBS = sizeof verbs / sizeof verbs[0], NAME_MAX_BYTES = 64 };
+enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
 void verb_say(const char *format, ...)
 {
@@ -18,43 +19,6 @@ void verb_say(const char *format, ...)
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     va_end(args);
-}
-
-/* How many letters must change to make b of a. */
-static unsigned distance(const char *a, const char *b)
-{
-    unsigned row[NAME_MAX_BYTES + 1];
-    size_t n = strlen(a), m = strlen(b);
-    if (n > NAME_MAX_BYTES || m > NAME_MAX_BYTES) return NAME_MAX_BYTES;
-    for (unsigned j = 0; j <= m; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= n; i++) {
-        unsigned before = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= m; j++) {
-            unsigned best = before + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            before = row[j];
-            row[j] = best;
-        }
-    }
-    return row[m];
-}
-
-const char *verb_nearest(const char *name, const char *const *names,
-                         unsigned count)
-{
-    const char *best = NULL;
-    unsigned least = (unsigned)strlen(name) / 3 + 2;
-    for (unsigned i = 0; i < count; i++) {
-        unsigned d = distance(name, names[i]);
-        if (d < least) {
-            least = d;
-            best = names[i];
-        }
-    }
-    return best;
 }
 
 static void print_overview(FILE *to)
@@ -95,14 +59,13 @@ static int find_option(const struct verb *verb, const char *name, size_t bytes)
 static int unknown_option(const struct verb *verb, const char *text,
                           const char *name)
 {
-    const char *names[64];
-    unsigned count = 0;
-    for (int i = 0; verb->options[i].name && count < 64; i++)
-        names[count++] = verb->options[i].name;
-    const char *near = verb_nearest(name, names, count);
-    if (near)
+    struct nearest near;
+    nearest_begin(&near, name);
+    for (int i = 0; verb->options[i].name; i++)
+        nearest_try(&near, verb->options[i].name);
+    if (near.best[0])
         verb_say("%s has no option %s; did you mean --%s?", verb->name, text,
-                 near);
+                 near.best);
     else
         verb_say("%s has no option %s; engine %s --help lists them", verb->name,
                  text, verb->name);
@@ -133,7 +96,7 @@ int verb_parse(const struct verb *verb, int *argc, char **argv,
         size_t bytes = strcspn(name, "=");
         int option = find_option(verb, name, bytes);
         if (option < 0) {
-            char text[NAME_MAX_BYTES];
+            char text[64];
             int dashes = (int)(name - arg);
             snprintf(text, sizeof text, "%.*s", dashes + (int)bytes, arg);
             return unknown_option(verb, text, text + dashes);
@@ -188,16 +151,16 @@ static int dispatch(int argc, char **argv)
         return EXIT_WELL;
     }
     if (!strcmp(name, "--version")) name = "version";
-    const char *names[VERBS];
+    struct nearest near;
+    nearest_begin(&near, name);
     for (int i = 0; i < VERBS; i++) {
         if (strcmp(verbs[i]->name, name) == 0)
             return verbs[i]->run(verbs[i], argc - 1, argv + 1);
-        names[i] = verbs[i]->name;
+        nearest_try(&near, verbs[i]->name);
     }
-    const char *near = verb_nearest(name, names, VERBS);
-    if (near)
+    if (near.best[0])
         verb_say("there is no verb '%s'; did you mean 'engine %s'?", name,
-                 near);
+                 near.best);
     else
         verb_say("there is no verb '%s'; engine --help lists them", name);
     return EXIT_USAGE;

@@ -42,10 +42,6 @@ int verb_parse(const struct verb *verb, int *argc, char **argv,
 /* "engine: …" to stderr. */
 void verb_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The nearest of `count` names, NULL: none is near. */
-const char *verb_nearest(const char *name, const char *const *names,
-                         unsigned count);
-
 int verb_main(int argc, char **argv);
 
 extern const struct verb run_verb, version_verb;

@@ -4,6 +4,7 @@
 #include "core/real.h"
 #include "core/value.h"
 #include "lua/component.h"
+#include "lua/hint.h"
 #include "lua/runtime.h"
 #include "lua/sandbox.h"
 #include "lua/script.h"
@@ -25,7 +26,6 @@ struct loader {
     char *errors;       /* owned; what the check found */
     int line;           /* of the component that is being taken; or 0 */
     bool usage;
-    char hint[160]; /* behind the error; or "" */
 };
 
 /* ---- connectors as the checker sees them ---- */
@@ -360,7 +360,8 @@ static void push_checker(lua_State *L)
     lua_pushnil(L);
     sandbox_env(L);
     sandbox_load(L, _binary_plan_lua_start, bytes, "=plan");
-    lua_call(L, 0, 1);
+    lua_pushcfunction(L, hint_nearest);
+    lua_call(L, 1, 1);
 }
 
 static int make_plan(lua_State *L)
@@ -389,35 +390,6 @@ static int64_t wall_ns(struct script *script)
     return real_wall_ns(NULL);
 }
 
-/* The name in `… (global 'spuot')`, the text of what Lua found nil. */
-static const char *missing_name(const char *text, size_t *bytes)
-{
-    static const char before[] = "(global '";
-    const char *at = strstr(text, before);
-    if (at == NULL || at > text + strcspn(text, "\n")) return NULL;
-    at += sizeof before - 1;
-    *bytes = strcspn(at, "'\n");
-    return at;
-}
-
-/* What the file may have meant by it, into l->hint. */
-static int find_meant(lua_State *L)
-{
-    struct loader *l = lua_touserdata(L, 1);
-    size_t bytes = 0;
-    const char *name = missing_name(l->script.error, &bytes);
-    push_checker(L);
-    lua_rawgeti(L, -1, 2);
-    lua_pushlstring(L, name, bytes);
-    vref_push(L, &l->script.now.vocabulary);
-    lua_call(L, 2, 1);
-    const char *meant = lua_tostring(L, -1);
-    bool near = strncmp(meant, "did you", 7) == 0;
-    snprintf(l->hint, sizeof l->hint, "; %s",
-             near ? meant : "nothing is called that here");
-    return 0;
-}
-
 /* What went wrong while the file ran: its first line is for people, the
  * traceback only says that a loader called it. Where Lua gave no place or no
  * text, they are added. */
@@ -440,8 +412,8 @@ static char *first_line(const struct loader *l)
         snprintf(line, sizeof line, "%.400s:%d: %.*s", l->path, l->line, bytes,
                  text);
     else
-        snprintf(line, sizeof line, "%s%.*s%s", text[0] == '(' ? placeless : "",
-                 bytes, text, l->hint);
+        snprintf(line, sizeof line, "%s%.*s", text[0] == '(' ? placeless : "",
+                 bytes, text);
     return mem_text(line, strlen(line));
 }
 
@@ -491,9 +463,6 @@ err definition_parse(const char *path, const char *text, size_t bytes,
         if (e == OK) e = script_run(&l.script, NULL, make_plan, &l);
         if (e == ERR_CONFIG && l.usage) e = ERR_USAGE;
         if (e == OK && l.errors) e = ERR_CONFIG;
-        size_t name_bytes;
-        if (e == ERR_CONFIG && missing_name(l.script.error, &name_bytes))
-            script_run(&l.script, NULL, find_meant, &l);
         if (e != OK && l.errors == NULL) l.errors = first_line(&l);
         script_fini(&l.script);
     }

@@ -2,6 +2,7 @@
 #include "actors/stream/emitter.h"
 #include "core/log.h"
 #include "lua/guest.h"
+#include "lua/hint.h"
 #include "lua/value.h"
 #include <lauxlib.h>
 #include <math.h>
@@ -333,7 +334,9 @@ void guest_add_emits(lua_State *L, struct guest *g)
 {
     add_method(L, "emit", emit);
     add_method(L, "emit_to", emit_to);
-    if (!guest_is_spout(g)) return;
-    add_method(L, "emit_id", emit_id);
-    add_method(L, "emit_id_to", emit_id_to);
+    if (guest_is_spout(g)) {
+        add_method(L, "emit_id", emit_id);
+        add_method(L, "emit_id_to", emit_id_to);
+    }
+    hint_names(L, "self");
 }

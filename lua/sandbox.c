@@ -1,5 +1,6 @@
 #include "lua/sandbox.h"
 #include "lua/coroutine.h"
+#include "lua/hint.h"
 #include "lua/order.h"
 #include "lua/pattern.h"
 #include "lua/tables.h"
@@ -510,16 +511,6 @@ static const struct library libraries[] = {
 };
 enum { LIBRARIES = sizeof libraries / sizeof *libraries };
 
-/* Notes the table at the top where luaL_argerror() looks for the names of
- * functions. Scripts can't get at it. */
-static void name_functions(lua_State *L, const char *name)
-{
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    lua_pushvalue(L, -2);
-    lua_setfield(L, -2, name);
-    lua_pop(L, 1);
-}
-
 /* Pushes the real table of a library. */
 static void open_library(lua_State *L, const struct library *lib)
 {
@@ -527,7 +518,7 @@ static void open_library(lua_State *L, const struct library *lib)
     lua_call(L, 0, 1);
     if (lib->replace) lib->replace(L);
     if (lib->restrict_) lib->restrict_(L);
-    name_functions(L, lib->name);
+    hint_names(L, lib->name);
 }
 
 /* The __index of a front until the first use: makes the real table the
@@ -563,13 +554,18 @@ static void add_library(lua_State *L, const struct library *lib)
     lua_setfield(L, -2, lib->name);
 }
 
+void sandbox_base(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &base_key);
+}
+
 static void open_restricted(lua_State *L)
 {
     lua_pushcfunction(L, luaopen_base);
     lua_call(L, 0, 1);
     replace_base(L);
     restrict_base(L);
-    name_functions(L, "_G");
+    hint_names(L, "_G");
     for (int i = 0; i < LIBRARIES; i++)
         add_library(L, &libraries[i]);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &base_key);
@@ -589,7 +585,7 @@ static void open_trusted(lua_State *L)
         const struct library *lib = &libraries[i];
         if (lib->open == open_coroutine) {
             coroutine_open(L);
-            name_functions(L, lib->name);
+            hint_names(L, lib->name);
             lua_setfield(L, -2, lib->name);
         } else if (lib->replace) {
             lua_getfield(L, -1, lib->name);

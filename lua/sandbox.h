@@ -23,6 +23,9 @@ void sandbox_open(lua_State *L);
  * later is gone for the chunk. Under trust the environment can be written.
  * [-1, +1, m] */
 void sandbox_env(lua_State *L);
+/* Pushes the table of Lua's own names that every environment has. [-0, +1, -]
+ */
+void sandbox_base(lua_State *L);
 
 /* Compiles a text chunk with the environment at the top of the stack as its
  * _ENV: pops that and pushes the function, or raises the syntax error. Source

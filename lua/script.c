@@ -2,6 +2,7 @@
 #include "actors/connectors/connector.h"
 #include "core/log.h"
 #include "core/value.h"
+#include "lua/hint.h"
 #include "lua/sandbox.h"
 #include "lua/tables.h"
 #include "lua/value.h"
@@ -485,6 +486,7 @@ static int load_file(lua_State *L)
     struct script *s = lua_touserdata(L, 1);
     struct edition *edition = s->loading;
     push_vocabulary(L);
+    hint_globals(L);
     vref_take(L, &edition->vocabulary);
     lua_newtable(L);
     vref_take(L, &edition->modules);

@@ -1,5 +1,6 @@
 #include "lua/vm.h"
 #include "core/alloc.h"
+#include "lua/hint.h"
 #include "lua/sandbox.h"
 #include <assert.h>
 #include <lauxlib.h>
@@ -481,6 +482,7 @@ static int on_error(lua_State *L)
 {
     luaL_checkstack(L, TRACE_LEVELS + 10, NULL);
     vm_text(L, 1);
+    hint_add(L);
     append_traceback(L, L, 1);
     return 1;
 }
@@ -577,6 +579,7 @@ static enum vm_outcome failed(struct vm *vm, lua_State *L)
     lua_xmove(vm->co, L, 1);
     watchdog_switch(vm->seat, L); /* a __tostring may loop */
     vm_text(L, -1);
+    hint_add(L);
     append_traceback(L, vm->co, 0);
     keep_error(vm, lua_tostring(L, -1));
     /* Died in the hook: hooks are off in it, so it can't be closed. */

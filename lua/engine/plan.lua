@@ -2,6 +2,8 @@
 -- All errors are gathered, so that a user sees them at once; each reads
 -- `file:line: what; what to do`. Runs once, in the loader's VM.
 
+local nearest = ... -- of C: nearest(name, names)
+
 local FIELDS_MAX, KEYS_MAX, TASKS_MAX = 64, 8, 1000
 local COUNT_MAX = 1000000 -- of pending tuples, of retries
 local ERRORS_SHOWN = 50
@@ -38,40 +40,12 @@ local LATER = { executors = true, acking = true, on_error = true,
 local UNITS = { ms = 1e6, s = 1e9, m = 60e9, h = 3600e9, us = 1e3, ns = 1 }
 local SIZES = { [""] = 1, KB = 2 ^ 10, MB = 2 ^ 20, GB = 2 ^ 30, B = 1 }
 
---- How many letters must change to make `b` of `a`; two neighbours that have
--- swapped places are one change.
-local function distance(a, b)
-  local before, row = {}, {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local new = { [0] = i }
-    for j = 1, #b do
-      local same = a:byte(i) == b:byte(j) and 0 or 1
-      new[j] = math.min(row[j] + 1, new[j - 1] + 1, row[j - 1] + same)
-      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-        new[j] = math.min(new[j], before[j - 2] + 1)
-      end
-    end
-    before, row = row, new
-  end
-  return row[#b]
-end
-
-local function nearest(name, names)
-  local best, least = nil, math.max(1, #name // 3) + 1
-  local sorted = {}
-  for n in pairs(names) do sorted[#sorted + 1] = tostring(n) end
-  table.sort(sorted)
-  if #name > NAME_SHOWN then return nil, sorted end
-  for _, n in ipairs(sorted) do
-    local d = distance(name, n)
-    if d < least then best, least = n, d end
-  end
-  return best, sorted
-end
-
 local function suggest(name, names)
-  local best, all = nearest(tostring(name), names)
+  name = tostring(name)
+  local all = {}
+  for n in pairs(names) do all[#all + 1] = tostring(n) end
+  table.sort(all)
+  local best = #name <= NAME_SHOWN and nearest(name, all)
   if best then return ("did you mean '%s'?"):format(best) end
   if #all == 0 then return "there is none" end
   return "there are: " .. table.concat(all, ", ")

@@ -44,6 +44,14 @@ e2e_an_error_has_its_place_and_traceback() {
     traced
 }
 
+e2e_a_misspelt_name_is_said_with_the_right_one() {
+    one_fails "t.lua:7: attempt to call a nil value (field 'emmit'); did you mean 'emit'?" "self.emmit(n)"
+    one_fails "(field 'fomat'); did you mean 'format'?" "string.fomat('%d', n)"
+    one_fails "(method 'uper'); did you mean 'upper'?" "local up = ('x'):uper()"
+    one_fails "(global 'strng'); did you mean 'string'?" "strng.rep('x', n)"
+    one_fails "(global 'lines'); nothing is called that here" "lines(n)"
+}
+
 e2e_an_error_table_fails_its_tuple() {
     one_fails "a tuple failed for good" 'error({ code = 2 })'
     traced
