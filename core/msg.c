@@ -16,9 +16,9 @@ static const uint8_t magazine[MSG_CLASSES] = {64, 64, 64, 64, 64, 64, 16, 4};
 enum {
     DEPOT_MAX = 16,
     FROM_HEAP = MSG_CLASSES,
-    IN_LINES = 2, /* classes that begin with a line of the cache: it tells
-                   * for a few words, and the heap loses some space by it */
-    FETCHED = 6,  /* envelopes on their way from another processor's cache */
+    IN_LINES_BYTES = 128, /* up to this they begin with a line of the cache: it
+                           * tells for a few words; the heap loses some space */
+    FETCHED = 6, /* envelopes on their way from another processor's cache */
 };
 
 struct msg_depot {
@@ -119,8 +119,9 @@ __attribute__((noinline)) static struct msg *take_or_make(struct env *env,
 {
     refill(env, c);
     if (env->pool.count[c] > 0) return take(&env->pool, c);
-    struct msg *m = c < IN_LINES ? mem_aligned(LINE_BYTES, class_bytes[c])
-                                 : mem_alloc(class_bytes[c]);
+    size_t bytes = class_bytes[c];
+    struct msg *m = bytes <= IN_LINES_BYTES ? mem_aligned(LINE_BYTES, bytes)
+                                            : mem_alloc(bytes);
     if (m) m->size_class = (uint8_t)c;
     return m;
 }

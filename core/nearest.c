@@ -1,4 +1,5 @@
 #include "core/nearest.h"
+#include <stdbool.h>
 #include <string.h>
 
 void nearest_begin(struct nearest *n, const char *name)
@@ -41,7 +42,9 @@ static unsigned distance(const char *a, const char *b)
 void nearest_try(struct nearest *n, const char *candidate)
 {
     unsigned d = distance(n->name, candidate);
-    if (d >= n->least) return;
+    bool as_near =
+        d == n->least && n->best[0] != '\0' && strcmp(candidate, n->best) < 0;
+    if (d >= n->least && !as_near) return;
     n->least = d;
-    strcpy(n->best, candidate);
+    memcpy(n->best, candidate, strlen(candidate) + 1);
 }

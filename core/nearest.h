@@ -10,7 +10,9 @@ struct nearest {
     unsigned least;
 };
 
-/* At most a third of the letters may differ, or one. `name` is borrowed. */
+/* At most a third of the letters may differ, or one. `name` is borrowed. Of
+ * several that are as near the first in the alphabet is taken: they may come in
+ * any order. */
 void nearest_begin(struct nearest *n, const char *name);
 void nearest_try(struct nearest *n, const char *candidate);
 

@@ -5,6 +5,7 @@
 #include "lua/recent.h"
 #include "lua/vm.h"
 
+#include <assert.h>
 #include <lauxlib.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -401,6 +402,7 @@ static const char *search(struct match *m, const char *s, const char *last,
         *to = walk(m, s);
         if (*to != NULL && *to != last) return s;
         if (s == m->end || p->anchored) return NULL;
+        assert(s != NULL);
         if (*to == NULL && p->skips_run && set_has(p->run, *s))
             s = set_run_end(p->run, s, m->end);
         else

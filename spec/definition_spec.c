@@ -490,6 +490,16 @@ static void check_suggestion(const char *written, const char *meant)
     mem_free(errors);
 }
 
+/* Lua keeps names in an order that is another each time. */
+SPEC(definition, suggests_the_same_of_two_names_that_are_as_near)
+{
+    for (int i = 0; i < 20; i++) {
+        char *errors = errors_of("ooooetmetatable()"); /* get…, set… */
+        CHECK_HAS(errors, "did you mean 'getmetatable'?");
+        mem_free(errors);
+    }
+}
+
 SPEC(definition, suggests_the_nearest_name_if_one_is_near)
 {
     check_suggestion("retires", "retries");

@@ -391,7 +391,7 @@ static bool emit_line(struct component_context *context, struct reader *r,
                       const struct line *line)
 {
     r->cost += LINE_COST + line->count;
-    if (r->cost >= CHARGE_UNITS * COST_UNIT) {
+    if (r->cost >= (size_t)CHARGE_UNITS * COST_UNIT) {
         env_charge(context->env, (uint32_t)(r->cost / COST_UNIT));
         r->cost %= COST_UNIT;
     }

@@ -167,13 +167,14 @@ static err move(struct env *env, struct acker *a, uint32_t task,
 static err update(struct env *env, struct acker *a,
                   const struct acker_updates *in, bool init)
 {
-    uint32_t task = UINT32_MAX;
+    uint32_t task = 0;
     struct ledger *l = NULL;
     int64_t at_ns = 0;
     for (uint32_t i = 0; i < in->count; i++) {
         const struct acker_update *u = &in->list[i];
         err e = OK;
-        if (root_task(u->root) != task) { /* nearly always the first one's */
+        if (l == NULL ||
+            root_task(u->root) != task) { /* nearly always the first one's */
             task = root_task(u->root);
             e = move(env, a, task, &l, &at_ns);
             if (e != OK) return e;
