@@ -14,9 +14,10 @@
 enum {
     MAILBOX_MESSAGES_MAX = 10000,
     LARGE_FROM_BYTES = 1024,
-    JOINED_BYTES = 64, /* of body: larger messages are pushed one by one, */
-    JOINED_MAX = 32,   /* smaller ones so many at once */
-    TIES_FEW = 8,      /* not worth looking through */
+    JOINED_BYTES = 64,     /* of body: larger messages are pushed one by one, */
+    JOINED_MAX = 32,       /* smaller ones so many at once */
+    OWN_LINES_BYTES = 256, /* of state: smaller ones may share a line */
+    TIES_FEW = 8,          /* not worth looking through */
     MAILBOX_LARGE_BYTES = (64 << 20) - MAILBOX_MESSAGES_MAX * LARGE_FROM_BYTES,
 };
 
@@ -231,7 +232,9 @@ err actor_spawn(struct env *env, const struct actor_kind *kind,
     struct msg *m =
         msg_new(env, SYS_SPAWN, (uint32_t)sizeof(struct birth) + args_bytes);
     if (m == NULL) return ERR_NOMEM;
-    state = mem_zero(1, kind->state_bytes);
+    state = kind->state_bytes < OWN_LINES_BYTES
+                ? mem_zero(1, kind->state_bytes)
+                : mem_lines(1, kind->state_bytes);
     if (state == NULL) goto no_state;
     struct actor *actor = slot_take(env->node, id);
     if (actor == NULL) {

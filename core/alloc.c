@@ -14,6 +14,19 @@ void *mem_zero(size_t count, size_t bytes)
     return calloc(count ? count : 1, bytes ? bytes : 1);
 }
 
+void *mem_lines(size_t count, size_t bytes)
+{
+    enum { LINE_BYTES = 64 };
+    size_t whole;
+    if (__builtin_mul_overflow(count, bytes, &whole) ||
+        __builtin_add_overflow(whole, LINE_BYTES - 1, &whole))
+        return NULL;
+    whole -= whole % LINE_BYTES;
+    void *block = mem_aligned(LINE_BYTES, whole ? whole : LINE_BYTES);
+    if (block) memset(block, 0, whole);
+    return block;
+}
+
 void *mem_resize(void *block, size_t bytes)
 {
     return realloc(block, bytes ? bytes : 1);

@@ -10,7 +10,7 @@ err emitter_init(struct emitter *e, const struct component_plan *component,
                           .call = 1,
                           .rng = {seed},
                           .stream_count = component->stream_count};
-    e->streams = mem_zero(component->stream_count, sizeof *e->streams);
+    e->streams = mem_lines(component->stream_count, sizeof *e->streams);
     if (e->streams == NULL) return ERR_NOMEM;
     for (unsigned i = 0; i < e->stream_count; i++)
         e->streams[i].arity = component->streams[i].arity;
@@ -55,12 +55,17 @@ err emitter_route(struct emitter *e, unsigned stream_number,
 {
     assert(edge_count > 0); /* a component has a task */
     struct out_stream *stream = &e->streams[stream_number];
-    struct route *routes =
-        mem_resize(stream->routes, (stream->route_count + 1) * sizeof *routes);
-    if (routes == NULL) return ERR_NOMEM;
+    struct route *routes = mem_lines(stream->route_count + 1, sizeof *routes);
+    struct port *ports = mem_lines(edge_count, sizeof *ports);
+    if (routes == NULL || ports == NULL) {
+        mem_free(routes);
+        mem_free(ports);
+        return ERR_NOMEM;
+    }
+    if (stream->route_count > 0)
+        memcpy(routes, stream->routes, stream->route_count * sizeof *routes);
+    mem_free(stream->routes);
     stream->routes = routes;
-    struct port *ports = mem_zero(edge_count, sizeof *ports);
-    if (ports == NULL) return ERR_NOMEM;
     for (uint32_t i = 0; i < edge_count; i++)
         ports[i] = (struct port){.edge = edges[i], .schema = stream_number};
     routes[stream->route_count++] = (struct route){

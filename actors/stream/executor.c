@@ -633,7 +633,7 @@ static err make_class(struct env *env, struct executor *x)
         x->self = x->task->state;
         return OK;
     }
-    x->self = mem_zero(1, x->class->state_bytes);
+    x->self = mem_lines(1, x->class->state_bytes);
     if (x->self == NULL) return ERR_NOMEM;
     struct code *code = topology_code(x->topology);
     x->context.code = code;
