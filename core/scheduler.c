@@ -9,10 +9,8 @@ enum {
     STREAK_MAX = 16,     /* turns by way of `next` while others wait */
     CALLED_EVERY = 2,    /* turns after which those called from outside and */
     OVERFLOW_EVERY = 62, /* those of the overflow go first */
-    LOOKS_FEW = 50,      /* around before parking: some microseconds, */
-    LOOKS_MANY = 1000,   /* and some tens of them */
-    SOON_NS = 100000,
-    HOG = UINT16_MAX, /* reductions of one turn: all others go first */
+    SPINS = 200,         /* looks around before parking, some microseconds */
+    HOG = UINT16_MAX,    /* reductions of one turn: all others go first */
 };
 
 struct worker {
@@ -22,7 +20,6 @@ struct worker {
     struct actor *next; /* just messaged by the running one; not for thieves */
     uint32_t turns;
     uint32_t streak;
-    uint32_t looks; /* before parking; see rested() */
     unsigned index;
     bool spare;   /* serves while another thread is held up */
     bool held_up; /* in the running turn */
@@ -78,7 +75,6 @@ struct scheduler *scheduler_new(struct node *node, unsigned threads,
         }
         w->scheduler = s;
         w->index = s->whole;
-        w->looks = LOOKS_FEW;
         w->spare = w->index == s->count;
         sem_init(&w->park, 0, 0);
         env_init(&w->env, node, w->index);
@@ -282,7 +278,7 @@ static struct actor *search(struct worker *w)
     struct scheduler *s = w->scheduler;
     struct actor *actor = NULL;
     at_add(&s->searching, 1, SEQ_CST);
-    for (unsigned look = 0; look < w->looks && actor == NULL; look++) {
+    for (unsigned look = 0; look < SPINS && actor == NULL; look++) {
         if (at_load(&s->stopping, RELAXED)) break;
         actor = crowds_pop(w);
         if (actor == NULL) actor = steal(w);
@@ -292,16 +288,6 @@ static struct actor *search(struct worker *w)
     if (at_sub(&s->searching, 1, SEQ_CST) == 1 && actor && work_somewhere(s))
         wake_one(s, false);
     return actor;
-}
-
-/* Waking costs more than looking on would have, if work came soon; where it
- * comes now and then, looking is for nothing. */
-static void rested(struct worker *w, int64_t ns)
-{
-    if (ns >= SOON_NS)
-        w->looks = LOOKS_FEW;
-    else if (w->looks < LOOKS_MANY)
-        w->looks *= 2;
 }
 
 static void park(struct worker *w)
@@ -319,11 +305,8 @@ static void park(struct worker *w)
     } else if (work) { /* the wake-up for it may have been ours */
         wake_one(s, true);
     }
-    const struct world *world = s->node->config.world;
-    int64_t since_ns = world->now_ns(world->context);
     while (sem_wait(&w->park) != 0)
         continue; /* EINTR */
-    rested(w, world->now_ns(world->context) - since_ns);
 }
 
 /* All that waits for this thread goes where others take it. */
