@@ -1,4 +1,5 @@
 #include "core/nearest.h"
+#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ static unsigned distance(const char *a, const char *b)
 {
     unsigned rows[3][NEAREST_BYTES + 1];
     size_t n = strlen(a), m = strlen(b);
-    if (n > NEAREST_BYTES || m > NEAREST_BYTES) return NEAREST_BYTES;
+    if (n > NEAREST_BYTES || m > NEAREST_BYTES) return UINT_MAX;
     for (unsigned j = 0; j <= m; j++)
         rows[0][j] = j;
     for (unsigned i = 1; i <= n; i++) {

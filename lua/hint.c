@@ -29,11 +29,17 @@ void hint_globals(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &globals_entry);
 }
 
-/* The keys of the table at the top. */
+/* The keys of the table at the top. One may be a task's own, with millions of
+ * them, and nothing ends a loop in C. */
 static void try_keys(lua_State *L, struct nearest *near)
 {
+    enum { KEYS_TRIED = 1000 };
     lua_pushnil(L);
-    while (lua_next(L, -2)) {
+    for (int i = 0; lua_next(L, -2); i++) {
+        if (i == KEYS_TRIED) {
+            lua_pop(L, 2);
+            return;
+        }
         if (lua_type(L, -2) == LUA_TSTRING)
             nearest_try(near, lua_tostring(L, -2));
         lua_pop(L, 1);
