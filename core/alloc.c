@@ -16,13 +16,13 @@ void *mem_zero(size_t count, size_t bytes)
 
 void *mem_lines(size_t count, size_t bytes)
 {
-    enum { LINE_BYTES = 64 };
     size_t whole;
     if (__builtin_mul_overflow(count, bytes, &whole) ||
-        __builtin_add_overflow(whole, LINE_BYTES - 1, &whole))
+        __builtin_add_overflow(whole, CACHE_LINE_BYTES - 1, &whole))
         return NULL;
-    whole -= whole % LINE_BYTES;
-    void *block = mem_aligned(LINE_BYTES, whole ? whole : LINE_BYTES);
+    whole -= whole % CACHE_LINE_BYTES;
+    void *block =
+        mem_aligned(CACHE_LINE_BYTES, whole ? whole : CACHE_LINE_BYTES);
     if (block) memset(block, 0, whole);
     return block;
 }

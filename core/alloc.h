@@ -11,6 +11,7 @@
 void *mem_alloc(size_t bytes);
 /* count * bytes of zeroes; NULL too when the product overflows. */
 void *mem_zero(size_t count, size_t bytes);
+enum { CACHE_LINE_BYTES = 64 };
 /* As mem_zero(), in lines of the cache that nothing else lies in: for what one
  * thread writes all the time, beside what others do. */
 void *mem_lines(size_t count, size_t bytes);

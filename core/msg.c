@@ -7,7 +7,6 @@
 #include "core/runtime.h"
 #include <string.h>
 
-enum { LINE_BYTES = 64 };
 static const uint16_t class_bytes[MSG_CLASSES] = {64,  128,  192,  320,
                                                   576, 1088, 4096, 32768};
 /* Envelopes that change hands at once, and how many of these the depot keeps:
@@ -100,7 +99,7 @@ __attribute__((noinline)) static struct msg *from_heap(size_t whole)
 static inline unsigned class_of(size_t whole)
 {
     static const uint8_t small[] = {0, 0, 1, 2, 3, 3, 4, 4, 4, 4};
-    size_t lines = (whole + LINE_BYTES - 1) / LINE_BYTES;
+    size_t lines = (whole + CACHE_LINE_BYTES - 1) / CACHE_LINE_BYTES;
     if (lines < sizeof small) return small[lines];
     unsigned c = 5;
     while (whole > class_bytes[c])
@@ -121,8 +120,9 @@ __attribute__((noinline)) static struct msg *take_or_make(struct env *env,
     refill(env, c);
     if (env->pool.count[c] > 0) return take(&env->pool, c);
     size_t bytes = class_bytes[c];
-    struct msg *m = bytes <= IN_LINES_BYTES ? mem_aligned(LINE_BYTES, bytes)
-                                            : mem_alloc(bytes);
+    struct msg *m = bytes <= IN_LINES_BYTES
+                        ? mem_aligned(CACHE_LINE_BYTES, bytes)
+                        : mem_alloc(bytes);
     if (m) m->size_class = (uint8_t)c;
     return m;
 }

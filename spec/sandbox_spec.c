@@ -1,25 +1,12 @@
 /* What scripts can reach, and that what they reach behaves as Lua's own. */
 #include "lua/sandbox.h"
 #include "lua/vm.h"
+#include "spec/sanitized.h"
 #include "spec/spec.h"
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-#ifdef SANITIZED
-enum { PLAIN = true };
-#else
-enum { PLAIN = false };
-#endif
 
 struct script {
     const char *source;

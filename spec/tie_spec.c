@@ -144,14 +144,9 @@ SPEC(actor, forgets_watchers_that_have_ended)
 
 /* ---- links ---- */
 
-struct tie_order {
-    actor_id other;
-};
-
 static err lover_receive(struct env *env, void *self, const struct msg *m)
 {
-    if (m->kind == GO)
-        return actor_link(env, ((struct tie_order *)msg_body(m))->other);
+    if (m->kind == GO) return link_to(env, msg_body(m));
     return lively_receive(env, self, m);
 }
 
@@ -174,8 +169,7 @@ static const struct actor_kind lively_trapping = {
 
 static void link_up(struct sim *sim, actor_id probe, actor_id a, actor_id b)
 {
-    struct tie_order order = {b};
-    sim_send(sim, probe, a, GO, &order, sizeof order);
+    sim_send(sim, probe, a, GO, &b, sizeof b);
 }
 
 SPEC(actor, shares_the_crash_of_who_it_is_linked_to_both_ways)

@@ -7,23 +7,10 @@
 #include "lua/ref.h"
 #include "lua/sandbox.h"
 #include "lua/vm.h"
+#include "spec/sanitized.h"
 #include "spec/spec.h"
 #include <lauxlib.h>
 #include <stdio.h>
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-#ifdef SANITIZED
-enum { PLAIN = true };
-#else
-enum { PLAIN = false };
-#endif
 
 enum { MS = 1000000, EMITS_MAX = 64 };
 
