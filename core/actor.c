@@ -482,6 +482,7 @@ static void end(struct env *env, struct actor *actor, err why)
     }
     actor->id = 0;
     actor->dead = actor->vacant = true;
+    actor->stays = false;
     actor->again = false;
     actor->holds = 0;
     at_sub(&node->alive, 1, RELAXED);

@@ -110,6 +110,9 @@ void env_flush(struct env *env);
 /* The running actor can't return for long: other threads take over what waits
  * for its thread until it does. Call it where the actor could send, too. */
 void env_held_up(struct env *env);
+/* The running actor's turns touch much memory: from now on it is made ready on
+ * the thread that ran it last. Another takes it only rather than sleep. */
+void env_stay(struct env *env);
 /* Take no data messages (control always) until resumed; counts nestings. */
 void env_hold_data(struct env *env);
 void env_resume_data(struct env *env);

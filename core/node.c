@@ -182,6 +182,11 @@ void env_held_up(struct env *env)
     if (world->held_up) world->held_up(world->context, env);
 }
 
+void env_stay(struct env *env)
+{
+    env->actor->stays = true;
+}
+
 void env_hold_data(struct env *env)
 {
     env->actor->holds++;

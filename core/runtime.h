@@ -41,6 +41,8 @@ struct actor {
     bool token : 1;  /* with a solo thread: a push from outside scheduled it */
     bool dead : 1;   /* ended in this activation */
     bool vacant : 1; /* to be given back when idle */
+    bool stays : 1;  /* see env_stay() */
+    uint8_t home;    /* number of the worker that ran it last */
     _Atomic bool twice; /* scheduled twice; see actors_share() */
     /* Of what actor_send() brought and wasn't received yet, large ones only:
      * a count of all bytes would cost each send a locked instruction. */

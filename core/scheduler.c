@@ -7,10 +7,17 @@
 enum {
     WORKERS_MAX = 64,    /* one bit each in `idle` */
     STREAK_MAX = 16,     /* turns by way of `next` while others wait */
-    CALLED_EVERY = 2,    /* turns after which those called from outside and */
+    CALLED_EVERY = 2,    /* turns after which those called from outside, */
+    HOME_EVERY = 2,      /* those that stay and */
     OVERFLOW_EVERY = 62, /* those of the overflow go first */
     SPINS = 200,         /* looks around before parking, some microseconds */
     HOG = UINT16_MAX,    /* reductions of one turn: all others go first */
+};
+
+/* Actors that no thread's own queue holds. */
+struct crowd {
+    struct actor *first, *last; /* under the scheduler's lock */
+    _Atomic uint32_t count;
 };
 
 struct worker {
@@ -18,6 +25,7 @@ struct worker {
     struct scheduler *scheduler;
     struct runqueue queue;
     struct actor *next; /* just messaged by the running one; not for thieves */
+    struct crowd home;  /* those that stay here; thieves come last of all */
     uint32_t turns;
     uint32_t streak;
     unsigned index;
@@ -25,12 +33,6 @@ struct worker {
     bool held_up; /* in the running turn */
     sem_t park;
     pthread_t thread;
-};
-
-/* Actors that no thread's own queue holds. */
-struct crowd {
-    struct actor *first, *last;
-    _Atomic uint32_t count;
 };
 
 struct scheduler {
@@ -43,7 +45,7 @@ struct scheduler {
     _Atomic uint64_t idle;      /* a bit per parked thread */
     _Atomic uint32_t searching; /* threads that look for work */
     _Atomic bool stopping;
-    pthread_mutex_t lock;  /* of the two below */
+    pthread_mutex_t lock;  /* of all crowds */
     struct crowd overflow; /* did not fit, or were handed over by a thread */
     struct crowd called;   /* scheduled from outside: I/O, jobs, main */
     struct worker *workers[WORKERS_MAX];
@@ -124,6 +126,19 @@ static void wake_one(struct scheduler *s, bool outside)
     } while (idle != 0);
 }
 
+/* What `w` was given is best done there. */
+static void wake(struct scheduler *s, struct worker *w)
+{
+    atomic_thread_fence(SEQ_CST);
+    uint64_t idle = at_load(&s->idle, RELAXED), bit = (uint64_t)1 << w->index;
+    while (idle & bit)
+        if (at_cas(&s->idle, &idle, idle & ~bit, ACQ_REL)) {
+            sem_post(&w->park);
+            return;
+        }
+    wake_one(s, false);
+}
+
 /* With a solo thread an actor may wait in both crowds at once. */
 static struct actor **next_in(struct scheduler *s, const struct crowd *crowd,
                               struct actor *actor)
@@ -158,6 +173,14 @@ static struct actor *crowd_pop(struct scheduler *s, struct crowd *crowd)
     return actor;
 }
 
+static void crowd_move(struct scheduler *s, struct crowd *to,
+                       struct crowd *from)
+{
+    struct actor *actor;
+    while ((actor = crowd_pop(s, from)) != NULL)
+        crowd_push(s, to, actor);
+}
+
 static struct actor *called_pop(struct worker *w)
 {
     struct scheduler *s = w->scheduler;
@@ -177,7 +200,9 @@ static struct actor *crowds_pop(struct worker *w)
 static void push(struct worker *w, struct actor *actor)
 {
     struct scheduler *s = w->scheduler;
-    if (!runqueue_push(&w->queue, actor)) crowd_push(s, &s->overflow, actor);
+    if (actor->stays && !w->env.solo)
+        crowd_push(s, &w->home, actor);
+    else if (!runqueue_push(&w->queue, actor)) crowd_push(s, &s->overflow, actor);
     wake_one(s, false);
 }
 
@@ -190,6 +215,21 @@ static void put_last(struct worker *w, struct actor *actor)
     wake_one(s, false);
 }
 
+/* False: it has no home, or is there, or that thread is none to wait for. */
+static bool go_home(struct worker *w, struct actor *actor)
+{
+    struct scheduler *s = w->scheduler;
+    if (!actor->stays || actor->home == w->index || actor->home >= s->count ||
+        at_load(&s->held_up, SEQ_CST) > 0)
+        return false;
+    struct worker *home = s->workers[actor->home];
+    crowd_push(s, &home->home, actor);
+    if (at_load(&s->held_up, SEQ_CST) > 0) /* it may just have handed over */
+        crowd_move(s, &s->overflow, &home->home);
+    wake(s, home);
+    return true;
+}
+
 void scheduler_ready(struct scheduler *s, struct env *env, struct actor *actor)
 {
     struct worker *w = env->worker;
@@ -198,6 +238,7 @@ void scheduler_ready(struct scheduler *s, struct env *env, struct actor *actor)
         wake_one(s, true);
         return;
     }
+    if (go_home(w, actor)) return;
     struct actor *old = w->next;
     w->next = actor;
     if (old) push(w, old);
@@ -248,7 +289,9 @@ static struct actor *own_work(struct worker *w)
     if (actor) return actor;
     if (w->next && w->streak++ < STREAK_MAX) return take_next(w);
     w->streak = 0;
-    actor = runqueue_pop(&w->queue);
+    if (turn % HOME_EVERY == 0) actor = crowd_pop(w->scheduler, &w->home);
+    if (actor == NULL) actor = runqueue_pop(&w->queue);
+    if (actor == NULL) actor = crowd_pop(w->scheduler, &w->home);
     if (actor == NULL) actor = take_next(w);
     if (actor == NULL) actor = crowds_pop(w);
     return actor;
@@ -265,11 +308,23 @@ static struct actor *steal(struct worker *w)
     return actor;
 }
 
+/* Its memory is in another processor's cache, so this is the last resort. */
+static struct actor *steal_from_home(struct worker *w)
+{
+    struct scheduler *s = w->scheduler;
+    struct actor *actor = NULL;
+    for (unsigned i = 0; i < s->whole && actor == NULL; i++)
+        actor = crowd_pop(s, &s->workers[(w->index + i) % s->whole]->home);
+    return actor;
+}
+
 static bool work_somewhere(struct scheduler *s)
 {
     if (is_crowded(s)) return true;
     for (unsigned i = 0; i < s->whole; i++)
-        if (runqueue_count(&s->workers[i]->queue) > 0) return true;
+        if (runqueue_count(&s->workers[i]->queue) > 0 ||
+            at_load(&s->workers[i]->home.count, RELAXED) > 0)
+            return true;
     return false;
 }
 
@@ -282,8 +337,10 @@ static struct actor *search(struct worker *w)
         if (at_load(&s->stopping, RELAXED)) break;
         actor = crowds_pop(w);
         if (actor == NULL) actor = steal(w);
+        if (actor == NULL) actor = crowd_pop(s, &w->home);
         if (actor == NULL) relax();
     }
+    if (actor == NULL) actor = steal_from_home(w);
     /* The last to stop looking makes sure that nothing was left behind. */
     if (at_sub(&s->searching, 1, SEQ_CST) == 1 && actor && work_somewhere(s))
         wake_one(s, false);
@@ -317,6 +374,7 @@ static void hand_over(struct worker *w)
     if (actor) crowd_push(s, &s->overflow, actor);
     while ((actor = runqueue_pop(&w->queue)) != NULL)
         crowd_push(s, &s->overflow, actor);
+    crowd_move(s, &s->overflow, &w->home);
 }
 
 static struct actor *find_work(struct worker *w)
@@ -331,6 +389,7 @@ static struct actor *find_work(struct worker *w)
 
 static void take_turn(struct worker *w, struct actor *actor)
 {
+    actor->home = (uint8_t)w->index;
     bool more = actor_turn(&w->env, actor);
     if (w->held_up) {
         w->held_up = false;

@@ -567,6 +567,7 @@ struct code *lua_code_new(struct bundle *bundle,
 const struct component_class lua_class = {
     .name = "lua",
     .state_bytes = sizeof(struct guest),
+    .heavy = true,
     .make = guest_make,
     .free = guest_free,
     .open = guest_open,

@@ -65,6 +65,7 @@ struct component_class {
      * with it, without make(), from open(); what was pending fails and is
      * replayed. Jobs of the actor before tell nobody that they are done. */
     bool stays;
+    bool heavy; /* turns touch much memory: env_stay() */
 
     /* Reads config, takes memory. On an error: context->error says why, and
      * free() won't run. Of a state that stays free() runs when the topology is

@@ -656,6 +656,7 @@ static err prepare(struct env *env, struct executor *x)
     if (x->last_word == NULL) return ERR_NOMEM;
     memcpy(msg_body(x->last_word), &task, sizeof task);
     x->last_word->from = env_self(env);
+    if (x->class->heavy) env_stay(env);
     return make_class(env, x);
 }
 

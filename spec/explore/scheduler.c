@@ -58,6 +58,7 @@ static void alarm_at(void *context, struct node *node, int64_t at_ns)
 static err player_init(struct env *env, void *self, const void *args)
 {
     *(struct story **)self = *(struct story *const *)args;
+    if (explore_random(2)) env_stay(env);
     return OK;
 }
 
