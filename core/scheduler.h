@@ -3,7 +3,8 @@
  * The actor just messaged goes next on the same thread, where no thief sees
  * it; it is offered to others when another is messaged after it or a second
  * batch arrives for it. So two actors that take turns never leave their cache,
- * and a pipeline spreads.
+ * and a pipeline spreads. One that stays (env_stay()) is made ready on the
+ * thread that ran it last; thieves take it only where they would park else.
  * While an actor holds up its thread, what waits there goes to the others, and
  * one spare thread serves beside them. */
 #ifndef CORE_SCHEDULER_H

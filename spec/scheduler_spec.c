@@ -603,3 +603,89 @@ SPEC(scheduler, ends_while_a_thread_is_held_up)
             CHECK(!siege.gave_up);
         }
 }
+
+/* ---- those that stay ---- */
+
+struct visit {
+    actor_id keeper;
+    pthread_t home;
+    bool at_home;
+    _Atomic bool keeper_in, caller_in, heard;
+    struct stage *stage;
+};
+
+static void pause_ms(long ms)
+{
+    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+}
+
+static bool until(_Atomic bool *flag)
+{
+    for (int ms = 0; ms < WAIT_S * 1000 && !*flag; ms++)
+        pause_ms(1);
+    return *flag;
+}
+
+static err visitor_init(struct env *env, void *self, const void *args)
+{
+    *(struct visit **)self = *(struct visit *const *)args;
+    return OK;
+}
+
+static err keeper_receive(struct env *env, void *self, const struct msg *m)
+{
+    struct visit *v = *(struct visit **)self;
+    if (m->kind == GO) {
+        env_stay(env);
+        v->home = pthread_self();
+        v->keeper_in = true;
+        until(&v->caller_in);
+        return OK;
+    }
+    v->at_home = pthread_equal(v->home, pthread_self());
+    v->heard = true;
+    return OK;
+}
+
+/* Goes on with its turn until the keeper has heard it: on this thread it never
+ * would. */
+static err caller_receive(struct env *env, void *self, const struct msg *m)
+{
+    struct visit *v = *(struct visit **)self;
+    v->caller_in = true;
+    if (!until(&v->keeper_in)) return ERR_LIMIT;
+    pause_ms(10); /* the keeper rests */
+    err e = actor_send(env, v->keeper, BALL, NULL, 0);
+    env_flush(env);
+    until(&v->heard);
+    sem_post(&v->stage->done);
+    return e;
+}
+
+static const struct actor_kind keeper = {
+    .name = "keeper",
+    .state_bytes = sizeof(struct visit *),
+    .init = visitor_init,
+    .receive = keeper_receive,
+};
+
+static const struct actor_kind caller = {
+    .name = "caller",
+    .state_bytes = sizeof(struct visit *),
+    .init = visitor_init,
+    .receive = caller_receive,
+};
+
+SPEC(scheduler, wakes_those_that_stay_where_they_ran)
+{
+    struct stage stage;
+    stage_begin(&stage, 2);
+    struct visit visit = {.stage = &stage}, *pointer = &visit;
+    visit.keeper = spawn(&stage, &keeper, &pointer, sizeof pointer);
+    actor_id calls = spawn(&stage, &caller, &pointer, sizeof pointer);
+    tell(&stage, visit.keeper, GO, NULL, 0);
+    tell(&stage, calls, GO, NULL, 0);
+    stage_wait(&stage);
+    CHECK(visit.heard && visit.at_home);
+    stage_end(&stage);
+}
