@@ -16,7 +16,7 @@
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
 enum {
-    LINES_MAX = 512,
+    LINES_MAX = 16384, /* a spout that tries at once tries often */
     TASKS_MAX = 16,
     STEPS_MAX = 200000,
     ONCE = 1,
