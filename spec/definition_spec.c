@@ -747,3 +747,12 @@ SPEC(definition, can_be_taken_over_when_its_graph_is_the_same)
     }
     definition_free(now);
 }
+
+/* Each step copies the whole text: instructions alone would last for hours. */
+SPEC(definition, that_lets_a_text_grow_is_stopped)
+{
+    char *errors = errors_of("local s = ''\n"
+                             "for i = 1, 1e9 do s = s .. ('x'):rep(100) end\n");
+    CHECK_HAS(errors, "t.lua:2: the call was over its budget of");
+    mem_free(errors);
+}
