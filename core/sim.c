@@ -8,8 +8,8 @@
 
 enum {
     NODES_MAX = 16,
-    THREADS_MAX = 3,   /* scheduler threads of a node */
-    READY_ROOM = 4096, /* so that few worlds see it grow */
+    THREADS_MAX = 3,        /* scheduler threads of a node */
+    READY_ROOM = 4096,      /* so that few worlds see it grow */
     JOB_WAIT_NS = 10000000, /* at most, before a job begins, and after it */
 };
 #define NEVER INT64_MAX
