@@ -372,7 +372,7 @@ int64_t sim_now(const struct sim *sim)
 
 int64_t sim_wall(const struct sim *sim)
 {
-    return sim->now_ns + INT64_C(1700000000) * 1000000000;
+    return sim->now_ns - SIM_START_NS + SIM_WALL_NS;
 }
 
 void sim_set_turn_ns(struct sim *sim, int64_t most_ns)

@@ -51,7 +51,8 @@ void *sim_attached(const struct sim *sim);
 /* ---- time ---- */
 
 int64_t sim_now(const struct sim *sim);
-/* The same as ns since 1970: it begins in November 2023. */
+/* The same as ns since 1970, from SIM_WALL_NS on: November 2023. */
+#define SIM_WALL_NS (INT64_C(1700000001) * 1000000000)
 int64_t sim_wall(const struct sim *sim);
 /* Turns take up to this long; 0, the default: none at all, so that deadlines
  * and jobs come at their exact times. */

@@ -304,6 +304,12 @@ bool trial_is_mocked(const struct trial *t, unsigned spout)
     return t->parts[spout].mock != NULL;
 }
 
+bool trial_is_feeder(const struct trial *t, unsigned spout)
+{
+    const struct mock *mock = t->parts[spout].mock;
+    return mock && mock_config_of(mock)->feeder;
+}
+
 err trial_feed(struct trial *t, unsigned spout, unsigned stream,
                const uint8_t *values, size_t bytes, uint64_t *row)
 {
@@ -369,10 +375,10 @@ static err check(struct trial *t)
                      "feed less",
                      CAPTURE_BYTES_MAX >> 20);
     if (!t->ended || t->end.why == OK || t->end.why == ERR_STOPPED) return OK;
-    return fails(t, "the run has ended: %s: %s",
+    return fails(t, "the run has ended: %s%s%s",
                  t->end.why == ERR_CRASHED ? "a component kept crashing"
                                            : err_text(t->end.why),
-                 t->last_error[0] ? t->last_error : "it logged no reason");
+                 t->last_error[0] ? ": " : "", t->last_error);
 }
 
 /* Things that happen up to a time, or until the run has ended. */

@@ -25,6 +25,7 @@ void trial_free(struct trial *trial);
  * more, else it ends when all is settled; see mock.h. ERR_NOMEM. */
 err trial_mock(struct trial *trial, unsigned spout, bool feeder);
 bool trial_is_mocked(const struct trial *trial, unsigned spout);
+bool trial_is_feeder(const struct trial *trial, unsigned spout);
 /* Copies the encoded values of a row for a mocked spout; once it has started,
  * of a feeder. ERR_NOMEM. */
 err trial_feed(struct trial *trial, unsigned spout, unsigned stream,
