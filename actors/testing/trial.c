@@ -389,8 +389,9 @@ static err go_on(struct trial *t, int64_t until_ns)
     while (!t->ended && !t->limit.full && sim_step(t->sim, until_ns))
         if (++steps == STEPS_MAX)
             return fails(t,
-                         "nothing settles: %d turns in %.3f s of virtual time; "
-                         "does a component emit without end?",
+                         "the run goes on for ever: %d turns in %.3f s of "
+                         "virtual time; is a source without end, or a tick "
+                         "too often?",
                          STEPS_MAX, (double)trial_elapsed_ns(t) / 1e9);
     return check(t);
 }

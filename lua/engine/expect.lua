@@ -179,7 +179,9 @@ end
 
 function matchers.matches(seen, pattern)
   if type(pattern) ~= "string" then misuse("matches takes a Lua pattern, not %s", shown(pattern)) end
-  local is_so = type(seen) == "string" and seen:find(pattern) ~= nil
+  local well, found = pcall(string.find, type(seen) == "string" and seen or "", pattern)
+  if not well then misuse("%s is no Lua pattern: %s", shown(pattern), found) end
+  local is_so = type(seen) == "string" and found ~= nil
   return is_so, { "expected: a text that matches " .. shown(pattern), "got:      " .. shown(seen) }
 end
 
