@@ -33,7 +33,7 @@ struct testing_run {
 enum { SEED, SEEDS, JSON };
 
 static const struct verb_option option_table[] = {
-    [SEED] = {"seed", "N", "only this seed: what a failure says"},
+    [SEED] = {"seed", "N", "the first seed; without --seeds the only one"},
     [SEEDS] = {"seeds", "COUNT", "how many seeds each test runs on (10)"},
     [JSON] = {"json", NULL, "a line of JSON for each test"},
     {NULL, NULL, NULL},

@@ -89,8 +89,7 @@ static err read_all(const char *path, char **text, size_t *bytes, int *error)
     return ERR_IO;
 }
 
-static const char *unfit(const struct bundle *b, const char *text,
-                         size_t bytes)
+static const char *unfit(const struct bundle *b, const char *text, size_t bytes)
 {
     if (bytes > TEXT_MAX) return "is larger than 1 MB; move code to modules";
     if (bytes > 0 && text[0] == '\033')

@@ -321,7 +321,8 @@ static void push_out(lua_State *L, const struct run *run)
 
 static lua_Integer row_key(unsigned spout, uint64_t row)
 {
-    return (lua_Integer)spout << ROW_BITS | (lua_Integer)row;
+    uint64_t key = (uint64_t)spout << ROW_BITS | row;
+    return (lua_Integer)key;
 }
 
 /* The id that a row was fed with; `ids` is the table of those. A row of a list

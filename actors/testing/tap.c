@@ -39,8 +39,8 @@ static enum step execute(struct component_context *context, void *self,
     const struct input_plan *from = &context->component->inputs[input->source];
     unsigned arity =
         context->plan->components[from->component].streams[from->stream].arity;
-    const uint8_t *at;
-    while (tap->fail_next > 0 && (at = input_next(context, input)) != NULL) {
+    while (tap->fail_next > 0 && input->left > 0) {
+        const uint8_t *at = input_next(context, input);
         tap->fail_next--;
         executor_fail(context, input, skip_tuple(at, arity), tap->reason);
     }

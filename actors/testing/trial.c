@@ -27,7 +27,6 @@ struct part {
     struct tap *tap;         /* owned; NULL: a spout */
     struct capture *emitted; /* owned, by stream */
     struct capture received; /* of a sink */
-    unsigned watched;        /* the watch's input of its first stream */
 };
 
 struct trial {
@@ -120,15 +119,17 @@ static err add_watch(struct trial *t, struct component_plan *watch)
     struct input_plan *inputs =
         arena_zero(t->plan.arena, streams * sizeof *inputs);
     struct capture **captures = mem_zero(streams, sizeof(struct capture *));
-    if (inputs && captures)
-        t->watch = tap_new(connector_named("null")->sink, captures, &t->limit);
+    if (inputs == NULL || captures == NULL) {
+        mem_free(captures);
+        return ERR_NOMEM;
+    }
+    t->watch = tap_new(connector_named("null")->sink, captures, &t->limit);
     if (t->watch == NULL) {
         mem_free(captures);
         return ERR_NOMEM;
     }
     for (unsigned i = 0; i < t->count; i++) {
         const struct component_plan *c = &t->plan.components[i];
-        t->parts[i].watched = next;
         if (c->kind == COMPONENT_SINK) continue;
         for (unsigned s = 0; s < c->stream_count; s++, next++) {
             captures[next] = &t->parts[i].emitted[s];
