@@ -333,8 +333,8 @@ static void push_id(lua_State *L, const struct run *run, int ids,
     if (lua_rawgeti(L, ids, row_key(fate->spout, fate->row)) != LUA_TNIL)
         return;
     lua_pop(L, 1);
-    lua_pushfstring(L, "%s:%I", run->plan->components[fate->spout].name,
-                    (LUAI_UACINT)(fate->row + 1));
+    LUAI_UACINT place = (LUAI_UACINT)fate->row + 1;
+    lua_pushfstring(L, "%s:%I", run->plan->components[fate->spout].name, place);
 }
 
 /* A list of ids that is also their set, where they are no numbers. */
@@ -482,6 +482,24 @@ static int crash(lua_State *L)
     return 0;
 }
 
+static void set_active(lua_State *L, const struct run *run, bool active)
+{
+    if (trial_set_active(run->trial, active) != OK)
+        luaL_error(L, "there is no memory to tell the topology");
+}
+
+static int activate(lua_State *L)
+{
+    set_active(L, check_run(L), true);
+    return 0;
+}
+
+static int deactivate(lua_State *L)
+{
+    set_active(L, check_run(L), false);
+    return 0;
+}
+
 static int stop(lua_State *L)
 {
     const struct run *run = check_run(L);
@@ -492,8 +510,9 @@ static int stop(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"feed", feed},           {"advance", advance}, {"crash", crash},
-    {"fail_next", fail_next}, {"stop", stop},       {NULL, NULL},
+    {"feed", feed},   {"advance", advance},   {"fail_next", fail_next},
+    {"crash", crash}, {"activate", activate}, {"deactivate", deactivate},
+    {"stop", stop},   {NULL, NULL},
 };
 
 static int no_field(lua_State *L, const char *key)
@@ -510,7 +529,8 @@ static int no_field(lua_State *L, const char *key)
                           near.best);
     return luaL_error(L,
                       "a run has no '%s'; it has acked, failed, out, and the "
-                      "methods feed, advance, fail_next, crash, stop",
+                      "methods feed, advance, fail_next, crash, activate, "
+                      "deactivate, stop",
                       key);
 }
 
@@ -664,6 +684,7 @@ static int run_whole(lua_State *L)
         return luaL_error(L, "a feeder never ends; write run.start { … }, or "
                              "give all tuples");
     struct run *run = begin(L, 2);
+    if (run->plan->inactive) set_active(L, run, true);
     uint64_t before = trial_steps(run->trial);
     went(L, run, trial_finish(run->trial), before);
     push_out(L, run);

@@ -310,3 +310,96 @@ SPEC(trial, tells_why_the_run_has_ended_early)
     CHECK_HAS(trial_log(s.trial), "poem.lua:4: no table");
     story_end(&s);
 }
+
+SPEC(trial, sees_what_is_sent_to_a_task_by_its_number)
+{
+    static const char dealt[] =
+        "return topology 'dealt' {\n"
+        "  spout 'lines' { stdin {} },\n"
+        "  bolt 'deal' { from = shuffle 'lines',\n"
+        "    streams = { cards = { 'line', 'task', direct = true } },\n"
+        "    prepare = function(self, context)\n"
+        "      self.n, self.to = 0, context.tasks_of.take\n"
+        "      local all = 0\n"
+        "      for _ in pairs(context.tasks_of) do all = all + 1 end\n"
+        "      assert(all == 3, all)\n"
+        "    end,\n"
+        "    execute = function(self, line)\n"
+        "      self.n = self.n % 3 + 1\n"
+        "      self.emit_direct(self.to[self.n], 'cards', line, self.n)\n"
+        "    end },\n"
+        "  sink 'take' { from = direct 'deal:cards', tasks = 3, null {} },\n"
+        "}\n";
+    enum { DEAL = 1, TAKE };
+    FOR_SEEDS(20)
+    {
+        struct story s;
+        story_begin(&s, dealt);
+        CHECK_EQ(trial_mock(s.trial, LINES, true), OK);
+        CHECK_EQ(trial_start(s.trial), OK);
+        CHECK_EQ(trial_fail_next(s.trial, TAKE, 1, "by the story"), OK);
+        for (int i = 0; i < 5; i++)
+            feed(&s, "card");
+        CHECK_EQ(trial_stop(s.trial), OK);
+        CHECK_EQ(seen(trial_emitted(s.trial, DEAL, 1), "card"), 5);
+        CHECK_EQ(seen(trial_received(s.trial, TAKE), "card"), 4);
+        story_end(&s);
+    }
+}
+
+SPEC(trial, waits_until_it_is_activated)
+{
+    static const char inactive[] =
+        "return topology 'inactive' { initial = 'inactive',\n"
+        "  spout 'lines' { stdin {} },\n"
+        "  sink 'out' { from = shuffle 'lines', null {} },\n"
+        "}\n";
+    FOR_SEEDS(20)
+    {
+        struct story s;
+        story_begin(&s, inactive);
+        CHECK_EQ(trial_mock(s.trial, LINES, true), OK);
+        CHECK_EQ(trial_start(s.trial), OK);
+        feed(&s, "one");
+        CHECK_EQ(trial_advance(s.trial, 60 * (int64_t)SECOND_NS), OK);
+        CHECK(all_told(&s));
+        CHECK_EQ(trial_set_active(s.trial, true), OK);
+        CHECK_EQ(trial_settle(s.trial), OK);
+        CHECK_EQ(settled(&s)->at_ns, 60 * (int64_t)SECOND_NS);
+        CHECK_EQ(trial_set_active(s.trial, false), OK);
+        CHECK_EQ(trial_settle(s.trial), OK);
+        feed(&s, "two");
+        CHECK_EQ(trial_advance(s.trial, SECOND_NS), OK);
+        CHECK(all_told(&s));
+        CHECK_EQ(trial_set_active(s.trial, true), OK);
+        CHECK_EQ(trial_stop(s.trial), OK);
+        CHECK(settled(&s)->reason == NULL);
+        story_end(&s);
+    }
+}
+
+/* A tuple that is held fails when its time is over, not before. */
+SPEC(trial, has_the_exact_time)
+{
+    static const char held[] =
+        "return topology 'held' {\n"
+        "  spout 'lines' { stdin {} },\n"
+        "  bolt 'hold' { from = shuffle 'lines', acking = 'manual',\n"
+        "    fields = { 'line' },\n"
+        "    execute = function(self) self.last = self.hold() end },\n"
+        "}\n";
+    FOR_SEEDS(20)
+    {
+        struct story s;
+        story_begin(&s, held);
+        CHECK_EQ(trial_mock(s.trial, LINES, true), OK);
+        CHECK_EQ(trial_start(s.trial), OK);
+        CHECK_EQ(trial_advance(s.trial, SECOND_NS / 4), OK);
+        feed(&s, "slow");
+        CHECK_EQ(trial_advance(s.trial, 30 * (int64_t)SECOND_NS - 1), OK);
+        CHECK(all_told(&s));
+        CHECK_EQ(trial_advance(s.trial, 1), OK);
+        CHECK_HAS(settled(&s)->reason, "timeout");
+        story_end(&s);
+    }
+}

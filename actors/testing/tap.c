@@ -5,9 +5,7 @@
 struct tap {
     struct component_class class; /* first: a task finds its tap by it */
     struct tap *self;
-    const struct component_class *inner;
-    struct capture **captures; /* owned list, by input; the rest borrowed */
-    struct capture_limit *limit;
+    struct tap_config config;
     uint64_t fail_next;
     char *reason; /* owned */
 };
@@ -19,14 +17,16 @@ static const uint8_t *skip_tuple(const uint8_t *at, unsigned arity)
     return at;
 }
 
-static void remember(const struct tap *tap, const struct input *input,
-                     unsigned arity)
+/* What is left of the batch. */
+static void remember(const struct tap *tap, struct capture *const *captures,
+                     const struct input *input, unsigned arity)
 {
+    struct capture *capture = captures ? captures[input->source] : NULL;
+    if (capture == NULL) return;
     const uint8_t *at = input->at;
     for (uint32_t left = input->left; left > 0; left--) {
         const uint8_t *end = skip_tuple(at, arity);
-        capture_add(tap->captures[input->source], tap->limit, arity, at,
-                    (size_t)(end - at));
+        capture_add(capture, tap->config.limit, arity, at, (size_t)(end - at));
         at = end;
     }
 }
@@ -39,34 +39,37 @@ static enum step execute(struct component_context *context, void *self,
     const struct input_plan *from = &context->component->inputs[input->source];
     unsigned arity =
         context->plan->components[from->component].streams[from->stream].arity;
+    remember(tap, tap->config.arrived, input, arity);
     while (tap->fail_next > 0 && input->left > 0) {
         const uint8_t *at = input_next(context, input);
         tap->fail_next--;
         executor_fail(context, input, skip_tuple(at, arity), tap->reason);
     }
     if (input->left == 0) return STEP_DONE;
-    if (tap->captures) remember(tap, input, arity);
-    return tap->inner->execute(context, self, input);
+    remember(tap, tap->config.taken, input, arity);
+    return tap->config.inner->execute(context, self, input);
 }
 
-struct tap *tap_new(const struct component_class *inner,
-                    struct capture **captures, struct capture_limit *limit)
+struct tap *tap_new(const struct tap_config *config)
 {
     struct tap *tap = mem_zero(1, sizeof *tap);
-    if (tap == NULL) return NULL;
-    tap->class = *inner;
+    if (tap == NULL) {
+        mem_free(config->arrived);
+        mem_free(config->taken);
+        return NULL;
+    }
+    tap->class = *config->inner;
     tap->class.execute = execute;
     tap->self = tap;
-    tap->inner = inner;
-    tap->captures = captures;
-    tap->limit = limit;
+    tap->config = *config;
     return tap;
 }
 
 void tap_free(struct tap *tap)
 {
     if (tap == NULL) return;
-    mem_free(tap->captures);
+    mem_free(tap->config.arrived);
+    mem_free(tap->config.taken);
     mem_free(tap->reason);
     mem_free(tap);
 }

@@ -102,12 +102,19 @@ static struct log *open_log(struct trial *t)
 
 /* ---- the plan's copy ---- */
 
-static unsigned count_streams(const struct plan *plan)
+/* Of a direct stream its readers tell: the watch has no task that the sender
+ * could name. */
+static bool is_watched(const struct component_plan *c, unsigned stream)
+{
+    return c->kind != COMPONENT_SINK && !c->streams[stream].direct;
+}
+
+static unsigned count_watched(const struct plan *plan)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < plan->count; i++)
-        if (plan->components[i].kind != COMPONENT_SINK)
-            count += plan->components[i].stream_count;
+        for (unsigned s = 0; s < plan->components[i].stream_count; s++)
+            count += is_watched(&plan->components[i], s);
     return count;
 }
 
@@ -115,28 +122,29 @@ static unsigned count_streams(const struct plan *plan)
  * none of it was taken back. Its parts are the trial's. */
 static err add_watch(struct trial *t, struct component_plan *watch)
 {
-    unsigned streams = count_streams(&t->plan), next = 0;
+    unsigned streams = count_watched(&t->plan), next = 0;
     struct input_plan *inputs =
-        arena_zero(t->plan.arena, streams * sizeof *inputs);
-    struct capture **captures = mem_zero(streams, sizeof(struct capture *));
-    if (inputs == NULL || captures == NULL) {
-        mem_free(captures);
-        return ERR_NOMEM;
-    }
-    t->watch = tap_new(connector_named("null")->sink, captures, &t->limit);
-    if (t->watch == NULL) {
-        mem_free(captures);
+        arena_zero(t->plan.arena, (streams + 1) * sizeof *inputs);
+    struct tap_config config = {
+        .inner = connector_named("null")->sink,
+        .taken = mem_zero(streams + 1, sizeof(struct capture *)),
+        .limit = &t->limit,
+    };
+    if (inputs == NULL || config.taken == NULL) {
+        mem_free(config.taken);
         return ERR_NOMEM;
     }
     for (unsigned i = 0; i < t->count; i++) {
         const struct component_plan *c = &t->plan.components[i];
-        if (c->kind == COMPONENT_SINK) continue;
-        for (unsigned s = 0; s < c->stream_count; s++, next++) {
-            captures[next] = &t->parts[i].emitted[s];
-            inputs[next] = (struct input_plan){
+        for (unsigned s = 0; s < c->stream_count; s++) {
+            if (!is_watched(c, s)) continue;
+            config.taken[next] = &t->parts[i].emitted[s];
+            inputs[next++] = (struct input_plan){
                 .component = i, .stream = s, .grouping = GROUPING_GLOBAL};
         }
     }
+    t->watch = tap_new(&config);
+    if (t->watch == NULL) return ERR_NOMEM;
     *watch = (struct component_plan){
         .name = WATCH_NAME,
         .kind = COMPONENT_SINK,
@@ -167,20 +175,30 @@ static const char *outside(const struct component_class *class)
 
 static err add_tap(struct trial *t, struct component_plan *c, struct part *p)
 {
-    const struct component_class *inner = c->class;
-    struct capture **captures = NULL;
-    if (c->kind == COMPONENT_SINK) {
-        if (is_sink_of(inner)) inner = connector_named("null")->sink;
-        captures = mem_zero(c->input_count, sizeof(struct capture *));
-        if (captures == NULL) return ERR_NOMEM;
-        for (unsigned i = 0; i < c->input_count; i++)
-            captures[i] = &p->received;
-    }
-    p->tap = tap_new(inner, captures, &t->limit);
-    if (p->tap == NULL) {
-        mem_free(captures);
+    bool is_sink = c->kind == COMPONENT_SINK;
+    struct tap_config config = {
+        .inner = is_sink && is_sink_of(c->class) ? connector_named("null")->sink
+                                                 : c->class,
+        .arrived = mem_zero(c->input_count, sizeof(struct capture *)),
+        .taken = mem_zero(c->input_count, sizeof(struct capture *)),
+        .limit = &t->limit,
+    };
+    if (config.arrived == NULL || config.taken == NULL) {
+        mem_free(config.arrived);
+        mem_free(config.taken);
         return ERR_NOMEM;
     }
+    for (unsigned i = 0; i < c->input_count; i++) {
+        const struct input_plan *from = &c->inputs[i];
+        const struct component_plan *source =
+            &t->plan.components[from->component];
+        if (source->streams[from->stream].direct)
+            config.arrived[i] =
+                &t->parts[from->component].emitted[from->stream];
+        if (is_sink) config.taken[i] = &p->received;
+    }
+    p->tap = tap_new(&config);
+    if (p->tap == NULL) return ERR_NOMEM;
     c->class = tap_class(p->tap);
     return OK;
 }
@@ -203,8 +221,10 @@ static err copy_plan(struct trial *t, const struct plan *plan)
         p->emitted =
             mem_zero(components[i].stream_count + 1, sizeof *p->emitted);
         if (p->emitted == NULL) return ERR_NOMEM;
+    }
+    for (unsigned i = 0; i < plan->count; i++) {
         if (components[i].kind == COMPONENT_SPOUT) continue;
-        err e = add_tap(t, &components[i], p);
+        err e = add_tap(t, &components[i], &t->parts[i]);
         if (e != OK) return e;
     }
     err e = add_watch(t, &components[plan->count]);
@@ -429,6 +449,13 @@ err trial_stop(struct trial *t)
     e = actor_send(sim_env(t->node), topology_actor(t->topology),
                    TOPOLOGY_DRAIN, &limit_ns, sizeof limit_ns);
     return e == OK ? trial_finish(t) : fails(t, "%s", err_text(e));
+}
+
+err trial_set_active(struct trial *t, bool active)
+{
+    uint16_t kind = active ? TOPOLOGY_ACTIVATE : TOPOLOGY_DEACTIVATE;
+    return actor_send(sim_env(t->node), topology_actor(t->topology), kind, NULL,
+                      0);
 }
 
 bool trial_ended(const struct trial *t)

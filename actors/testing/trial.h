@@ -46,6 +46,10 @@ err trial_finish(struct trial *trial);
 /* The same after telling the sources to end, as a signal does to a run. */
 err trial_stop(struct trial *trial);
 
+/* Spouts emit from now on, or nothing new. One that begins inactive starts
+ * with it. ERR_FULL, ERR_NOMEM: it wasn't told. */
+err trial_set_active(struct trial *trial, bool active);
+
 bool trial_ended(const struct trial *trial);
 /* Why it can't go on, in a sentence. Borrowed. */
 const char *trial_why(const struct trial *trial);

@@ -69,6 +69,12 @@ function Run:fail_next(component, count, reason) end
 ---@param task? integer as context.index; 0
 function Run:crash(component, task) end
 
+--- Spouts emit; what begins inactive starts.
+function Run:activate() end
+
+--- Spouts emit nothing new.
+function Run:deactivate() end
+
 --- Ends the sources, and waits until all is through and finish has run.
 ---@return engine.Out
 function Run:stop() end
