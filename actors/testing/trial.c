@@ -203,6 +203,17 @@ static err add_tap(struct trial *t, struct component_plan *c, struct part *p)
     return OK;
 }
 
+/* plan_number() writes to them. */
+static err copy_inputs(struct trial *t, struct component_plan *c)
+{
+    size_t bytes = c->input_count * sizeof *c->inputs;
+    struct input_plan *inputs = arena_zero(t->plan.arena, bytes + 1);
+    if (inputs == NULL) return ERR_NOMEM;
+    if (bytes > 0) memcpy(inputs, c->inputs, bytes);
+    c->inputs = inputs;
+    return OK;
+}
+
 static err copy_plan(struct trial *t, const struct plan *plan)
 {
     struct arena *arena = arena_new();
@@ -218,6 +229,8 @@ static err copy_plan(struct trial *t, const struct plan *plan)
     t->plan.components = components;
     for (unsigned i = 0; i < plan->count; i++) {
         struct part *p = &t->parts[i];
+        err e = copy_inputs(t, &components[i]);
+        if (e != OK) return e;
         p->emitted =
             mem_zero(components[i].stream_count + 1, sizeof *p->emitted);
         if (p->emitted == NULL) return ERR_NOMEM;
