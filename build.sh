@@ -157,6 +157,7 @@ test_() { # build everything and run all specs, sanitizers included
     # ten thousand of them, in fault_spec (one thread), are more than it can take.
     tell tsan env TSAN_OPTIONS=halt_on_error=1 ENGINE_SPEC_SKIP=fault. ENGINE_SEEDS_PERCENT=10 build/tsan/spec
     tell explore build/explore/explore
+    tell topologies build/engine test topologies
     tell e2e spec/e2e/run.sh build/engine
     tell e2e-asan spec/e2e/run.sh build/asan/engine
     tell e2e-tsan spec/e2e/run.sh build/tsan/engine
@@ -246,7 +247,9 @@ install() { # install build/engine to ${PREFIX:-/usr/local}/bin
     for f in topologies/*.lua; do
         command install -D -m 644 "$f" "${DESTDIR:-}$prefix/share/engine/$f"
     done
-    command install -D -m 644 lua/meta/engine.lua "${DESTDIR:-}$prefix/share/engine/meta/engine.lua"
+    for f in lua/meta/*.lua; do
+        command install -D -m 644 "$f" "${DESTDIR:-}$prefix/share/engine/meta/${f##*/}"
+    done
     say "installed ${DESTDIR:-}$prefix/bin/engine"
 }
 

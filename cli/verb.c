@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct verb *const verbs[] = {&run_verb, &version_verb};
+static const struct verb *const verbs[] = {&run_verb, &test_verb,
+                                           &version_verb};
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
 void verb_say(const char *format, ...)

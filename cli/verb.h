@@ -44,6 +44,6 @@ void verb_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 int verb_main(int argc, char **argv);
 
-extern const struct verb run_verb, version_verb;
+extern const struct verb run_verb, test_verb, version_verb;
 
 #endif

@@ -268,6 +268,7 @@ static void push_tasks(lua_State *L, const struct plan *plan)
     lua_createtable(L, 0, (int)plan->count);
     for (unsigned i = 0; i < plan->count; i++) {
         const struct component_plan *c = &plan->components[i];
+        if (strncmp(c->name, "__", 2) == 0) continue; /* the engine's own */
         lua_createtable(L, (int)c->tasks, 0);
         for (unsigned k = 0; k < c->tasks; k++) {
             lua_pushinteger(L, (lua_Integer)c->first_task + k);

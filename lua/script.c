@@ -222,33 +222,38 @@ static int random_number(lua_State *L)
     return 1;
 }
 
+int64_t script_duration(lua_State *L, int index)
+{
+    lua_Number seconds = -1;
+    if (lua_type(L, index) == LUA_TNUMBER) {
+        seconds = lua_tonumber(L, index);
+    } else if (lua_type(L, index) == LUA_TSTRING) {
+        char unit[4] = "";
+        const char *text = lua_tostring(L, index);
+        if (sscanf(text, "%lf%3s", &seconds, unit) != 2) return -1;
+        if (strcmp(unit, "ms") == 0)
+            seconds /= 1e3;
+        else if (strcmp(unit, "m") == 0)
+            seconds *= 60;
+        else if (strcmp(unit, "h") == 0)
+            seconds *= 3600;
+        else if (strcmp(unit, "s") != 0)
+            return -1;
+    }
+    return seconds >= 0 && seconds < 1e9 ? (int64_t)(seconds * 1e9) : -1;
+}
+
 static int sleep_for(lua_State *L)
 {
     struct script *s = script_of(L);
     if (s->loading) return refuse_loading(L, "sleep");
-    lua_Number seconds = -1;
-    if (lua_type(L, 1) == LUA_TNUMBER) {
-        seconds = lua_tonumber(L, 1);
-    } else if (lua_type(L, 1) == LUA_TSTRING) {
-        char unit[4] = "";
-        const char *text = lua_tostring(L, 1);
-        if (sscanf(text, "%lf%3s", &seconds, unit) == 2) {
-            if (strcmp(unit, "ms") == 0)
-                seconds /= 1e3;
-            else if (strcmp(unit, "m") == 0)
-                seconds *= 60;
-            else if (strcmp(unit, "h") == 0)
-                seconds *= 3600;
-            else if (strcmp(unit, "s") != 0)
-                seconds = -1;
-        }
-    }
-    if (!(seconds >= 0 && seconds < 1e9))
+    int64_t ns = script_duration(L, 1);
+    if (ns < 0)
         return luaL_error(L, "sleep takes a duration like \"5s\" or \"100ms\"");
     if (s->may_sleep == NULL || !s->may_sleep(s))
         return luaL_error(L, "sleep in a bolt would hold up its tuples; use "
                              "tick with every, or a spout");
-    return vm_sleep(L, (uint64_t)(seconds * 1e9));
+    return vm_sleep(L, (uint64_t)ns);
 }
 
 static bool less_key(lua_State *L, int b, int a)
@@ -355,10 +360,21 @@ static void add_log(lua_State *L)
     lua_setfield(L, -2, "log");
 }
 
-/* [-0, +1, m] */
-static void push_vocabulary(lua_State *L)
+void script_add_words(lua_State *L)
 {
-    lua_createtable(L, 0, 32);
+    add_log(L);
+    value_open(L);
+    lua_pushcfunction(L, now);
+    lua_setfield(L, -2, "now");
+    lua_pushcfunction(L, sorted);
+    lua_setfield(L, -2, "sorted");
+    lua_pushnil(L);
+    lua_pushcclosure(L, random_number, 1);
+    lua_setfield(L, -2, "random");
+}
+
+static void add_definition_words(lua_State *L)
+{
     add_kind(L, "topology");
     add_kind(L, "spout");
     add_kind(L, "bolt");
@@ -368,18 +384,10 @@ static void push_vocabulary(lua_State *L)
     lua_pushcfunction(L, param);
     lua_setfield(L, -2, "param");
     add_connectors(L);
-    add_log(L);
-    value_open(L); /* its null comes instead of the connector's name */
+    script_add_words(L); /* its null comes instead of the connector's name */
     add_null(L);
-    lua_pushcfunction(L, now);
-    lua_setfield(L, -2, "now");
     lua_pushcfunction(L, sleep_for);
     lua_setfield(L, -2, "sleep");
-    lua_pushcfunction(L, sorted);
-    lua_setfield(L, -2, "sorted");
-    lua_pushnil(L);
-    lua_pushcclosure(L, random_number, 1);
-    lua_setfield(L, -2, "random");
 }
 
 static void forget_words(lua_State *L, int index, const char *const *words)
@@ -507,7 +515,11 @@ static int load_file(lua_State *L)
 {
     struct script *s = lua_touserdata(L, 1);
     struct edition *edition = s->loading;
-    push_vocabulary(L);
+    lua_createtable(L, 0, 32);
+    if (s->add_words)
+        s->add_words(L);
+    else
+        add_definition_words(L);
     hint_globals(L);
     vref_take(L, &edition->vocabulary);
     lua_newtable(L);

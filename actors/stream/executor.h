@@ -20,6 +20,7 @@ enum executor_kind {
     EXECUTOR_SWITCH,  /* topology to spouts: put the marker in the streams */
     EXECUTOR_DROP,    /* topology: forget the loaded code */
     EXECUTOR_LOOK,    /* topology: a marker may have come unseen */
+    EXECUTOR_WAKE,    /* outside: something came for an idle source */
 };
 
 /* args: struct task * */

@@ -407,7 +407,8 @@ err source_receive(struct executor *x, const struct msg *m)
     case EXECUTOR_FAILED: return root_failed(x, msg_body(m));
     case EXECUTOR_ACKER: return begin_anew(x, "the acker crashed");
     case EXECUTOR_CLOSE: x->closing = true; return OK;
-    case EXECUTOR_ACTIVE: return OK;
+    case EXECUTOR_ACTIVE:
+    case EXECUTOR_WAKE: return OK;
     default: return ERR_BADMSG;
     }
 }

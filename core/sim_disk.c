@@ -1,10 +1,11 @@
-#include "spec/sim/disk.h"
+#include "core/sim_disk.h"
 #include "core/alloc.h"
 #include "core/buffer.h"
+#include "core/hash.h"
 #include "core/random.h"
-#include "spec/sim/hash.h"
-#include "spec/spec.h"
 #include <errno.h>
+#include <stdbool.h>
+#include <string.h>
 
 enum { FILES_MAX = 256, HANDLES_MAX = 256, FIRST_HANDLE = 3 };
 
@@ -63,16 +64,17 @@ static struct file *find(const struct sim_disk *disk, const char *path)
     return NULL;
 }
 
-static struct file *make(struct sim_disk *disk, const char *path)
+/* ERR_NOMEM; ERR_LIMIT: there are FILES_MAX. */
+static err make(struct sim_disk *disk, const char *path, struct file **out)
 {
     for (int i = 0; i < FILES_MAX; i++) {
         struct file *file = &disk->files[i];
         if (file->path) continue;
         file->path = mem_text(path, strlen(path));
-        CHECK(file->path != NULL);
-        return file;
+        *out = file;
+        return file->path ? OK : ERR_NOMEM;
     }
-    spec_fail(__FILE__, __LINE__, "more than %d simulated files", FILES_MAX);
+    return ERR_LIMIT;
 }
 
 static void lose(struct file *file)
@@ -83,10 +85,10 @@ static void lose(struct file *file)
     *file = (struct file){0};
 }
 
-static void copy(struct buffer *to, const struct buffer *from)
+static err copy(struct buffer *to, const struct buffer *from)
 {
     to->used = 0;
-    CHECK_EQ(buffer_append(to, from->data, from->used), OK);
+    return buffer_append(to, from->data, from->used);
 }
 
 static void empty(struct file *file)
@@ -132,7 +134,8 @@ static int disk_open(void *context, const char *path, enum disk_mode mode)
     if (chance(disk, disk->faults.open_fails)) return (int)end(disk, -EIO);
     struct file *file = find(disk, path);
     if (file == NULL && mode == DISK_READ) return (int)end(disk, -ENOENT);
-    if (file == NULL) file = make(disk, path);
+    err e = file ? OK : make(disk, path, &file);
+    if (e != OK) return (int)end(disk, e == ERR_LIMIT ? -ENFILE : -ENOMEM);
     int number = new_handle(disk, file, mode);
     if (number >= 0 && mode == DISK_REPLACE) empty(file);
     return (int)end(disk, number);
@@ -174,13 +177,17 @@ static int64_t disk_write(void *context, int number, const void *from,
     }
     if (count > 1 && chance(disk, disk->faults.writes_short))
         count = 1 + rng_below(&disk->rng, count - 1);
-    CHECK_EQ(buffer_append(&handle->file->seen, from, count), OK);
+    if (buffer_append(&handle->file->seen, from, count) != OK)
+        return end(disk, -ENOMEM);
     return end(disk, (int64_t)count);
 }
 
-/* Brings `kept` to where `seen` is; a failing disk keeps some sectors only. */
-static void keep(struct sim_disk *disk, struct file *file, bool whole)
+/* Brings `kept` to where `seen` is; a failing disk keeps some sectors only.
+ * ERR_NOMEM: nothing has changed. */
+static err keep(struct sim_disk *disk, struct file *file, bool whole)
 {
+    /* All that is written below, however much of it is there already. */
+    if (buffer_reserve(&file->kept, file->seen.used) != OK) return ERR_NOMEM;
     if (file->emptied) file->kept.used = 0;
     file->emptied = false;
     file->lasting = true;
@@ -190,7 +197,6 @@ static void keep(struct sim_disk *disk, struct file *file, bool whole)
         size_t sector_end = (at / SIM_SECTOR_BYTES + 1) * SIM_SECTOR_BYTES;
         if (sector_end > file->seen.used) sector_end = file->seen.used;
         size_t count = sector_end - at;
-        CHECK_EQ(buffer_reserve(&file->kept, count), OK);
         if (whole || rng_below(&disk->rng, 2))
             memcpy(file->kept.data + at, file->seen.data + at, count);
         else
@@ -198,6 +204,7 @@ static void keep(struct sim_disk *disk, struct file *file, bool whole)
         file->kept.used = at = sector_end;
     }
     file->clean = file->seen.used;
+    return OK;
 }
 
 static int disk_sync(void *context, int number)
@@ -207,7 +214,7 @@ static int disk_sync(void *context, int number)
     struct handle *handle = handle_at(disk, number);
     if (handle == NULL) return (int)end(disk, -EBADF);
     bool whole = !chance(disk, disk->faults.sync_fails);
-    keep(disk, handle->file, whole);
+    if (keep(disk, handle->file, whole) != OK) return (int)end(disk, -ENOMEM);
     return (int)end(disk, whole ? 0 : -EIO);
 }
 
@@ -258,15 +265,16 @@ void sim_disk_set_faults(struct sim_disk *disk, const struct sim_faults *faults)
     disk->faults = *faults;
 }
 
-void sim_disk_put(struct sim_disk *disk, const char *path, const void *bytes,
-                  size_t count)
+err sim_disk_put(struct sim_disk *disk, const char *path, const void *bytes,
+                 size_t count)
 {
     struct file *file = find(disk, path);
-    if (file == NULL) file = make(disk, path);
+    err e = file ? OK : make(disk, path, &file);
+    if (e != OK) return e;
     file->seen.used = 0;
     file->clean = 0;
-    CHECK_EQ(buffer_append(&file->seen, bytes, count), OK);
-    keep(disk, file, true);
+    e = buffer_append(&file->seen, bytes, count);
+    return e == OK ? keep(disk, file, true) : e;
 }
 
 const uint8_t *sim_disk_get(const struct sim_disk *disk, const char *path,
@@ -285,30 +293,37 @@ void sim_disk_close_all(struct sim_disk *disk)
 }
 
 /* What the disk wrote of its own accord before the lights went out. */
-static void cut(struct sim_disk *disk, struct file *file)
+static err cut(struct sim_disk *disk, struct file *file)
 {
+    err e = OK;
     bool dirty = file->emptied || file->clean < file->seen.used;
     if (!file->lasting && rng_below(&disk->rng, 2)) {
         lose(file);
-        return;
+        return OK;
     }
     /* The emptying and the new content are one or the other's. */
     if (dirty && !(file->emptied && rng_below(&disk->rng, 2))) {
         size_t more = file->seen.used - file->clean;
         file->seen.used = file->clean + (size_t)rng_below(&disk->rng, more + 1);
-        keep(disk, file, false);
+        e = keep(disk, file, false);
     }
-    copy(&file->seen, &file->kept);
+    if (e == OK) e = copy(&file->seen, &file->kept);
     file->clean = file->seen.used;
     file->emptied = false;
     file->lasting = true;
+    return e;
 }
 
-void sim_disk_power_cut(struct sim_disk *disk)
+err sim_disk_power_cut(struct sim_disk *disk)
 {
+    err worst = OK;
     sim_disk_close_all(disk);
-    for (int i = 0; i < FILES_MAX; i++)
-        if (disk->files[i].path) cut(disk, &disk->files[i]);
+    for (int i = 0; i < FILES_MAX; i++) {
+        if (disk->files[i].path == NULL) continue;
+        err e = cut(disk, &disk->files[i]);
+        if (e != OK) worst = e;
+    }
+    return worst;
 }
 
 int64_t sim_disk_took_ns(struct sim_disk *disk)
