@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/value.h"
 #include "lua/hint.h"
+#include "lua/json.h"
 #include "lua/sandbox.h"
 #include "lua/tables.h"
 #include "lua/value.h"
@@ -355,6 +356,7 @@ static void push_vocabulary(lua_State *L)
     add_log(L);
     value_open(L); /* its null comes instead of the connector's name */
     add_null(L);
+    json_open(L);
     lua_pushcfunction(L, now);
     lua_setfield(L, -2, "now");
     lua_pushcfunction(L, sleep_for);
