@@ -36,7 +36,8 @@
 
 enum {
     VALUE_SCALAR_MAX = 9,       /* bytes of the longest nil, bool or number */
-    VALUE_HEAD_MAX = 6,         /* bytes of the longest head of the others */
+    VALUE_HEAD_MAX = 5,         /* bytes of the longest head of the others */
+    VALUE_JSON_HEAD_MAX = 6,    /* and of JSON */
     VALUE_DEPTH_MAX = 64,       /* containers within containers */
     VALUE_BYTES_MAX = 16 << 20, /* encoded, with everything inside */
     VALUE_JSON_TYPE = 'J',      /* MessagePack's number of the ext type */
@@ -141,7 +142,8 @@ static inline void value_store64(uint8_t *at, uint64_t n)
 
 /* ---- Writers. Each returns the new end. ----
  * There must be VALUE_SCALAR_MAX bytes of room for a scalar, VALUE_HEAD_MAX
- * for a head, VALUE_HEAD_MAX + count for a string or JSON: whatever the value
+ * for a head, VALUE_HEAD_MAX + count for a string (VALUE_JSON_HEAD_MAX + count
+ * for JSON): whatever the value
  * takes in the end, bytes behind it within that room may be overwritten. That
  * is what keeps them free of branches. */
 

@@ -81,7 +81,7 @@ static size_t scalars_bytes(lua_State *L, int first, int count)
         case LUA_TNIL: bytes += VALUE_SCALAR_MAX; break;
         case LUA_TUSERDATA:
             if (!record_text(L, i, &text)) return 0;
-            bytes += (size_t)(text.end - text.at) + VALUE_HEAD_MAX;
+            bytes += (size_t)(text.end - text.at) + VALUE_JSON_HEAD_MAX;
             break;
         default: return 0;
         }

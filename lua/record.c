@@ -8,7 +8,7 @@ enum {
     BYTES_PER_STEP = 16, /* read or copied in the time of a step */
     CHARGE_BYTES = 4096, /* a call that reads less costs what any call does */
     ROOM_BYTES = 48,     /* of a copy, for a value that becomes longer */
-    TEXT_BYTES_MAX = VALUE_BYTES_MAX - VALUE_HEAD_MAX,
+    TEXT_BYTES_MAX = VALUE_BYTES_MAX - VALUE_JSON_HEAD_MAX,
 };
 
 static const uint32_t UNKNOWN = UINT32_MAX;

@@ -228,7 +228,7 @@ static void encode_record(lua_State *L, struct encoder *e, struct json text)
     size_t count = (size_t)(text.end - text.at);
     if (e->depth > 0 && e->depth + json_depth(text) > VALUE_DEPTH_MAX)
         refuse(L, e, "a value is nested deeper than 64 tables; flatten it");
-    wrote(e, value_put_json(room(L, e, count + VALUE_HEAD_MAX), text.at,
+    wrote(e, value_put_json(room(L, e, count + VALUE_JSON_HEAD_MAX), text.at,
                             (uint32_t)count));
 }
 

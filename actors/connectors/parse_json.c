@@ -16,7 +16,7 @@ static err refuse(struct parse_fault *fault, const uint8_t *line,
 static err put_record(struct json text, struct buffer *out)
 {
     uint32_t count = (uint32_t)(text.end - text.at);
-    err e = buffer_reserve(out, VALUE_HEAD_MAX + count);
+    err e = buffer_reserve(out, VALUE_JSON_HEAD_MAX + count);
     if (e != OK) return e;
     uint8_t *end = value_put_json(out->data + out->used, text.at, count);
     out->used = (size_t)(end - out->data);
@@ -68,6 +68,8 @@ err parse_json(const struct parser *p, const uint8_t *bytes, uint32_t count,
     if (json_check(bytes, end, VALUE_DEPTH_MAX, &text, &why) != OK)
         return is_blank(bytes, end) ? OK
                                     : refuse(fault, bytes, why.at, why.what);
+    if (count > VALUE_BYTES_MAX - VALUE_JSON_HEAD_MAX)
+        return refuse(fault, bytes, bytes, "the line is longer than 16 MB");
     if (*text.at != '{')
         return refuse(fault, bytes, text.at, "an object begins with {");
     return p->field_count == 0 ? put_record(text, out)

@@ -128,7 +128,7 @@ static void check_written(struct json text, const uint8_t *value)
 static void check_carried(struct json text)
 {
     uint32_t count = (uint32_t)(text.end - text.at);
-    uint8_t *bytes = mem_alloc(VALUE_HEAD_MAX + count);
+    uint8_t *bytes = mem_alloc(VALUE_JSON_HEAD_MAX + count);
     const uint8_t *next = NULL;
     struct value v;
     assert(bytes);
