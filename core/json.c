@@ -127,16 +127,20 @@ static inline int hex_of(uint8_t byte)
 }
 
 /* Four hexadecimal digits. */
-static int unit_of(const uint8_t *at)
+static unsigned unit_of(const uint8_t *at)
 {
-    return hex_of(at[0]) << 12 | hex_of(at[1]) << 8 | hex_of(at[2]) << 4 |
-           hex_of(at[3]);
+    unsigned unit = 0;
+    for (int i = 0; i < 4; i++)
+        unit = unit << 4 | (unsigned)hex_of(at[i]);
+    return unit;
 }
 
 /* ---- check ---- */
 
 struct scanner {
     const uint8_t *at, *end;
+    unsigned depth;
+    uint64_t objects; /* bit 0: is the innermost container an object? */
     const char *what; /* of a fault at `at` */
 };
 
@@ -146,7 +150,7 @@ static bool fault(struct scanner *s, const char *what)
     return false;
 }
 
-static bool scan_unit(struct scanner *s, int *unit)
+static bool scan_unit(struct scanner *s, unsigned *unit)
 {
     for (int i = 0; i < 4; i++, s->at++)
         if (s->at == s->end || hex_of(*s->at) < 0)
@@ -159,7 +163,7 @@ static bool scan_unit(struct scanner *s, int *unit)
 static bool scan_character(struct scanner *s)
 {
     static const char half[] = "a \\u escape is half of a surrogate pair";
-    int unit, second;
+    unsigned unit, second;
     const uint8_t *start = s->at;
     if (!scan_unit(s, &unit)) return false;
     if (unit < 0xd800 || unit > 0xdfff) return true;
@@ -290,53 +294,52 @@ static inline void scan_space(struct scanner *s)
     if (s->at < s->end && *s->at <= ' ') s->at = skip_space(s->at, s->end);
 }
 
-/* One value. Bit i of `objects`: the container at depth i is an object. */
+/* Behind a value, or at the end of an empty container: closes what ends here.
+ * Where another value follows, it stands in front of that. */
+static bool scan_behind(struct scanner *s)
+{
+    for (; s->depth > 0; s->depth--, s->objects >>= 1) {
+        bool object = s->objects & 1;
+        scan_space(s);
+        if (s->at < s->end && *s->at == ',') {
+            s->at++;
+            scan_space(s);
+            return !object || scan_key(s);
+        }
+        if (s->at == s->end || *s->at != (object ? '}' : ']'))
+            return fault(s, object ? "a comma or } is missing"
+                                   : "a comma or ] is missing");
+        s->at++;
+    }
+    return true;
+}
+
+/* Behind a bracket; *closes: so is the end of it. */
+static bool scan_first(struct scanner *s, bool object, bool *closes)
+{
+    s->objects = s->objects << 1 | object;
+    s->depth++;
+    scan_space(s);
+    *closes = s->at < s->end && *s->at == (object ? '}' : ']');
+    return *closes || !object || scan_key(s);
+}
+
 static err scan_value(struct scanner *s, unsigned depth_max)
 {
-    uint64_t objects = 0;
-    unsigned depth = 0;
-    for (;;) {
+    do {
         scan_space(s);
-        bool closes = false;
-        if (s->at < s->end && (*s->at | 0x20) == '{') {
-            if (depth == depth_max) {
-                s->what = "it is nested deeper than 64 levels";
-                return ERR_DEEP;
-            }
-            bool object = *s->at++ == '{';
-            objects = objects << 1 | object;
-            depth++;
-            scan_space(s);
-            closes = s->at < s->end && *s->at == (object ? '}' : ']');
-            if (!closes && object && !scan_key(s)) return ERR_FORMAT;
-            if (!closes) continue;
-        } else if (!scan_scalar(s)) {
+        bool closes = true;
+        if (s->at == s->end || (*s->at | 0x20) != '{') {
+            if (!scan_scalar(s)) return ERR_FORMAT;
+        } else if (s->depth == depth_max) {
+            s->what = "it is nested deeper than 64 levels";
+            return ERR_DEEP;
+        } else if (!scan_first(s, *s->at++ == '{', &closes)) {
             return ERR_FORMAT;
         }
-        /* Behind a value, or at the end of an empty container. */
-        for (;; closes = true) {
-            if (closes) {
-                s->at++;
-                objects >>= 1;
-                depth--;
-            }
-            if (depth == 0) return OK;
-            scan_space(s);
-            bool object = objects & 1;
-            uint8_t close = object ? '}' : ']';
-            if (s->at < s->end && *s->at == close) continue;
-            if (s->at == s->end || *s->at != ',') {
-                fault(s, object ? "a comma or } is missing"
-                                : "a comma or ] is missing");
-                return ERR_FORMAT;
-            }
-            s->at++;
-            if (!object) break;
-            scan_space(s);
-            if (!scan_key(s)) return ERR_FORMAT;
-            break;
-        }
-    }
+        if (closes && !scan_behind(s)) return ERR_FORMAT;
+    } while (s->depth > 0);
+    return OK;
 }
 
 err json_check(const uint8_t *at, const uint8_t *end, unsigned depth_max,
@@ -501,11 +504,10 @@ static uint8_t *put_escape(uint8_t *to, const uint8_t **at)
     case 'u': break;
     default: *to++ = letter; return to;
     }
-    unsigned c = (unsigned)unit_of(*at);
+    unsigned c = unit_of(*at);
     *at += 4;
     if (c >= 0xd800 && c <= 0xdbff) {
-        c = 0x10000 + ((c - 0xd800) << 10) +
-            ((unsigned)unit_of(*at + 2) - 0xdc00);
+        c = 0x10000 + ((c - 0xd800) << 10) + (unit_of(*at + 2) - 0xdc00);
         *at += 6;
     }
     return put_character(to, c);
@@ -818,7 +820,7 @@ static void decode(struct decoder *d, struct json text)
     }
     uint8_t *at = decoder_room(d, VALUE_SCALAR_MAX);
     if (at == NULL) return;
-    struct value v = {.type = VALUE_NIL};
+    struct value v;
     switch (*text.at) {
     case 'n': decoded(d, value_put_nil(at)); return;
     case 't':

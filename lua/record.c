@@ -198,7 +198,7 @@ static bool element_at(lua_State *L, struct record *r, lua_Integer i,
 static int record_index(lua_State *L)
 {
     struct record *r = self(L);
-    struct json_pair pair;
+    struct json_pair pair = {.value.at = NULL};
     bool found = false;
     if (is_array(r)) {
         int integral = 0;
