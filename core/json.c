@@ -693,7 +693,8 @@ struct value json_number(struct json number)
 
 struct decoder {
     struct buffer *out, *scratch;
-    err failed; /* sticky */
+    size_t began; /* out->used before */
+    err failed;   /* sticky */
 };
 
 static void decode(struct decoder *d, struct json text);
@@ -701,6 +702,7 @@ static void decode(struct decoder *d, struct json text);
 /* NULL when failed. */
 static uint8_t *decoder_room(struct decoder *d, size_t bytes)
 {
+    if (d->out->used - d->began > VALUE_BYTES_MAX) d->failed = ERR_BIG;
     if (d->failed == OK) d->failed = buffer_reserve(d->out, bytes);
     return d->failed == OK ? d->out->data + d->out->used : NULL;
 }
@@ -739,40 +741,40 @@ static void decode_array(struct decoder *d, struct json array)
         decode(d, element);
 }
 
-/* A pair that was written to `out`. Offsets: the buffer moves. */
-struct decoded_pair {
-    size_t at, bytes;
-    const uint8_t *base; /* while they are sorted */
+/* A pair that was written to `out`: its place there, which moves until all
+ * are written. */
+union decoded_pair {
+    size_t offset;
+    const uint8_t *at;
 };
 
 /* Equal keys in the order in which they stand. */
 static int order_pairs(const void *a, const void *b)
 {
-    const struct decoded_pair *x = a, *y = b;
-    int order = value_order(x->base + x->at, y->base + y->at);
+    const union decoded_pair *x = a, *y = b;
+    int order = value_order(x->at, y->at);
     return order ? order : (x->at > y->at) - (x->at < y->at);
 }
 
 /* Writes the pairs once more, behind themselves, as a map is written: head,
  * keys in order, of equal ones the last. Then moves that to `began`. */
 static void sort_pairs(struct decoder *d, size_t began,
-                       struct decoded_pair *pairs, size_t count)
+                       union decoded_pair *pairs, size_t count)
 {
     size_t bytes = d->out->used - began;
     uint8_t *head = decoder_room(d, bytes + VALUE_HEAD_MAX);
     if (head == NULL) return;
-    const uint8_t *base = d->out->data;
     for (size_t i = 0; i < count; i++)
-        pairs[i].base = base;
+        pairs[i].at = d->out->data + pairs[i].offset;
     if (count > 1) qsort(pairs, count, sizeof *pairs, order_pairs);
     uint8_t *to = head + VALUE_HEAD_MAX;
     uint32_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (i + 1 < count &&
-            value_equal(base + pairs[i].at, base + pairs[i + 1].at))
-            continue;
-        memcpy(to, base + pairs[i].at, pairs[i].bytes);
-        to += pairs[i].bytes;
+        const uint8_t *key = pairs[i].at;
+        if (i + 1 < count && value_equal(key, pairs[i + 1].at)) continue;
+        size_t pair_bytes = (size_t)(value_skip(value_skip(key)) - key);
+        memcpy(to, key, pair_bytes);
+        to += pair_bytes;
         kept++;
     }
     uint8_t *end = value_put_map_head(d->out->data + began, kept);
@@ -786,19 +788,17 @@ static void decode_object(struct decoder *d, struct json object)
     struct json rest = json_inside(object);
     struct json_pair pair;
     size_t began = d->out->used, first = d->scratch->used, count = 0;
-    /* The head's place: pairs may be empty, the head never is. */
     if (decoder_room(d, VALUE_HEAD_MAX) == NULL) return;
-    d->out->used += VALUE_HEAD_MAX;
+    d->out->used += VALUE_HEAD_MAX; /* the head's place */
     for (; json_next_pair(&rest, &pair); count++) {
-        struct decoded_pair p = {.at = d->out->used};
+        union decoded_pair p = {.offset = d->out->used};
         decode_string(d, pair.key);
         decode(d, pair.value);
-        p.bytes = d->out->used - p.at;
         if (d->failed == OK)
             d->failed = buffer_append(d->scratch, &p, sizeof p);
         if (d->failed != OK) return;
     }
-    struct decoded_pair *pairs = NULL;
+    union decoded_pair *pairs = NULL;
     if (count > 0) pairs = (void *)(d->scratch->data + first);
     sort_pairs(d, began, pairs, count);
     d->scratch->used = first;
@@ -833,12 +833,11 @@ static void decode(struct decoder *d, struct json text)
 
 err json_decode(struct json text, struct buffer *out, struct buffer *scratch)
 {
-    struct decoder d = {.out = out, .scratch = scratch};
-    size_t began = out->used;
+    struct decoder d = {.out = out, .scratch = scratch, .began = out->used};
     scratch->used = 0;
     decode(&d, text);
-    if (d.failed == OK && out->used - began > VALUE_BYTES_MAX)
+    if (d.failed == OK && out->used - d.began > VALUE_BYTES_MAX)
         d.failed = ERR_BIG;
-    if (d.failed != OK) out->used = began;
+    if (d.failed != OK) out->used = d.began;
     return d.failed;
 }

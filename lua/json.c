@@ -79,12 +79,15 @@ void json_write(lua_State *L, struct json_desk *desk, int index)
         value_encode(L, index, &desk->values);
         json_put_value(&w, desk->values.data);
     }
-    if (w.failed != OK) {
-        desk->text.used = began;
-        luaL_error(L, "there is no memory for JSON");
+    size_t written = desk->text.used - began;
+    if (w.failed != OK || written > VALUE_BYTES_MAX) {
+        buffer_fini(&desk->text);
+        luaL_error(L, w.failed != OK ? "there is no memory for JSON"
+                                     : "JSON is larger than 16 MB; write it in "
+                                       "parts");
     }
     desk->replaced += w.replaced;
-    vm_charge(L, (desk->text.used - began) / BYTES_PER_STEP);
+    vm_charge(L, written / BYTES_PER_STEP);
 }
 
 static int encode(lua_State *L)
@@ -111,6 +114,13 @@ static int refuse(lua_State *L, struct json whole, const struct json_fault *why)
     return 2;
 }
 
+static int refuse_big(lua_State *L)
+{
+    lua_pushnil(L);
+    lua_pushliteral(L, "the value is larger than 16 MB; decode its parts");
+    return 2;
+}
+
 static int decode(lua_State *L)
 {
     struct json whole, text;
@@ -122,6 +132,7 @@ static int decode(lua_State *L)
         luaL_checktype(L, 1, LUA_TSTRING);
         whole.at = (const uint8_t *)lua_tolstring(L, 1, &count);
         whole.end = whole.at + count;
+        if (count > VALUE_BYTES_MAX) return refuse_big(L);
         vm_charge(L, count / BYTES_PER_STEP);
         if (json_check(whole.at, whole.end, VALUE_DEPTH_MAX, &text, &why) != OK)
             return refuse(L, whole, &why);
@@ -132,11 +143,7 @@ static int decode(lua_State *L)
     desk->values.used = 0;
     vm_charge(L, (size_t)(text.end - text.at) / BYTES_PER_STEP);
     err e = json_decode(text, &desk->values, &desk->scratch);
-    if (e == ERR_BIG) {
-        lua_pushnil(L);
-        lua_pushliteral(L, "the value is larger than 16 MB; decode its parts");
-        return 2;
-    }
+    if (e == ERR_BIG) return refuse_big(L);
     if (e != OK) return luaL_error(L, "there is no memory for JSON");
     if (*desk->values.data == MSGPACK_NIL)
         value_push_null(L);

@@ -23,7 +23,8 @@ struct json_desk *json_desk(lua_State *L);
 /* What JSON could not say in this VM so far. [-0, +0, -] */
 uint64_t json_replaced(lua_State *L);
 
-/* Appends the value at `index` to desk->text. Raises what value_encode() does.
+/* Appends the value at `index` to desk->text. Raises what value_encode() does,
+ * and where it is above VALUE_BYTES_MAX; then desk->text is empty.
  * [-0, +0, v] */
 void json_write(lua_State *L, struct json_desk *desk, int index);
 
