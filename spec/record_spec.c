@@ -238,6 +238,74 @@ SPEC(record, leaves_views_of_its_parts_as_they_were)
     check_gives("{\"u\":{\"n\":1}}", "return r.u == r.u and r.u ~= r", "true");
 }
 
+/* The text is that of a list of pairs, whatever is done to both. */
+SPEC(record, is_what_a_list_of_pairs_would_be)
+{
+    static const char source[] =
+        "math.randomseed(SEED)\n"
+        "local names, texts = {}, {}\n"
+        "local kept, was = {}, {}\n"
+        "local function whole()\n"
+        "  local all = {}\n"
+        "  for i, k in ipairs(names) do\n"
+        "    all[i] = json.encode(k) .. ':' .. texts[k]\n"
+        "  end\n"
+        "  return '{' .. table.concat(all, ',') .. '}'\n"
+        "end\n"
+        "local function any(depth)\n"
+        "  local kind = math.random(7)\n"
+        "  if kind == 1 then return math.random(-9, 9) end\n"
+        "  if kind == 2 then return math.random() end\n"
+        "  if kind == 3 then return ('\\n\"x'):rep(math.random(0, 40)) end\n"
+        "  if kind == 4 then return math.random(2) == 1 end\n"
+        "  if kind == 5 then return null end\n"
+        "  if depth == 0 then return array {} end\n"
+        "  if kind == 6 then return { any(depth - 1), any(depth - 1) } end\n"
+        "  return { k = any(depth - 1) }\n"
+        "end\n"
+        "for step = 1, 150 do\n"
+        "  local k = ('k\"'):rep(math.random(0, 2)) .. math.random(6)\n"
+        "  if math.random(4) == 1 then\n"
+        "    r[k] = nil\n"
+        "    for i, name in ipairs(names) do\n"
+        "      if name == k then table.remove(names, i) break end\n"
+        "    end\n"
+        "    texts[k] = nil\n"
+        "  else\n"
+        "    local v = any(3)\n"
+        "    r[k] = v\n"
+        "    if not texts[k] then names[#names + 1] = k end\n"
+        "    texts[k] = json.encode(v)\n"
+        "  end\n"
+        "  local text = whole()\n"
+        "  if tostring(r) ~= text then error(tostring(r) .. ' ' .. text) end\n"
+        "  local i = 0\n"
+        "  for name, v in pairs(r) do\n"
+        "    i = i + 1\n"
+        "    assert(name == names[i] and json.encode(v) == texts[name])\n"
+        "    assert(json.encode(r[name]) == texts[name])\n"
+        "    if type(v) == 'userdata' and v ~= null then\n"
+        "      local place = math.random(20)\n"
+        "      kept[place], was[place] = v, texts[name]\n"
+        "    end\n"
+        "  end\n"
+        "  assert(i == #names and r.nothing == nil)\n"
+        "  for place, v in pairs(kept) do\n"
+        "    assert(tostring(v) == was[place])\n"
+        "  end\n"
+        "  if math.random(10) == 1 then r = again(r) end\n"
+        "end\n"
+        "return 'well'\n";
+    FOR_SEEDS(30)
+    {
+        char text[sizeof source + 32], result[2048];
+        snprintf(text, sizeof text, "local r, SEED = r, %llu %s",
+                 (unsigned long long)spec_seed, source);
+        if (!run("{}", text, result, sizeof result) || strcmp(result, "well"))
+            spec_fail(__FILE__, __LINE__, "%s", result);
+    }
+}
+
 /* Views, blocks and iterators die in every order. */
 SPEC(record, holds_what_it_shows)
 {
