@@ -84,7 +84,8 @@ struct value json_number(struct json number);
 
 /* Appends the value as core/value.h has it: maps in key order, a key once.
  * `scratch` is a buffer for the time of the call. ERR_BIG: it takes more than
- * VALUE_BYTES_MAX, keys that stand twice counted twice. ERR_NOMEM. After an error nothing was appended. */
+ * VALUE_BYTES_MAX, keys that stand twice counted twice. ERR_NOMEM. After an
+ * error nothing was appended. */
 err json_decode(struct json text, struct buffer *out, struct buffer *scratch);
 
 #endif

@@ -214,7 +214,7 @@ int main(int argc, char **argv)
         _exit(engine ? run_engine(argv + 4, argc - 4, input, to_file)
                      : run_jansson(input, to_file, n));
     }
-    struct rusage used = {{0}};
+    struct rusage used = {.ru_maxrss = 0};
     int status = 1;
     while (child > 0 && wait4(child, &status, 0, &used) < 0 && errno == EINTR)
         continue;
