@@ -404,11 +404,6 @@ static bool emit_root(struct component_context *context, struct reader *r,
 static bool emit_line(struct component_context *context, struct reader *r,
                       const struct line *line)
 {
-    r->cost += LINE_COST + line->count;
-    if (r->cost >= (size_t)CHARGE_UNITS * COST_UNIT) {
-        env_charge(context->env, (uint32_t)(r->cost / COST_UNIT));
-        r->cost %= COST_UNIT;
-    }
     if (!r->tracked) {
         bool ok = emit(context, r, line->bytes, line->count);
         executor_emitted(context);
@@ -421,6 +416,17 @@ static bool emit_line(struct component_context *context, struct reader *r,
     if (emit_root(context, r, token, line->bytes, line->count)) return true;
     kept_drop(&r->kept, token);
     return false;
+}
+
+/* What is parsed is looked at twice. */
+static inline void charge(struct component_context *context, struct reader *r,
+                          const struct line *line)
+{
+    r->cost += LINE_COST + line->count;
+    if (r->parser.line) r->cost += line->count;
+    if (r->cost < (size_t)CHARGE_UNITS * COST_UNIT) return;
+    env_charge(context->env, (uint32_t)(r->cost / COST_UNIT));
+    r->cost %= COST_UNIT;
 }
 
 static void say_no_tuple(struct component_context *context, struct reader *r,
@@ -445,7 +451,6 @@ static err parse(struct reader *r, const uint8_t *bytes, uint32_t count,
 {
     if (r->parser.line == NULL) return OK;
     r->scratch.used = 0;
-    r->cost += count;
     return r->parser.line(&r->parser, bytes, count, &r->scratch, fault);
 }
 
@@ -455,6 +460,7 @@ static enum step take_line(struct component_context *context, struct reader *r,
                            const struct line *line)
 {
     struct parse_fault fault;
+    charge(context, r, line);
     err e = parse(r, line->bytes, line->count, &fault);
     if (e == ERR_FORMAT) say_no_tuple(context, r, line, &fault);
     bool none = r->parser.line && r->scratch.used == 0;
