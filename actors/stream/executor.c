@@ -79,9 +79,9 @@ static void ack(struct executor *x, uint64_t root, uint64_t edges)
 }
 
 static void root_fail(struct env *env, struct topology *topology, uint64_t root,
-                      uint32_t task, const char *reason)
+                      uint32_t task, bool innocent, const char *reason)
 {
-    struct acker_fail body = {.root = root, .task = task};
+    struct acker_fail body = {.root = root, .task = task, .innocent = innocent};
     size_t length = strlen(reason);
     if (length >= REASON_BYTES) length = REASON_BYTES - 1;
     memcpy(body.reason, reason, length);
@@ -93,21 +93,127 @@ static void root_fail(struct env *env, struct topology *topology, uint64_t root,
     actor_post(env, topology_acker(topology, root_task(root)), m);
 }
 
+static void ack_run(struct executor *x, const struct input *input)
+{
+    if (input->root == 0) return;
+    if (input->root != ROOT_LIST) {
+        ack(x, input->root, input->edges);
+        return;
+    }
+    executor_settle_held(&x->context, x->roots.roots, x->roots.count);
+}
+
+static struct anchor *next_anchor(struct input *input)
+{
+    return batch_anchor(input->batch, input->anchor++);
+}
+
+/* Tuples of several roots: those that join an anchor, and it. Without memory
+ * for the list they are processed untracked; their time will run out. */
+static void take_list(struct executor *x, struct input *input,
+                      struct anchor *first)
+{
+    struct anchor *a = first;
+    err e = OK;
+    x->roots.count = 0;
+    for (;; a = next_anchor(input)) {
+        if (e == OK) e = roots_add(&x->roots, a->root, a->edge);
+        if (a->tuples > 0) break;
+    }
+    input->run_left = a->tuples;
+    input->root = e == OK ? ROOT_LIST : 0;
+    input->roots = x->emitter.roots = &x->roots;
+    if (e != OK) x->errors++;
+}
+
 /* The anchor of the run that ends, then the next run's. */
 void input_run(struct component_context *context, struct input *input)
 {
     struct executor *x = executor_of(context);
-    if (input->root != 0) ack(x, input->root, input->edges);
+    ack_run(x, input);
     input->root = 0;
     if (input->anchor < input->batch->anchors) {
-        struct anchor *a = batch_anchor(input->batch, input->anchor++);
+        struct anchor *a = next_anchor(input);
         input->root = a->root;
         input->edges = a->edge;
         input->run_left = a->tuples;
+        if (a->tuples == 0) take_list(x, input, a);
     } else {
         input->run_left = input->left; /* untracked; or all are through */
     }
     context->emitter->root = input->root;
+}
+
+/* ---- held tuples ---- */
+
+static uint64_t hold(struct executor *x, uint64_t *edges)
+{
+    uint64_t edge = emitter_edge(&x->emitter);
+    *edges ^= edge;
+    return edge;
+}
+
+void executor_hold(struct component_context *context, struct input *input,
+                   struct list_root *out)
+{
+    struct executor *x = executor_of(context);
+    if (input->root == ROOT_LIST) {
+        for (uint32_t i = 0; i < input->roots->count; i++) {
+            struct list_root *r = &input->roots->roots[i];
+            out[i] = (struct list_root){.root = r->root,
+                                        .edges = hold(x, &r->edges)};
+        }
+    } else if (input->root != 0) {
+        out[0] = (struct list_root){.root = input->root,
+                                    .edges = hold(x, &input->edges)};
+    }
+}
+
+void executor_settle_held(struct component_context *context,
+                          const struct list_root *roots, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        ack(executor_of(context), roots[i].root, roots[i].edges);
+}
+
+void executor_touch_held(struct component_context *context,
+                         const struct list_root *roots, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        ack(executor_of(context), roots[i].root, 0);
+}
+
+void executor_fail_held(struct component_context *context,
+                        const struct list_root *roots, uint32_t count,
+                        const char *reason)
+{
+    struct executor *x = executor_of(context);
+    for (uint32_t i = 0; i < count; i++)
+        root_fail(context->env, x->topology, roots[i].root, x->task->number,
+                  false, reason);
+}
+
+/* ---- failures ---- */
+
+/* The first line for the eye, the whole with its traceback below it. */
+static void log_failure(struct executor *x, const char *reason)
+{
+    size_t first = strcspn(reason, "\n");
+    log_text(log_of(x), x->task->component->name, (int)x->task->index, LOG_WARN,
+             0, reason, first, reason[first] ? reason + first + 1 : NULL);
+}
+
+static void fail_run(struct executor *x, struct input *input,
+                     const char *reason)
+{
+    struct list_root one = {.root = input->root};
+    if (input->root == ROOT_LIST)
+        executor_fail_held(&x->context, x->roots.roots, x->roots.count, reason);
+    else if (input->root != 0)
+        executor_fail_held(&x->context, &one, 1, reason);
+    /* No ack for this run: should the news of the failure be lost, the root
+     * must run out of time. */
+    input->root = 0;
 }
 
 void executor_fail(struct component_context *context, struct input *input,
@@ -116,18 +222,21 @@ void executor_fail(struct component_context *context, struct input *input,
     struct executor *x = executor_of(context);
     input->at = end;
     emitter_undo(&x->emitter);
+    x->emitter.root = input->root; /* it may have emitted for others */
+    x->emitter.roots = &x->roots;
+    roots_undo(&x->roots);
     if (x->class->undo) x->class->undo(context, x->self);
     x->errors++;
-    /* The first line for the eye, the whole with its traceback below it. */
-    size_t first = strcspn(reason, "\n");
-    log_text(log_of(x), x->task->component->name, (int)x->task->index, LOG_WARN,
-             0, reason, first, reason[first] ? reason + first + 1 : NULL);
-    if (input->root != 0)
-        root_fail(context->env, x->topology, input->root, x->task->number,
-                  reason);
-    /* No ack for this run: should the news of the failure be lost, the root
-     * must run out of time. */
-    input->root = 0;
+    log_failure(x, reason);
+    switch (context->component->on_error) {
+    case ON_ERROR_FAIL: fail_run(x, input, reason); break;
+    case ON_ERROR_DROP: x->dropped++; break; /* it counts as processed */
+    case ON_ERROR_CRASH: /* the rest of the batch fails with the task */
+        fail_run(x, input, reason);
+        x->crashing = true;
+        input->left = input->run_left = 0;
+        break;
+    }
 }
 
 /* ---- ends ---- */
@@ -167,7 +276,7 @@ static bool inputs_ended(struct executor *x)
 
 /* ---- bolts: batches and markers ---- */
 
-static void hold(struct channel *c, struct msg *m)
+static void hold_batch(struct channel *c, struct msg *m)
 {
     m->next = NULL;
     if (c->held_first)
@@ -325,7 +434,7 @@ static err take_batch(struct executor *x, struct msg *m)
 {
     struct channel *c = m->by->context;
     if (!waits(x, c) && c->held_first == NULL) return run_batch(x, m);
-    hold(c, m);
+    hold_batch(c, m);
     return OK;
 }
 
@@ -381,6 +490,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
     switch (call) {
     case CALL_OPEN: e = opened(x); break;
     case CALL_EXECUTE:
+        if (x->crashing) return ERR_POISONED;
         if (x->input.root != 0) input_run(&x->context, &x->input);
         x->emitter.root = 0;
         msg_done(x->context.env, x->hand);
@@ -390,6 +500,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
         break;
     case CALL_NEXT: e = source_after_next(x, step); break;
     case CALL_REPLAY:
+    case CALL_ACTIVATE:
     case CALL_NOTIFY: env_again(x->context.env); break;
     case CALL_FINISH:
         emitter_keep(&x->emitter);
@@ -709,7 +820,7 @@ static err executor_init(struct env *env, void *self, const void *args)
 static void lose_root(void *context, uint64_t root)
 {
     struct executor *x = context;
-    root_fail(x->context.env, x->topology, root, x->task->number,
+    root_fail(x->context.env, x->topology, root, x->task->number, true,
               "the task crashed");
 }
 
@@ -755,6 +866,7 @@ static void executor_terminate(struct env *env, void *self, err why)
         msg_free(env, m);
     }
     if (x->last_word) msg_free(env, x->last_word);
+    roots_fini(&x->roots);
     deadline_id *timers[] = {&x->sleep_timer, &x->idle_timer, &x->replay_timer,
                              &x->check_timer, &x->tick_timer};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++)

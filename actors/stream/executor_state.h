@@ -16,6 +16,7 @@ enum call {
     CALL_NEXT,
     CALL_REPLAY,
     CALL_NOTIFY,
+    CALL_ACTIVATE,
     CALL_FINISH,
     CALL_TICK,
     CALL_SWITCH,
@@ -45,11 +46,13 @@ struct executor {
     struct msg *later_first, *later_last; /* put off while suspended */
 
     struct input input;
+    struct root_list roots;             /* of input, when it has several */
     struct msg *hand;                   /* the batch of `input` */
     struct msg *last_word;              /* TOPOLOGY_ENDED; NULL once said */
     struct msg *acks_first, *acks_last; /* ACKER_ACK, filling; the last */
     bool gathering;  /* settle() is owed or not through: acks wait for it */
     bool releasing;  /* release_held() is running */
+    bool crashing;   /* a tuple failed where that ends the task */
     uint64_t marker; /* that is being passed on; 0: none */
     uint64_t loaded_version; /* of the newest code in the class */
 
@@ -59,13 +62,14 @@ struct executor {
     uint32_t root_tries;
     uint64_t marker_wanted; /* to be put in when no call is suspended */
     bool source_ended, closing, idle;
+    bool active;  /* as the class was told */
     bool notices; /* notify() is owed */
     deadline_id sleep_timer, idle_timer, replay_timer, check_timer, tick_timer;
     int64_t replay_timer_ns;
     int64_t parked_ns; /* since when there is no credit; 0: there is */
     bool told_parked;  /* a check said so */
 
-    uint64_t executed, acked, failed, replayed, gave_up, errors;
+    uint64_t executed, acked, failed, replayed, gave_up, errors, dropped;
 };
 
 static inline struct executor *executor_of(struct component_context *context)

@@ -173,15 +173,16 @@ static err root_failed(struct executor *x, const struct acker_fail *in)
         return OK;
     }
     int retries = x->context.component->retries;
-    if (verdict == VERDICT_FINAL ||
-        (retries >= 0 && entry.tries >= (uint32_t)retries)) {
+    bool again = retries < 0 || entry.tries < (uint32_t)retries;
+    if (verdict == VERDICT_FINAL || (!again && !in->innocent)) {
         x->gave_up++;
         say_gave_up(x, entry.tries, reason);
         release(x, entry.token);
         return OK;
     }
     int64_t due_ns = env_now(x->context.env) + retry_wait_ns(entry.tries);
-    pending_replay(&x->pending, entry.token, entry.tries + 1, due_ns);
+    uint32_t tries = entry.tries + (in->innocent ? 0 : 1);
+    pending_replay(&x->pending, entry.token, tries, due_ns);
     return OK;
 }
 
@@ -194,7 +195,8 @@ struct lost_roots {
 static void lose_pending(void *context, uint64_t sequence)
 {
     struct lost_roots *lost = context;
-    struct acker_fail in = {.root = root_of(lost->x->task->number, sequence)};
+    struct acker_fail in = {.root = root_of(lost->x->task->number, sequence),
+                            .innocent = true};
     snprintf(in.reason, sizeof in.reason, "%s", lost->reason);
     err e = root_failed(lost->x, &in);
     if (e != OK) lost->e = e;
@@ -332,6 +334,14 @@ err source_put_marker(struct executor *x)
     return version > x->task->passed ? executor_switch(x, version) : OK;
 }
 
+static err activate(struct executor *x)
+{
+    x->active = !x->active;
+    if (x->class->activate == NULL) return OK;
+    return executor_after(x, CALL_ACTIVATE,
+                          x->class->activate(&x->context, x->self, x->active));
+}
+
 err source_pump(struct executor *x)
 {
     struct env *env = x->context.env;
@@ -344,6 +354,14 @@ err source_pump(struct executor *x)
             if (e != OK) return e;
             continue;
         }
+        if (x->active != topology_is_active(x->topology)) {
+            err e = activate(x);
+            if (e != OK) return e;
+            continue;
+        }
+        /* While it isn't, what failed waits; a drain settles it all the same.
+         */
+        if (!x->active && !x->closing) return end_if_over(x);
         bool any;
         enum step step = replay_due(x, &any);
         if (any) {
@@ -396,6 +414,7 @@ err source_receive(struct executor *x, const struct msg *m)
     case EXECUTOR_FAILED: return root_failed(x, msg_body(m));
     case EXECUTOR_ACKER: return begin_anew(x, "the acker crashed");
     case EXECUTOR_CLOSE: x->closing = true; return OK;
+    case EXECUTOR_ACTIVE: return OK;
     default: return ERR_BADMSG;
     }
 }
