@@ -9,8 +9,8 @@ PACKAGES_BUILD="gcc make libc6-dev liblua5.4-dev libevent-dev libxxhash-dev"
 PACKAGES_DATA="bible-kjv bible-kjv-text"
 PACKAGES_TEST="libcmocka-dev lua5.4 procps"
 PACKAGES_LINT="clang-format clang-tidy clang cppcheck shellcheck"
-PACKAGES_FUZZ="clang libclang-rt-14-dev"
-PACKAGES_BENCH="erlang-base mawk lua5.4"
+PACKAGES_FUZZ="clang libclang-rt-14-dev libjansson-dev"
+PACKAGES_BENCH="erlang-base mawk lua5.4 libjansson-dev"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -86,6 +86,8 @@ $(OUT)/bench-limit $(OUT)/bench-clock: $(OUT)/bench-%: $(OUT)/obj/spec/bench/%.o
 	$(CC) $(LDFLAGS) -o $@ $^
 $(OUT)/bench-%: $(OUT)/obj/spec/bench/%.o $(call obj,$(ENGINE)) $(LUA)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+# What our JSON is measured by, and agrees with.
+$(OUT)/bench-json $(OUT)/fuzz-json: LIBS += -ljansson
 $(OUT)/fuzz-%: $(OUT)/obj/spec/fuzz/%.o $(call obj,$(ENGINE)) $(LUA)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(OUT)/obj/%.o: %.c

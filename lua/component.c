@@ -6,6 +6,7 @@
 #include "lua/grouping.h"
 #include "lua/guest.h"
 #include "lua/held.h"
+#include "lua/json.h"
 #include "lua/value.h"
 #include <lauxlib.h>
 #include <stdio.h>
@@ -529,6 +530,20 @@ static err guest_make(struct component_context *context, void *self)
     return e;
 }
 
+/* What the sinks say of what they write themselves. */
+static int say_replaced(lua_State *L)
+{
+    struct guest *g = lua_touserdata(L, 1);
+    uint64_t replaced = json_replaced(L);
+    if (replaced > 0)
+        executor_log(g->context, LOG_WARN,
+                     "%llu times JSON could not say what a value held: bytes "
+                     "that are not UTF-8 became U+FFFD, NaN and infinities "
+                     "null",
+                     (unsigned long long)replaced);
+    return 0;
+}
+
 static void guest_free(struct component_context *context, void *self)
 {
     struct guest *g = self;
@@ -538,6 +553,8 @@ static void guest_free(struct component_context *context, void *self)
         if (script_run(&g->script, guest_seat(g), call_body, g) != OK)
             executor_log(context, LOG_WARN, "cleanup: %s", g->script.error);
     }
+    if (!vm_is_suspended(g->script.vm))
+        vm_protect(g->script.vm, say_replaced, g);
     guest_fini(g);
 }
 

@@ -306,6 +306,9 @@ static void take_component(lua_State *L, struct loader *l,
     c->manual = lua_toboolean(L, -1);
     lua_pop(L, 1);
     take_streams(L, l, c);
+    lua_getfield(L, -1, "names_fields");
+    c->names_fields = lua_toboolean(L, -1);
+    lua_pop(L, 1);
     take_inputs(L, l, c);
     const char *name = text_field(L, l, "connector");
     const struct connector *connector = name ? connector_named(name) : NULL;
@@ -523,6 +526,7 @@ static bool same_component(const struct component_plan *a,
     if (strcmp(a->name, b->name) || a->kind != b->kind ||
         a->class != b->class || a->tasks != b->tasks ||
         a->stream_count != b->stream_count ||
+        a->names_fields != b->names_fields ||
         a->input_count != b->input_count || a->every_ns != b->every_ns)
         return false;
     for (unsigned i = 0; i < a->stream_count; i++) {

@@ -5,6 +5,7 @@
 #include "lua/guest.h"
 #include "lua/held.h"
 #include "lua/hint.h"
+#include "lua/record.h"
 #include "lua/value.h"
 #include <lauxlib.h>
 #include <math.h>
@@ -65,10 +66,11 @@ __attribute__((noreturn)) static void refused(lua_State *L)
     __builtin_unreachable();
 }
 
-/* Bytes that the values take at most; 0: there is a table or worse. */
+/* Bytes that scalars and views take at most; 0: there is a table or worse. */
 static size_t scalars_bytes(lua_State *L, int first, int count)
 {
     size_t bytes = 0, length;
+    struct json text;
     for (int i = first; i < first + count; i++) {
         switch (lua_type(L, i)) {
         case LUA_TSTRING:
@@ -79,6 +81,10 @@ static size_t scalars_bytes(lua_State *L, int first, int count)
         case LUA_TNUMBER:
         case LUA_TBOOLEAN:
         case LUA_TNIL: bytes += VALUE_SCALAR_MAX; break;
+        case LUA_TUSERDATA:
+            if (!record_text(L, i, &text)) return 0;
+            bytes += (size_t)(text.end - text.at) + VALUE_JSON_HEAD_MAX;
+            break;
         default: return 0;
         }
     }
@@ -89,6 +95,7 @@ static uint8_t *put_scalar(lua_State *L, int index, uint8_t *at)
 {
     size_t length;
     const char *bytes;
+    struct json text;
     switch (lua_type(L, index)) {
     case LUA_TSTRING:
         bytes = lua_tolstring(L, index, &length);
@@ -98,6 +105,9 @@ static uint8_t *put_scalar(lua_State *L, int index, uint8_t *at)
             return value_put_int(at, lua_tointeger(L, index));
         return value_put_float(at, lua_tonumber(L, index));
     case LUA_TBOOLEAN: return value_put_bool(at, lua_toboolean(L, index));
+    case LUA_TUSERDATA:
+        record_text(L, index, &text); /* scalars_bytes() has seen that it is */
+        return value_put_json(at, text.at, (uint32_t)(text.end - text.at));
     default: return value_put_nil(at);
     }
 }

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/value.h"
 #include "lua/hint.h"
+#include "lua/json.h"
 #include "lua/sandbox.h"
 #include "lua/tables.h"
 #include "lua/value.h"
@@ -364,6 +365,7 @@ void script_add_words(lua_State *L)
 {
     add_log(L);
     value_open(L);
+    json_open(L);
     lua_pushcfunction(L, now);
     lua_setfield(L, -2, "now");
     lua_pushcfunction(L, sorted);

@@ -78,9 +78,14 @@ SPEC(connector, file_refuses_a_sinks_options_as_a_source)
     CHECK(!c->check(values, false, why, sizeof why));
     CHECK_HAS(why, "append");
     option(c, values, "append")->set = false;
-    option(c, values, "format")->set = true;
+    *option(c, values, "format") =
+        (struct option_value){.set = true, .text = "json"};
+    CHECK(c->check(values, false, why, sizeof why));
+    CHECK(c->check(values, true, why, sizeof why));
+    option(c, values, "format")->text = "csv";
+    CHECK(c->check(values, true, why, sizeof why));
     CHECK(!c->check(values, false, why, sizeof why));
-    CHECK_HAS(why, "format");
+    CHECK_HAS(why, "csv");
 }
 
 SPEC(connector, names_the_first_option_that_has_changed)

@@ -281,6 +281,11 @@ static const struct fault of_connectors[] = {
      "spout 's' has both list and next; a connector does that itself"},
     {"spout \"s\" { stdin {}, list {{1}}, fields = { \"x\" } },",
      "spout 's' has more than one connector; keep one"},
+    {"spout \"s\" { stdin { format = \"json\" }, fields = {} },",
+     "fields of spout 's' is empty; name keys of the JSON objects, "
+     "or leave it out"},
+    {"spout \"s\" { stdin { format = \"csv\" } },",
+     "format of stdin is 'csv'; give one of text, json"},
     {"spout \"s\" { stdin {}, fields = { \"a\", \"b\" } },",
      "stdin brings 1 field, spout 's' names 2"},
     {"spout \"s\" { file {} },", "file has no path; write file { path = … }"},

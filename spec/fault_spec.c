@@ -50,7 +50,11 @@ struct trial {
     unsigned kills; /* of ackers and tasks, some steps apart */
 };
 
-/* What "/poem" holds. */
+/* What "/records" and "/poem" hold. */
+static const char record_lines[] =
+    "{\"id\":1,\"user\":{\"name\":\"n\"},\"level\":\"low\"}\n"
+    "{\"id\":2,\"user\":{\"name\":\"n\"},\"level\":\"low\"}\n"
+    "{\"id\":3,\"user\":{\"name\":\"n\"},\"level\":\"low\"}\n";
 static const char poem[] = "the cow jumped\nthe moon\na cow a\nover the moon";
 
 /* The classes find the trial here: there is one at a time. */
@@ -325,6 +329,7 @@ static void trial_init(struct trial *t, const struct story *story,
     *t = (struct trial){.story = story, .sim = sim_new(seed)};
     t->node = sim_node(t->sim, 1);
     sim_file_put(t->node, "/poem", poem, sizeof poem - 1);
+    sim_file_put(t->node, "/records", record_lines, sizeof record_lines - 1);
     guard_world(t->node);
     running = t;
 }
@@ -564,6 +569,50 @@ static void check_files(struct trial *t)
         spec_fail(__FILE__, __LINE__, "%u words, %u cows", words, cows);
 }
 
+/* JSON from file to file: lazy records, changed in place and beyond it, and a
+ * look at what is inside. */
+static const char records[] =
+    "return topology 'count' {\n"
+    "  spout 'lines' { file { path = '/records', format = 'json' } },\n"
+    "  bolt 'up' { from = shuffle 'lines', fields = {'record'},\n"
+    "    execute = function(self, r)\n"
+    "      local user = r.user\n"
+    "      r.level = r.level:upper()\n"
+    "      r.more = { user.name, json.decode(r).id, user, ('x'):rep(99) }\n"
+    "      for k, v in pairs(r) do r[k] = v end\n"
+    "      r.text = json.encode { user }\n"
+    "      r.user = nil\n"
+    "      self.emit(r)\n"
+    "    end },\n"
+    "  sink 'save' { from = global 'up',\n"
+    "    file { path = '/words', format = 'json' } },\n"
+    "}\n";
+
+static void check_records(struct trial *t)
+{
+    size_t bytes;
+    const char *text = (const char *)sim_file_get(t->node, "/words", &bytes);
+    bool again = failed(t, "lines") > 0 || all_restarts(t) > 0;
+    unsigned right = 0, lines = 0;
+    char line[400], long_text[100] = {0};
+    memset(long_text, 'x', 99);
+    if (restarts(t, "save") > 0) return; /* as of check_files() */
+    for (size_t at = 0; at < bytes; lines++) {
+        const char *end = memchr(text + at, '\n', bytes - at);
+        CHECK(end != NULL);
+        size_t count = (size_t)(end - text) - at;
+        char id = count > 6 ? text[at + 6] : 0;
+        snprintf(line, sizeof line,
+                 "{\"id\":%c,\"level\":\"LOW\",\"more\":[\"n\",%c,{\"name\":"
+                 "\"n\"},\"%s\"],\"text\":\"[{\\\"name\\\":\\\"n\\\"}]\"}",
+                 id, id, long_text);
+        right += strlen(line) == count && memcmp(line, text + at, count) == 0;
+        at += count + 1;
+    }
+    if (right != lines || right < 3 || (right > 3 && !again))
+        spec_fail(__FILE__, __LINE__, "%u lines, %u right", lines, right);
+}
+
 /* Two at a time are held and joined, copied, and taken apart again. */
 static const char joins[] =
     "return topology 't' {\n"
@@ -613,6 +662,7 @@ static const struct story stories[] = {
     {"reload", reload, 10000000, check_reload},
     {"errors", errors, 0, check_errors},
     {"files", files, 0, check_files},
+    {"records", records, 0, check_records},
     {"joins", joins, 0, check_joins},
 };
 enum { STORIES = sizeof stories / sizeof stories[0] };

@@ -1,10 +1,13 @@
 /* file.c - the source and the sink `file { path = "data.txt" }`.
  *
  * The source brings each line of the file in the field "line", without its
- * "\n" or "\r\n"; a last line without an end counts, one above 16 MB is left
- * out and logged. Several tasks share the file, each line is read by one. A
- * line that fails is read again, as long as the file isn't changed in place.
- * Pipes and devices can be read too, by one task.
+ * "\n" or "\r\n"; with `format = "json"` (see parse.h) the object in each line
+ * in the field "record", or its keys that `fields` names. A line that is no
+ * object is logged and counted, the rest goes on, the run fails. A last line
+ * without an end counts, one above 16 MB is left out and logged. Several tasks
+ * share the file, each line is read by one. A line that fails is read again, as
+ * long as the file isn't changed in place. Pipes and devices can be read too,
+ * by one task.
  *
  * The sink writes a line for each tuple: `format = "text" | "json" | "csv"`
  * (see format.h). The file is replaced when the run begins; `append = true`
@@ -15,12 +18,14 @@
 #include "actors/connectors/reader.h"
 #include "actors/connectors/writer.h"
 #include <stdio.h>
+#include <string.h>
 
 enum { PATH, APPEND, FORMAT }; /* places of the options */
 
 static err source_make(struct component_context *context, void *self)
 {
-    return reader_make(context, self, connector_option(context, PATH)->text);
+    return reader_make(context, self, connector_option(context, PATH)->text,
+                       connector_option(context, FORMAT)->text);
 }
 
 static const struct component_class source = {
@@ -67,7 +72,7 @@ static const struct option options[] = {
     [FORMAT] = {.name = "format",
                 .type = OPTION_CHOICE,
                 .choices = "text json csv",
-                .doc = "as a sink: of the lines; text if not given"},
+                .doc = "of the lines; text if not given; csv only as a sink"},
 };
 
 static bool check(const struct option_value *values, bool as_sink, char *why,
@@ -77,13 +82,19 @@ static bool check(const struct option_value *values, bool as_sink, char *why,
         snprintf(why, why_bytes, "path is empty: name a file");
         return false;
     }
-    bool sinks_own = values[APPEND].set || values[FORMAT].set;
-    if (as_sink || !sinks_own) return true;
-    snprintf(why, why_bytes,
-             "%s is an option of file as a sink; as a source it reads lines: "
-             "remove it",
-             values[APPEND].set ? "append" : "format");
-    return false;
+    if (as_sink) return true;
+    if (values[APPEND].set) {
+        snprintf(why, why_bytes,
+                 "append is an option of file as a sink; as a source it only "
+                 "reads: remove it");
+        return false;
+    }
+    if (values[FORMAT].set && strcmp(values[FORMAT].text, "csv") == 0) {
+        snprintf(why, why_bytes,
+                 "file as a source doesn't read csv; give text or json");
+        return false;
+    }
+    return true;
 }
 
 const struct connector connector_file = {

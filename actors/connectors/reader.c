@@ -128,8 +128,18 @@ static void window_read(struct node *node, struct job *job)
 
 /* ---- life ---- */
 
+static void choose_parser(struct component_context *context, struct reader *r,
+                          const char *format)
+{
+    const struct stream_plan *stream = &context->component->streams[0];
+    if (format == NULL || strcmp(format, "json") != 0) return;
+    r->parser.line = parse_json;
+    r->parser.fields = stream->fields;
+    if (context->component->names_fields) r->parser.field_count = stream->arity;
+}
+
 err reader_make(struct component_context *context, struct reader *r,
-                const char *path)
+                const char *path, const char *format)
 {
     const char *name = path ? path : "stdin";
     size_t bytes = strlen(name) + 1;
@@ -146,6 +156,7 @@ err reader_make(struct component_context *context, struct reader *r,
     r->eof = -1;
     r->tracked = executor_tracks(context);
     r->stripe_end = INT64_MAX;
+    choose_parser(context, r, format);
     return OK;
 }
 
@@ -360,13 +371,16 @@ static bool emit_slow(struct component_context *context, struct reader *r,
                        (uint32_t)(end - r->scratch.data));
 }
 
-/* Nearly always one subscriber reads the lines, in no order of their keys:
- * then the line goes from the block into the batch at once. */
+/* What parse() has made of the line, or the line itself. Nearly always one
+ * subscriber reads the lines, in no order of their keys: then the line goes
+ * from the block into the batch at once. */
 static inline bool emit(struct component_context *context, struct reader *r,
                         const uint8_t *bytes, uint32_t count)
 {
     struct emitter *e = context->emitter;
     struct out_stream *stream = &e->streams[0];
+    if (r->parser.line)
+        return emitter_put(e, 0, r->scratch.data, (uint32_t)r->scratch.used);
     if (!stream->simple || grouping_has_keys(stream->routes[0].input->grouping))
         return emit_slow(context, r, bytes, count);
     struct port *port = route_port(e, &stream->routes[0], 0);
@@ -389,11 +403,6 @@ static bool emit_root(struct component_context *context, struct reader *r,
 static bool emit_line(struct component_context *context, struct reader *r,
                       const struct line *line)
 {
-    r->cost += LINE_COST + line->count;
-    if (r->cost >= (size_t)CHARGE_UNITS * COST_UNIT) {
-        env_charge(context->env, (uint32_t)(r->cost / COST_UNIT));
-        r->cost %= COST_UNIT;
-    }
     if (!r->tracked) {
         bool ok = emit(context, r, line->bytes, line->count);
         executor_emitted(context);
@@ -408,12 +417,53 @@ static bool emit_line(struct component_context *context, struct reader *r,
     return false;
 }
 
+/* What is parsed is looked at twice. */
+static inline void charge(struct component_context *context, struct reader *r,
+                          const struct line *line)
+{
+    r->cost += LINE_COST + line->count;
+    if (r->parser.line) r->cost += line->count;
+    if (r->cost < (size_t)CHARGE_UNITS * COST_UNIT) return;
+    env_charge(context->env, (uint32_t)(r->cost / COST_UNIT));
+    r->cost %= COST_UNIT;
+}
+
+static void say_no_tuple(struct component_context *context, struct reader *r,
+                         const struct line *line,
+                         const struct parse_fault *fault)
+{
+    executor_rejected(context);
+    if (context->component->tasks == 1 || r->file->pipe)
+        executor_log(context, LOG_ERROR,
+                     "%s:%llu: %s; mend the line, it was left out",
+                     r->file->path, (unsigned long long)r->number, fault->why);
+    else
+        executor_log(context, LOG_ERROR,
+                     "%s: the line at byte %lld: %s; mend it, it was left out",
+                     r->file->path, (long long)line->offset, fault->why);
+}
+
+/* Into `scratch`, if the format is one that is parsed. OK with nothing there:
+ * the line holds no tuple. */
+static err parse(struct reader *r, const uint8_t *bytes, uint32_t count,
+                 struct parse_fault *fault)
+{
+    if (r->parser.line == NULL) return OK;
+    r->scratch.used = 0;
+    return r->parser.line(&r->parser, bytes, count, &r->scratch, fault);
+}
+
 /* The line is out of the splitter: if it can't be emitted, the task's next
  * actor does it. */
 static enum step take_line(struct component_context *context, struct reader *r,
                            const struct line *line)
 {
-    r->owing = !emit_line(context, r, line);
+    struct parse_fault fault;
+    charge(context, r, line);
+    err e = parse(r, line->bytes, line->count, &fault);
+    if (e == ERR_FORMAT) say_no_tuple(context, r, line, &fault);
+    bool none = r->parser.line && r->scratch.used == 0;
+    r->owing = e == ERR_NOMEM || (!none && !emit_line(context, r, line));
     if (!r->owing) return STEP_DONE;
     r->line = *line;
     return no_memory(context);
@@ -434,6 +484,7 @@ static enum step reader_end(struct component_context *context, struct reader *r)
     bool one_more = lines_end(&r->lines, &line);
     r->ended = true;
     if (one_more) r->eof = r->lines.offset;
+    r->number += one_more;
     enum step step = one_more ? take_line(context, r, &line) : STEP_DONE;
     if (step != STEP_DONE) return step;
     blocks_free(context, r);
@@ -460,6 +511,7 @@ enum step reader_next(struct component_context *context, void *self)
     while (!executor_full(context) && !env_spent(context->env)) {
         enum lines_step found = lines_next(&r->lines, &line);
         if (found == LINES_NOMEM) return no_memory(context);
+        r->number += found == LINES_LINE || found == LINES_LONG;
         int64_t start =
             found == LINES_MORE ? lines_start(&r->lines) : line.offset;
         if (start >= r->stripe_end) { /* the next one is another's */
@@ -552,7 +604,11 @@ enum step reader_replay(struct component_context *context, void *self,
         return window_start(context, r, token);
     }
     env_charge(context->env, 1);
-    return emit_root(context, r, token, line.bytes, line.count)
+    struct parse_fault fault;
+    err e = parse(r, line.bytes, line.count, &fault);
+    bool changed = e == ERR_FORMAT || (r->parser.line && r->scratch.used == 0);
+    if (changed) return lost(context, r, token);
+    return e == OK && emit_root(context, r, token, line.bytes, line.count)
                ? STEP_DONE
                : no_memory(context);
 }

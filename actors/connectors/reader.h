@@ -12,6 +12,7 @@
 
 #include "actors/connectors/kept.h"
 #include "actors/connectors/lines.h"
+#include "actors/connectors/parse.h"
 #include "actors/stream/component.h"
 
 enum { READ_BYTES = 256 << 10 };
@@ -25,11 +26,13 @@ struct reader_window;
 struct reader {
     struct lines lines;
     struct kept kept;               /* of a pipe's lines */
-    struct buffer scratch;          /* one encoded line, for many subscribers */
+    struct parser parser;           /* of the lines */
+    struct buffer scratch;          /* one tuple, encoded */
     struct reader_file *file;       /* a reference */
     struct reader_block *blocks[2]; /* references; freed at the end */
     struct reader_window *window;   /* a reference; NULL before a replay */
     int64_t stripe_end; /* a line that starts here or later is another's */
+    uint64_t number;    /* of lines so far, where one task sees them all */
     int64_t eof;        /* where the end was seen; -1: not yet */
     uint64_t cost;      /* not charged yet, in 1/COST_UNIT reductions */
     bool tracked, reading, ended;
@@ -38,9 +41,10 @@ struct reader {
     struct line line;
 };
 
-/* `path` is borrowed while the task lives; NULL: stdin. */
+/* `path` is borrowed while the task lives; NULL: stdin. `format` is "text",
+ * "json" or NULL, which is text. */
 err reader_make(struct component_context *context, struct reader *r,
-                const char *path);
+                const char *path, const char *format);
 void reader_free(struct component_context *context, void *self);
 enum step reader_open(struct component_context *context, void *self);
 enum step reader_next(struct component_context *context, void *self);

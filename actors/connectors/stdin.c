@@ -1,6 +1,7 @@
 /* stdin.c - the source `stdin {}`: the lines of the standard input.
  *
- * Brings the field "line". The input ends with its last byte (Ctrl-D on a
+ * Brings the field "line", or with `format = "json"` what `file` brings then.
+ * The input ends with its last byte (Ctrl-D on a
  * terminal); a last line without an end counts. Only the first task reads. A
  * line that fails comes again: lines are kept until they are settled, at most
  * as many as may be pending. What was read and not settled when the process
@@ -8,9 +9,12 @@
 #include "actors/connectors/connector.h"
 #include "actors/connectors/reader.h"
 
+enum { FORMAT }; /* places of the options */
+
 static err make(struct component_context *context, void *self)
 {
-    return reader_make(context, self, NULL);
+    return reader_make(context, self, NULL,
+                       connector_option(context, FORMAT)->text);
 }
 
 static const struct component_class source = {
@@ -26,9 +30,18 @@ static const struct component_class source = {
     .job_done = reader_job_done,
 };
 
+static const struct option options[] = {
+    [FORMAT] = {.name = "format",
+                .type = OPTION_CHOICE,
+                .choices = "text json",
+                .doc = "of the lines; text if not given"},
+};
+
 const struct connector connector_stdin = {
     .name = "stdin",
     .doc = "the lines of the standard input",
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
     .source = &source,
     .field = "line",
 };

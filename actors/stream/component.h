@@ -207,6 +207,9 @@ void executor_rooted(struct component_context *context);
 void executor_unroot(struct component_context *context);
 /* An untracked tuple was emitted: seal what is full. */
 void executor_emitted(struct component_context *context);
+/* A piece of the input is no tuple, and is left out: it counts as one that
+ * failed for good. The class says which, and why. */
+void executor_rejected(struct component_context *context);
 /* As many roots are pending as may be: emit no more for now. */
 bool executor_full(const struct component_context *context);
 /* Is anything tracked in this topology? */

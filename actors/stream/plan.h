@@ -66,6 +66,7 @@ struct component_plan {
     const void *config;                  /* the class's own */
     struct stream_plan *streams;
     unsigned stream_count;
+    bool names_fields; /* a source's fields are the user's choice */
     struct input_plan *inputs;
     unsigned input_count;
     unsigned tasks;      /* 1 to COMPONENT_TASKS_MAX */

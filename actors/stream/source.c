@@ -82,6 +82,13 @@ void executor_emitted(struct component_context *context)
     emitter_keep(context->emitter);
 }
 
+void executor_rejected(struct component_context *context)
+{
+    struct executor *x = executor_of(context);
+    x->failed++;
+    x->gave_up++;
+}
+
 /* ---- roots: settled ---- */
 
 static int64_t retry_wait_ns(uint32_t tries)

@@ -434,7 +434,14 @@ local function check(record, connectors, file)
     if use and about then
       out.connector, out.options = use.connector, use.options
       if c.kind == "spout" then
-        if about.field then
+        local parsed = use.options.format == "json" -- it names what it brings
+        if about.field and parsed then
+          out.names_fields = fields ~= nil
+          fields = fields or { "record" }
+          if #fields == 0 then
+            fault(c.line, "fields of %s is empty; name keys of the JSON objects, or leave it out", c.title)
+          end
+        elseif about.field then
           fields = fields or { about.field }
           if #fields ~= 1 then
             fault(c.line, "%s brings 1 field, %s names %d", use.connector, c.title, #fields)

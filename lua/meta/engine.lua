@@ -6,8 +6,17 @@
 -- ---- values ----
 
 --- What travels in a tuple: nil, booleans, 64-bit integers, floats, strings,
---- and tables of these, at most 64 deep and 16 MB.
----@alias engine.Value nil|boolean|integer|number|string|table|engine.Null
+--- and tables of these, at most 64 deep and 16 MB; views of JSON.
+---@alias engine.Value nil|boolean|integer|number|string|table|engine.Null|engine.View
+
+--- An object or array of JSON where it lies: reading a field decodes that field,
+--- `null` is a null, nil a field that isn't there. `#list`, `list[i]`, ipairs
+--- and pairs (in the order of the text) work; tostring gives the text. The
+--- object that a tuple brings can be changed, every other byte stays: a value
+--- keeps its place, a new key goes to the end, nil removes; a table is written
+--- down as it is then. What is inside it is read-only.
+---@class engine.View
+---@field [string|integer] any
 
 --- A number of seconds, or a text with a unit: "5s", "100ms", "1m", "2h".
 ---@alias engine.Duration number|string
@@ -25,6 +34,21 @@ null = {}
 ---@param list T
 ---@return T list the same table
 function array(list) end
+
+---@class engine.Json
+json = {}
+
+--- The JSON of any value that may travel in a tuple.
+---@param value engine.Value
+---@return string
+function json.encode(value) end
+
+--- The value of a JSON text, or of a view: objects and arrays as tables, a null
+--- as `null`. Or nil and why it is none.
+---@param text string|engine.View
+---@return engine.Value value
+---@return string? why
+function json.decode(text) end
 
 -- ---- the topology ----
 
@@ -221,15 +245,19 @@ function global(from) end
 ---@class engine.FileOptions
 ---@field path string relative to where the engine was started
 ---@field append? boolean a sink: go on behind what is there
----@field format? "text"|"json"|"csv" a sink
+---@field format? "text"|"json"|"csv" of the lines; a source reads text or json
 
---- A source that brings the field "line"; a sink.
+--- A source that brings the field "line"; with format = "json" the field
+--- "record", a view, or the keys that `fields` names. A sink.
 ---@param options engine.FileOptions
 ---@return engine.Connector
 function file(options) end
 
---- A source that brings the field "line".
----@param options {}
+---@class engine.StdinOptions
+---@field format? "text"|"json" of the lines
+
+--- A source that brings what `file` does.
+---@param options engine.StdinOptions
 ---@return engine.Connector
 function stdin(options) end
 
