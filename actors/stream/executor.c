@@ -5,6 +5,7 @@
  * executor takes no data and puts off every message but the few that end or
  * resume it. */
 #include "actors/stream/executor_state.h"
+#include "actors/stream/faults.h"
 #include "core/alloc.h"
 #include "core/job.h"
 #include "core/log.h"
@@ -13,7 +14,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DRAIN_MS = 10000 };
+enum {
+    DRAIN_MS = 10000,
+    TIMED_TUPLES = 64, /* a batch of so many is always timed, */
+    TIMED_EVERY = 16,  /* of smaller ones each 16th, for all of them */
+};
 
 static struct log *log_of(struct executor *x)
 {
@@ -78,6 +83,13 @@ static void ack(struct executor *x, uint64_t root, uint64_t edges)
     u->list[u->count++] = (struct acker_update){root, edges};
 }
 
+void executor_note(struct executor *x, const char *text)
+{
+    const struct world *world = node_world(env_node(x->context.env));
+    faults_note(topology_faults(x->topology), x->task->component->name,
+                x->task->index, world->wall_ns(world->context) / 1000000, text);
+}
+
 static void root_fail(struct env *env, struct topology *topology, uint64_t root,
                       uint32_t task, const char *reason)
 {
@@ -118,6 +130,7 @@ void executor_fail(struct component_context *context, struct input *input,
     emitter_undo(&x->emitter);
     if (x->class->undo) x->class->undo(context, x->self);
     x->errors++;
+    executor_note(x, reason);
     /* The first line for the eye, the whole with its traceback below it. */
     size_t first = strcspn(reason, "\n");
     log_text(log_of(x), x->task->component->name, (int)x->task->index, LOG_WARN,
@@ -177,6 +190,33 @@ static void hold(struct channel *c, struct msg *m)
     c->held_last = m;
 }
 
+static int64_t clock_ns(const struct executor *x)
+{
+    const struct world *world = node_world(env_node(x->context.env));
+    return world->now_ns(world->context);
+}
+
+/* A tuple's part of its batch's time is what execute takes: two looks at the
+ * clock a batch, and where batches are small not even those. */
+static void time_batch(struct executor *x, uint32_t tuples)
+{
+    bool small = tuples < TIMED_TUPLES;
+    x->weight = small ? TIMED_EVERY : 1;
+    if (small && x->small++ % TIMED_EVERY != 0) x->weight = 0;
+    if (x->weight) x->began_ns = clock_ns(x);
+}
+
+static void batch_timed(struct executor *x, uint32_t tuples)
+{
+    if (x->weight == 0 || tuples == 0) return;
+    const struct env *env = x->context.env;
+    struct metric_cells *cells =
+        metrics_cells(node_metrics(env_node(env)), env_thread(env));
+    uint64_t took_ns = (uint64_t)(clock_ns(x) - x->began_ns);
+    metric_record_many(cells, x->metrics->latency, took_ns / tuples,
+                       (uint64_t)tuples * x->weight);
+}
+
 static err begin_batch(struct executor *x, struct msg *m)
 {
     struct batch *b = batch_of(m);
@@ -185,6 +225,7 @@ static err begin_batch(struct executor *x, struct msg *m)
     x->executed += b->count;
     x->input = (struct input){
         .batch = b, .at = b->data, .left = b->count, .source = c->input};
+    time_batch(x, b->count);
     env_charge(x->context.env, b->count);
     return executor_after(x, CALL_EXECUTE,
                           x->class->execute(&x->context, x->self, &x->input));
@@ -366,6 +407,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
     if (step == STEP_CRASH || step == STEP_HOPELESS) {
         executor_unroot(&x->context);
         emitter_undo(&x->emitter);
+        executor_note(x, x->context.error);
         size_t first = strcspn(x->context.error, "\n");
         log_text(log_of(x), x->task->component->name, (int)x->task->index,
                  LOG_ERROR, 0, x->context.error, first,
@@ -383,6 +425,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
     case CALL_EXECUTE:
         if (x->input.root != 0) input_run(&x->context, &x->input);
         x->emitter.root = 0;
+        batch_timed(x, x->input.batch->count);
         msg_done(x->context.env, x->hand);
         x->hand = NULL;
         x->gathering = x->class->settle != NULL;
@@ -692,8 +735,9 @@ static err executor_init(struct env *env, void *self, const void *args)
     e = connect(env, x);
     if (e == OK) e = prepare(env, x);
     if (e != OK) {
-        executor_log(&x->context, LOG_ERROR, "%s",
-                     x->context.error[0] ? x->context.error : err_text(e));
+        const char *why = x->context.error[0] ? x->context.error : err_text(e);
+        executor_log(&x->context, LOG_ERROR, "%s", why);
+        executor_note(x, why);
         if (x->last_word) msg_free(env, x->last_word);
         emitter_fini(&x->emitter);
         return e;

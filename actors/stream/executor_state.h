@@ -44,6 +44,9 @@ struct executor {
     enum call suspended;
     struct msg *later_first, *later_last; /* put off while suspended */
 
+    int64_t began_ns; /* the call of execute in hand; if it is timed */
+    uint32_t weight;  /* for how many such calls it stands; 0: not timed */
+    unsigned small;   /* small batches since the last that was timed */
     struct input input;
     struct msg *hand;                   /* the batch of `input` */
     struct msg *last_word;              /* TOPOLOGY_ENDED; NULL once said */
@@ -92,6 +95,9 @@ struct msg *executor_updates(struct executor *x, uint16_t kind);
 /* Sets a timer anew. ERR_NOMEM: it isn't set. */
 err executor_set_timer(struct executor *x, deadline_id *timer, int64_t at_ns,
                        enum timer cookie);
+
+/* Remembers what went wrong, for who asks; see faults.h. */
+void executor_note(struct executor *x, const char *text);
 
 /* ---- source.c ---- */
 

@@ -139,6 +139,9 @@ run_case() {
         : > err
         : > out
         trap tidy EXIT
+        # Runs of one case see no others.
+        export XDG_RUNTIME_DIR="$BASE/$1.runs" HOME="$BASE/$1.runs"
+        mkdir -m 700 "$XDG_RUNTIME_DIR"
         "$3"
         look_for_sanitizers
     ) < /dev/null > "$BASE/$1.shell" 2>&1 && { rm -rf "$folder"; return; }
