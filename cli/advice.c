@@ -62,7 +62,7 @@ static void advise_inputs(struct adviser *a, const struct component_plan *c)
 {
     for (unsigned i = 0; i < c->input_count; i++) {
         const char *from = a->plan->components[c->inputs[i].component].name;
-        if (c->inputs[i].grouping == GROUPING_FIELDS && c->tasks == 1)
+        if (grouping_has_keys(c->inputs[i].grouping) && c->tasks == 1)
             give(a, c,
                  "%s '%s' reads '%s' by fields and has one task, which gets "
                  "all keys; give it tasks = 2 or more, or write global \"%s\"",

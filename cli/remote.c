@@ -73,6 +73,36 @@ const struct verb log_verb = {
     .run = run_log,
 };
 
+/* ---- activation ---- */
+
+static int run_activation(const struct verb *verb, int argc, char **argv)
+{
+    int code = verb_parse(verb, &argc, argv, take_nothing, NULL);
+    if (code != EXIT_WELL) return code < 0 ? EXIT_WELL : code;
+    if (argc == 2) return tell(argv[1], json_pack("{s:s}", "verb", verb->name));
+    verb_say("%s takes one run: engine %s ID; engine ps lists them", verb->name,
+             verb->name);
+    return EXIT_USAGE;
+}
+
+const struct verb activate_verb = {
+    .name = "activate",
+    .arguments = "ID",
+    .help = "let a run's spouts emit (again)",
+    .example = "engine activate word-count",
+    .options = no_options,
+    .run = run_activation,
+};
+
+const struct verb deactivate_verb = {
+    .name = "deactivate",
+    .arguments = "ID",
+    .help = "let a run's spouts emit nothing new; what is under way goes on",
+    .example = "engine deactivate word-count",
+    .options = no_options,
+    .run = run_activation,
+};
+
 /* ---- stop ---- */
 
 struct stop {

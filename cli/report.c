@@ -50,11 +50,12 @@ static void print_start(const struct report_head *h, const char *guarantee)
             "Threads:    %u\n"
             "Guarantee:  %s; nothing survives a restart: what is under way is "
             "in memory only\n"
-            "Run:        %s; Ctrl-C drains, twice ends at once\n",
+            "Run:        %s%s; Ctrl-C drains, twice ends at once\n",
             plan->file, h->watching ? " (watched)" : "", plan->name,
             plan->count, ending(plan->count), plan->tasks, ending(plan->tasks),
             edges, ending(edges), h->threads, guarantee,
-            h->id[0] ? h->id : "without a door");
+            h->id[0] ? h->id : "without a door",
+            plan->inactive ? " (inactive until engine activate)" : "");
 }
 
 void report_start(const struct report_head *h, struct log *json)

@@ -132,6 +132,12 @@ static const char *guarantee_name(enum guarantee guarantee)
     return guarantee == AT_MOST_ONCE ? "at-most-once" : "at-least-once";
 }
 
+static const char *state_of(const struct control *c)
+{
+    if (c->draining) return "draining";
+    return topology_is_active(c->topology) ? "running" : "inactive";
+}
+
 /* What all spouts together gave and settled. */
 static json_t *status_totals(const struct asked *a)
 {
@@ -162,8 +168,7 @@ static json_t *handle_status(struct asked *a)
         "{s:s, s:o, s:o, s:I, s:s, s:s, s:b, s:f, s:i, s:i, s:i, s:s, s:f}",
         "run", c->id, "topology", json_text(plan->name), "file",
         json_text(plan->file), "pid", (json_int_t)getpid(), "version",
-        ENGINE_VERSION, "state", c->draining ? "draining" : "running",
-        "watching", c->watching, "uptime",
+        ENGINE_VERSION, "state", state_of(c), "watching", c->watching, "uptime",
         (double)(a->now_ns - c->began_ns) / 1e9, "threads", (int)c->threads,
         "components", (int)plan->count, "tasks", (int)plan->tasks, "guarantee",
         guarantee_name(plan->guarantee), "drain", (double)c->drain_ns / 1e9);
@@ -302,6 +307,28 @@ static json_t *handle_stop(struct asked *a)
     return drain(a, 0);
 }
 
+/* ---- activation ---- */
+
+static json_t *activate(struct asked *a, bool active)
+{
+    struct control *c = a->control;
+    if (c->draining)
+        return refuse(a, "the run is draining; it can't be %sactivated",
+                      active ? "" : "de");
+    if (!c->activate(a->env, c->context, active)) return NULL;
+    return json_pack("{s:b}", "active", active);
+}
+
+static json_t *handle_activate(struct asked *a)
+{
+    return activate(a, true);
+}
+
+static json_t *handle_deactivate(struct asked *a)
+{
+    return activate(a, false);
+}
+
 /* ---- the table ---- */
 
 static json_t *handle_help(struct asked *a);
@@ -331,6 +358,11 @@ static const struct request requests[] = {
      {{"limit", DURATION, "for what is under way; without it the run's own"}},
      handle_drain},
     {"stop", "ends at once", {{0}}, handle_stop},
+    {"activate", "spouts emit (again)", {{0}}, handle_activate},
+    {"deactivate",
+     "spouts emit nothing new; what is under way goes on",
+     {{0}},
+     handle_deactivate},
 };
 enum { REQUESTS = sizeof requests / sizeof requests[0] };
 

@@ -26,6 +26,8 @@ struct control {
     /* Ends the sources; what is under way has `limit_ns`. False: out of
      * memory. */
     bool (*drain)(struct env *env, void *context, int64_t limit_ns);
+    /* Spouts emit, or nothing new. False: out of memory. */
+    bool (*activate)(struct env *env, void *context, bool active);
     void *context;
 };
 

@@ -159,6 +159,17 @@ static bool on_asked_to_drain(struct env *env, void *context, int64_t limit_ns)
     return drain(env, context, limit_ns);
 }
 
+static bool on_asked_to_activate(struct env *env, void *context, bool active)
+{
+    const struct run *run = context;
+    if (!run->options.quiet)
+        tell(run, LOG_INFO, "%sactivated: asked at the door",
+             active ? "" : "de");
+    return actor_send(env, run->root,
+                      active ? TOPOLOGY_ACTIVATE : TOPOLOGY_DEACTIVATE, NULL,
+                      0) == OK;
+}
+
 static void on_time_over(struct env *env, void *context)
 {
     struct run *run = context;
@@ -304,6 +315,7 @@ static err open_door(struct run *run)
         .watching = run->options.watch,
         .drain_ns = run->options.drain_ns,
         .drain = on_asked_to_drain,
+        .activate = on_asked_to_activate,
         .context = run,
     };
     struct door_config config = {.fd = run->door_fd,

@@ -1,5 +1,6 @@
 #include "cli/statistics.h"
 #include "cli/table.h"
+#include <string.h>
 
 static const char *kind_name(enum component_kind kind)
 {
@@ -76,15 +77,31 @@ static void latency_cell(struct table *t, const json_t *ms)
         table_cell(t, "%.3g us", n * 1000);
 }
 
+static void count_cell(struct table *t, const json_t *c, const char *name)
+{
+    table_cell(t, "%" JSON_INTEGER_FORMAT,
+               json_integer_value(json_object_get(c, name)));
+}
+
+/* Only a spout's tuples are acked, fail and are replayed; what fails in others
+ * is a call. */
 static void component_row(struct table *t, const json_t *c)
 {
-    static const char *const counts[] = {"in", "out", "acked", "failed",
-                                         "replayed"};
     const char *name = json_string_value(json_object_get(c, "name"));
+    const char *kind = json_string_value(json_object_get(c, "kind"));
+    bool spout = kind && strcmp(kind, "spout") == 0;
     table_cell(t, "%s", name ? name : "?");
-    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
-        table_cell(t, "%" JSON_INTEGER_FORMAT,
-                   json_integer_value(json_object_get(c, counts[i])));
+    count_cell(t, c, "in");
+    count_cell(t, c, "out");
+    if (spout)
+        count_cell(t, c, "acked");
+    else
+        table_cell(t, "-");
+    count_cell(t, c, spout ? "failed" : "errors");
+    if (spout)
+        count_cell(t, c, "replayed");
+    else
+        table_cell(t, "-");
     table_cell(t, "%.0f", json_number_value(json_object_get(c, "per_second")));
     latency_cell(t, json_object_get(c, "p50_ms"));
     latency_cell(t, json_object_get(c, "p99_ms"));

@@ -50,6 +50,6 @@ void verb_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int verb_main(int argc, char **argv);
 
 extern const struct verb run_verb, check_verb, ps_verb, stats_verb, errors_verb,
-    log_verb, stop_verb, ask_verb, version_verb;
+    log_verb, activate_verb, deactivate_verb, stop_verb, ask_verb, version_verb;
 
 #endif

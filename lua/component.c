@@ -3,7 +3,9 @@
 #include "core/alloc.h"
 #include "core/log.h"
 #include "core/node.h"
+#include "lua/grouping.h"
 #include "lua/guest.h"
+#include "lua/held.h"
 #include "lua/value.h"
 #include <lauxlib.h>
 #include <stdio.h>
@@ -45,6 +47,11 @@ static int self_index(lua_State *L)
     const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     if (strcmp(key, "tuple") == 0)
         push_tuple(L, guest_of(L));
+    else if (strcmp(key, "hold") == 0 || strcmp(key, "emit_from") == 0)
+        return luaL_error(L,
+                          "self.%s is for bolts that settle their tuples "
+                          "themselves; add acking = \"manual\"",
+                          key);
     else
         lua_pushnil(L);
     return 1;
@@ -52,7 +59,7 @@ static int self_index(lua_State *L)
 
 static int self_newindex(lua_State *L)
 {
-    static const char *const own[] = {"tuple", "state", "hold", NULL};
+    static const char *const own[] = {"tuple", "state", NULL};
     const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     for (int i = 0; own[i]; i++)
         if (strcmp(own[i], key) == 0)
@@ -113,6 +120,7 @@ static void push_execute(lua_State *L, struct guest *g)
 static void tuple_through(struct guest *g)
 {
     g->in_hand = false;
+    if (g->touched) held_keep(g);
     input_done(g->context, g->input, g->end);
 }
 
@@ -169,6 +177,7 @@ static void fail_tuple(struct guest *g, const char *why)
             end = value_skip(end);
     }
     g->in_hand = false;
+    held_undo(g);
     char text[256];
     if (strcmp(why, "not enough memory") == 0) {
         size_t bytes = vm_config_of(g->script.vm)->memory_bytes;
@@ -253,10 +262,25 @@ static enum step guest_execute(struct component_context *context, void *self,
 
 /* ---- one function of the component ---- */
 
+/* The numbers of each component's tasks, by its name. */
+static void push_tasks(lua_State *L, const struct plan *plan)
+{
+    lua_createtable(L, 0, (int)plan->count);
+    for (unsigned i = 0; i < plan->count; i++) {
+        const struct component_plan *c = &plan->components[i];
+        lua_createtable(L, (int)c->tasks, 0);
+        for (unsigned k = 0; k < c->tasks; k++) {
+            lua_pushinteger(L, (lua_Integer)c->first_task + k);
+            lua_rawseti(L, -2, k + 1);
+        }
+        lua_setfield(L, -2, c->name);
+    }
+}
+
 static void push_context(lua_State *L, struct guest *g)
 {
     struct component_context *c = g->context;
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 7);
     lua_pushstring(L, c->plan->name);
     lua_setfield(L, -2, "topology");
     lua_pushstring(L, c->component->name);
@@ -267,6 +291,8 @@ static void push_context(lua_State *L, struct guest *g)
     lua_setfield(L, -2, "index");
     lua_pushinteger(L, (lua_Integer)c->component->tasks);
     lua_setfield(L, -2, "tasks");
+    push_tasks(L, c->plan);
+    lua_setfield(L, -2, "tasks_of");
     /* config: the component's over the topology's. */
     lua_newtable(L);
     vref_push(L, &g->script.now.record);
@@ -336,6 +362,12 @@ static enum step guest_open(struct component_context *context, void *self)
 static enum step guest_finish(struct component_context *context, void *self)
 {
     return call(self, "finish");
+}
+
+static enum step guest_activate(struct component_context *context, void *self,
+                                bool active)
+{
+    return call(self, active ? "activate" : "deactivate");
 }
 
 static enum step guest_tick(struct component_context *context, void *self)
@@ -414,6 +446,7 @@ static int find_body(lua_State *L)
     a->has_fail = has_function(L, "fail");
     a->has_cleanup = has_function(L, "cleanup");
     vref_take(L, a->body);
+    if (a->body == &g->body) custom_adopt(L, g, &a->edition->record);
     return 0;
 }
 
@@ -443,6 +476,8 @@ static void guest_fini(struct guest *g)
     vref_drop(&g->self);
     vref_drop(&g->ids);
     vref_drop(&g->engine_emit);
+    custom_fini(g);
+    held_fini(g);
     script_fini(&g->script);
     for (unsigned i = g->notice_next; i < g->notice_count; i++)
         mem_free(g->notices[i].reason);
@@ -579,6 +614,7 @@ const struct component_class lua_class = {
     .ack = guest_ack,
     .fail = guest_fail,
     .notify = guest_notify,
+    .activate = guest_activate,
     .replay = guest_replay,
     .load_code = guest_load_code,
     .switch_code = guest_switch_code,

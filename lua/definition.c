@@ -145,6 +145,9 @@ static void take_streams(lua_State *L, struct loader *l,
     for (unsigned i = 0; i < c->stream_count; i++) {
         lua_rawgeti(L, -1, i + 1);
         c->streams[i].name = text_field(L, l, "name");
+        lua_getfield(L, -1, "direct");
+        c->streams[i].direct = lua_toboolean(L, -1);
+        lua_pop(L, 1);
         lua_getfield(L, -1, "fields");
         c->streams[i].fields = take_names(L, l, &c->streams[i].arity);
         lua_pop(L, 2);
@@ -156,9 +159,11 @@ static void take_inputs(lua_State *L, struct loader *l,
                         struct component_plan *c)
 {
     static const char *const groupings[] = {
-        [GROUPING_SHUFFLE] = "shuffle",
-        [GROUPING_FIELDS] = "fields",
-        [GROUPING_GLOBAL] = "global",
+        [GROUPING_SHUFFLE] = "shuffle", [GROUPING_LOCAL] = "local_or_shuffle",
+        [GROUPING_FIELDS] = "fields",   [GROUPING_GLOBAL] = "global",
+        [GROUPING_NONE] = "none",       [GROUPING_PARTIAL_KEY] = "partial_key",
+        [GROUPING_ALL] = "all",         [GROUPING_DIRECT] = "direct",
+        [GROUPING_CUSTOM] = "custom",
     };
     lua_getfield(L, -1, "inputs");
     c->input_count = (unsigned)lua_rawlen(L, -1);
@@ -169,7 +174,7 @@ static void take_inputs(lua_State *L, struct loader *l,
         input->component = (unsigned)number_field(L, "component");
         input->stream = (unsigned)number_field(L, "stream");
         const char *grouping = text_field(L, l, "grouping");
-        for (int g = GROUPING_SHUFFLE; g <= GROUPING_GLOBAL; g++)
+        for (int g = GROUPING_SHUFFLE; g <= GROUPING_CUSTOM; g++)
             if (strcmp(grouping, groupings[g]) == 0)
                 input->grouping = (enum grouping)g;
         lua_getfield(L, -1, "keys");
@@ -265,6 +270,24 @@ static void take_guest(lua_State *L, struct loader *l, struct component_plan *c,
     c->class = &lua_class;
 }
 
+/* The place of a text in a list that has it. */
+static int choice_field(lua_State *L, const char *key, const char *const *list)
+{
+    lua_getfield(L, -1, key);
+    const char *text = lua_tostring(L, -1);
+    int place = 0;
+    while (strcmp(list[place], text) != 0)
+        place++;
+    lua_pop(L, 1);
+    return place;
+}
+
+static const char *const on_errors[] = {
+    [ON_ERROR_FAIL] = "fail",
+    [ON_ERROR_DROP] = "drop",
+    [ON_ERROR_CRASH] = "crash",
+};
+
 static void take_component(lua_State *L, struct loader *l,
                            struct component_plan *c)
 {
@@ -278,6 +301,10 @@ static void take_component(lua_State *L, struct loader *l,
     c->tasks = (unsigned)number_field(L, "tasks");
     c->retries = (int)number_field(L, "retries");
     c->every_ns = number_field(L, "every_ns");
+    c->on_error = (enum on_error)choice_field(L, "on_error", on_errors);
+    lua_getfield(L, -1, "manual");
+    c->manual = lua_toboolean(L, -1);
+    lua_pop(L, 1);
     take_streams(L, l, c);
     take_inputs(L, l, c);
     const char *name = text_field(L, l, "connector");
@@ -297,6 +324,9 @@ static void take_plan(lua_State *L, struct loader *l)
     if (plan->file == NULL) luaL_error(L, "out of memory");
     plan->timeout_ns = number_field(L, "timeout_ns");
     plan->pending_max = (unsigned)number_field(L, "max_pending");
+    lua_getfield(L, -1, "inactive");
+    plan->inactive = lua_toboolean(L, -1);
+    lua_pop(L, 1);
     const char *guarantee = text_field(L, l, "guarantee");
     plan->guarantee =
         strcmp(guarantee, "at-most-once") == 0 ? AT_MOST_ONCE : AT_LEAST_ONCE;

@@ -70,7 +70,15 @@ static int take_grouping(lua_State *L)
     if (lua_type(L, 1) != LUA_TSTRING)
         return luaL_error(L, "%s names no component; write %s \"name\"", name,
                           name);
-    if (keys > 0 && strcmp(name, "fields") != 0)
+    bool is_custom = strcmp(name, "custom") == 0;
+    if (is_custom && (keys != 1 || lua_type(L, 2) != LUA_TFUNCTION))
+        return luaL_error(L,
+                          "custom takes a component and a function; write "
+                          "custom(\"%s\", function(values, tasks, state) … "
+                          "end)",
+                          lua_tostring(L, 1));
+    if (keys > 0 && !is_custom && strcmp(name, "fields") != 0 &&
+        strcmp(name, "partial_key") != 0)
         return luaL_error(L,
                           "%s takes no keys; write %s \"%s\" or "
                           "fields(\"%s\", …)",
@@ -83,6 +91,11 @@ static int take_grouping(lua_State *L)
     lua_setfield(L, -2, "from");
     lua_pushinteger(L, line);
     lua_setfield(L, -2, "line");
+    if (is_custom) {
+        lua_pushvalue(L, 2);
+        lua_setfield(L, -2, "choose");
+        keys = 0;
+    }
     lua_createtable(L, keys, 0);
     for (int i = 1; i <= keys; i++) {
         lua_pushvalue(L, i + 1);
@@ -275,9 +288,13 @@ static int sorted(lua_State *L)
 
 /* ---- the vocabulary ---- */
 
+static const char *const groupings[] = {
+    "shuffle", "local_or_shuffle", "fields", "global", "none", "partial_key",
+    "all",     "direct",           "custom", NULL,
+};
+
 static const char *const loading_words[] = {
-    "topology", "spout",  "bolt",  "sink", "shuffle",
-    "fields",   "global", "param", NULL,
+    "topology", "spout", "bolt", "sink", "param", NULL,
 };
 
 /* `null { … }`: the value that is called like a connector. */
@@ -346,9 +363,8 @@ static void push_vocabulary(lua_State *L)
     add_kind(L, "spout");
     add_kind(L, "bolt");
     add_kind(L, "sink");
-    add_grouping(L, "shuffle");
-    add_grouping(L, "fields");
-    add_grouping(L, "global");
+    for (int i = 0; groupings[i]; i++)
+        add_grouping(L, groupings[i]);
     lua_pushcfunction(L, param);
     lua_setfield(L, -2, "param");
     add_connectors(L);
@@ -366,13 +382,19 @@ static void push_vocabulary(lua_State *L)
     lua_setfield(L, -2, "random");
 }
 
+static void forget_words(lua_State *L, int index, const char *const *words)
+{
+    for (; *words; words++) {
+        lua_pushnil(L);
+        lua_setfield(L, index, *words);
+    }
+}
+
 /* Those that make records exist only while a file is loaded. */
 static void close_vocabulary(lua_State *L, int index)
 {
-    for (int i = 0; loading_words[i]; i++) {
-        lua_pushnil(L);
-        lua_setfield(L, index, loading_words[i]);
-    }
+    forget_words(L, index, loading_words);
+    forget_words(L, index, groupings);
     const struct connector *c;
     for (unsigned i = 0; (c = connector_at(i)) != NULL; i++) {
         if (strcmp(c->name, "null") == 0) continue; /* a value, too */

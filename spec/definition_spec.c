@@ -55,7 +55,7 @@ static const struct fault of_topologies[] = {
     {"timeuot = 1,",
      "'timeuot' is no option of a topology; did you mean 'timeout'?"},
     {"[true] = 1,", "'true' is no option of a topology; there are: config, "
-                    "guarantee, max_pending, timeout"},
+                    "guarantee, initial, max_pending, timeout"},
     {"timeout = \"5 parsecs\",",
      "timeout of the topology is '5 parsecs'; give a duration like \"5s\" or "
      "\"100ms\""},
@@ -103,12 +103,27 @@ static const struct fault of_components[] = {
     {"bolt \"b\" { from = shuffle \"nums\", exceute = print, " NOTHING " },",
      "'exceute' is no option of a bolt; did you mean 'execute'?"},
     {"bolt \"b\" { from = shuffle \"nums\", qqq = 1, " NOTHING " },",
-     "'qqq' is no option of a bolt; there are: budget, cleanup, config, "
-     "every, execute, fields, finish, from, memory, on_reload, prepare, "
-     "streams, tasks, tick"},
-    {"bolt \"b\" { from = shuffle \"nums\", acking = \"manual\", " NOTHING
-     " },",
-     "'acking' of bolt 'b' is not in this version; leave it out"},
+     "'qqq' is no option of a bolt; there are: acking, budget, cleanup, "
+     "config, every, execute, fields, finish, from, memory, on_error, "
+     "on_reload, prepare, streams, tasks, tick"},
+    {"bolt \"b\" { from = shuffle \"nums\", acking = \"mine\", " NOTHING " },",
+     "acking of bolt 'b' is 'mine'; give \"auto\" or \"manual\""},
+    {"bolt \"b\" { from = shuffle \"nums\", on_error = 1, " NOTHING " },",
+     "on_error of bolt 'b' is 1; give \"fail\" or \"drop\" or \"crash\""},
+    {"bolt \"b\" { from = direct \"nums\", " NOTHING " },",
+     "stream 'default' of spout 'nums' is not direct; declare it as default = "
+     "{ direct = true, … }"},
+    {"bolt \"b\" { from = partial_key \"nums\", " NOTHING " },",
+     "partial_key(\"nums\") names no key; write partial_key(\"nums\", "
+     "\"key\")"},
+    {"bolt \"b\" { from = custom(\"nums\", function() end), " NOTHING " },",
+     "custom reads spout 'nums', which runs no Lua to choose the task; put a "
+     "bolt between them"},
+    {"bolt \"c\" { from = shuffle \"nums\", streams = { a = { direct = 1, "
+     "\"n\" } }, " NOTHING " },",
+     "direct of stream 'a' of bolt 'c' is 1; give true or false"},
+    {"bolt \"b\" { from = shuffle \"nums\", executors = 2, " NOTHING " },",
+     "'executors' of bolt 'b' is not in this version; leave it out"},
     {"bolt \"b\" { from = shuffle \"nums\", tasks = 0, " NOTHING " },",
      "tasks of bolt 'b' is 0; give a whole number from 1 to 1000"},
     {"bolt \"b\" { from = shuffle \"nums\", tasks = 1001, " NOTHING " },",
@@ -146,9 +161,9 @@ static const struct fault of_components[] = {
      "retries of spout 's' is 4294967296; give a whole number from 0 to "
      "1000000, or \"forever\""},
     {"spout \"s\" { next = print, from = shuffle \"nums\" },",
-     "'from' is no option of a spout; there are: ack, budget, cleanup, "
-     "config, every, fail, fields, memory, next, on_reload, open, retries, "
-     "streams, tasks, tick"},
+     "'from' is no option of a spout; there are: ack, activate, budget, "
+     "cleanup, config, deactivate, every, fail, fields, memory, next, "
+     "on_reload, open, retries, streams, tasks, tick"},
 };
 
 static const struct fault of_fields[] = {

@@ -19,6 +19,7 @@ struct asked {
     struct buffer answer;
     json_t *json; /* of the last answer */
     bool ended;
+    int activated;      /* what it was told; -1: nothing */
     int64_t drained_ns; /* the limit it was told; -1: it wasn't */
 };
 
@@ -60,6 +61,13 @@ static bool on_drain(struct env *env, void *context, int64_t limit_ns)
     return true;
 }
 
+static bool on_activate(struct env *env, void *context, bool active)
+{
+    struct asked *a = context;
+    a->activated = active ? 1 : 0;
+    return true;
+}
+
 static uint64_t no_time(void *context)
 {
     return 0;
@@ -78,6 +86,7 @@ static struct asked *asked_new(void)
     a->sim = sim_new(spec_seed);
     a->node = sim_node(a->sim, 1);
     a->drained_ns = -1;
+    a->activated = -1;
     CHECK_EQ(definition_parse("t.lua", text, sizeof text - 1, NULL, 0, NULL,
                               &a->definition, &errors),
              OK);
@@ -101,6 +110,7 @@ static struct asked *asked_new(void)
         .began_ns = sim_now(a->sim),
         .drain_ns = 10000000000,
         .drain = on_drain,
+        .activate = on_activate,
         .context = a};
     CHECK(a->control.history != NULL && a->control.levels != NULL);
     levels_apply(a->control.levels);
@@ -367,5 +377,21 @@ SPEC(requests, any_bytes_become_sound_json)
         json_object_get(asks_well(a, "{\"verb\":\"errors\"}"), "errors");
     CHECK_TEXT(string(json_array_get(errors, 0), "text"),
                "\xef\xbf\xbd\xef\xbf\xbd \"\\ \x01");
+    asked_free(a);
+}
+
+SPEC(requests, a_run_is_activated_unless_it_drains)
+{
+    struct asked *a = asked_new();
+    CHECK(json_is_false(
+        json_object_get(asks_well(a, "{\"verb\":\"deactivate\"}"), "active")));
+    CHECK_EQ(a->activated, 0);
+    asks_well(a, "{\"verb\":\"activate\"}");
+    CHECK_EQ(a->activated, 1);
+    asks_well(a, "{\"verb\":\"drain\"}");
+    const json_t *json = ask(a, "{\"verb\":\"deactivate\"}");
+    CHECK_TEXT(string(json, "error"),
+               "the run is draining; it can't be deactivated");
+    CHECK_EQ(a->activated, 1);
     asked_free(a);
 }

@@ -57,11 +57,12 @@ SPEC(table, statistics_are_a_row_for_each_component)
     char page[4096] = "";
     json_t *json = json_loads(
         "{\"components\":["
-        "{\"name\":\"lines\",\"in\":0,\"out\":73811,\"acked\":73800,"
+        "{\"name\":\"lines\",\"kind\":\"spout\",\"in\":0,\"out\":73811,"
+        "\"acked\":73800,"
         "\"failed\":11,\"replayed\":9,\"per_second\":433348.4,"
         "\"p50_ms\":30.72,\"p99_ms\":1500.0},"
-        "{\"name\":\"split\",\"in\":73811,\"out\":5,\"acked\":0,\"failed\":0,"
-        "\"replayed\":0,\"per_second\":0.2,\"p50_ms\":0.00123,"
+        "{\"name\":\"split\",\"kind\":\"bolt\",\"in\":73811,\"out\":5,"
+        "\"errors\":4,\"per_second\":0.2,\"p50_ms\":0.00123,"
         "\"p99_ms\":null}]}",
         0, NULL);
     CHECK(json != NULL);
@@ -73,7 +74,7 @@ SPEC(table, statistics_are_a_row_for_each_component)
                "latency p50    p99\n"
                "lines          0  73811  73800      11         9      433348  "
                "    30.7 ms  1.5 s\n"
-               "split      73811      5      0       0         0           0  "
+               "split      73811      5      -       4         -           0  "
                "    1.23 us      -\n");
     json_decref(json);
 }

@@ -5,7 +5,6 @@
  * executor takes no data and puts off every message but the few that end or
  * resume it. */
 #include "actors/stream/executor_state.h"
-#include "actors/stream/faults.h"
 #include "core/alloc.h"
 #include "core/job.h"
 #include "core/log.h"
@@ -14,11 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    DRAIN_MS = 10000,
-    TIMED_TUPLES = 64, /* a batch of so many is always timed, */
-    TIMED_EVERY = 16,  /* of smaller ones each 16th, for all of them */
-};
+enum { DRAIN_MS = 10000 };
 
 static struct log *log_of(struct executor *x)
 {
@@ -83,17 +78,10 @@ static void ack(struct executor *x, uint64_t root, uint64_t edges)
     u->list[u->count++] = (struct acker_update){root, edges};
 }
 
-void executor_note(struct executor *x, const char *text)
-{
-    const struct world *world = node_world(env_node(x->context.env));
-    faults_note(topology_faults(x->topology), x->task->component->name,
-                x->task->index, world->wall_ns(world->context) / 1000000, text);
-}
-
 static void root_fail(struct env *env, struct topology *topology, uint64_t root,
-                      uint32_t task, const char *reason)
+                      uint32_t task, bool innocent, const char *reason)
 {
-    struct acker_fail body = {.root = root, .task = task};
+    struct acker_fail body = {.root = root, .task = task, .innocent = innocent};
     size_t length = strlen(reason);
     if (length >= REASON_BYTES) length = REASON_BYTES - 1;
     memcpy(body.reason, reason, length);
@@ -105,21 +93,127 @@ static void root_fail(struct env *env, struct topology *topology, uint64_t root,
     actor_post(env, topology_acker(topology, root_task(root)), m);
 }
 
+static void ack_run(struct executor *x, const struct input *input)
+{
+    if (input->root == 0) return;
+    if (input->root != ROOT_LIST) {
+        ack(x, input->root, input->edges);
+        return;
+    }
+    executor_settle_held(&x->context, x->roots.roots, x->roots.count);
+}
+
+static struct anchor *next_anchor(struct input *input)
+{
+    return batch_anchor(input->batch, input->anchor++);
+}
+
+/* Tuples of several roots: those that join an anchor, and it. Without memory
+ * for the list they are processed untracked; their time will run out. */
+static void take_list(struct executor *x, struct input *input,
+                      struct anchor *first)
+{
+    struct anchor *a = first;
+    err e = OK;
+    x->roots.count = 0;
+    for (;; a = next_anchor(input)) {
+        if (e == OK) e = roots_add(&x->roots, a->root, a->edge);
+        if (a->tuples > 0) break;
+    }
+    input->run_left = a->tuples;
+    input->root = e == OK ? ROOT_LIST : 0;
+    input->roots = x->emitter.roots = &x->roots;
+    if (e != OK) x->errors++;
+}
+
 /* The anchor of the run that ends, then the next run's. */
 void input_run(struct component_context *context, struct input *input)
 {
     struct executor *x = executor_of(context);
-    if (input->root != 0) ack(x, input->root, input->edges);
+    ack_run(x, input);
     input->root = 0;
     if (input->anchor < input->batch->anchors) {
-        struct anchor *a = batch_anchor(input->batch, input->anchor++);
+        struct anchor *a = next_anchor(input);
         input->root = a->root;
         input->edges = a->edge;
         input->run_left = a->tuples;
+        if (a->tuples == 0) take_list(x, input, a);
     } else {
         input->run_left = input->left; /* untracked; or all are through */
     }
     context->emitter->root = input->root;
+}
+
+/* ---- held tuples ---- */
+
+static uint64_t hold(struct executor *x, uint64_t *edges)
+{
+    uint64_t edge = emitter_edge(&x->emitter);
+    *edges ^= edge;
+    return edge;
+}
+
+void executor_hold(struct component_context *context, struct input *input,
+                   struct list_root *out)
+{
+    struct executor *x = executor_of(context);
+    if (input->root == ROOT_LIST) {
+        for (uint32_t i = 0; i < input->roots->count; i++) {
+            struct list_root *r = &input->roots->roots[i];
+            out[i] = (struct list_root){.root = r->root,
+                                        .edges = hold(x, &r->edges)};
+        }
+    } else if (input->root != 0) {
+        out[0] = (struct list_root){.root = input->root,
+                                    .edges = hold(x, &input->edges)};
+    }
+}
+
+void executor_settle_held(struct component_context *context,
+                          const struct list_root *roots, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        ack(executor_of(context), roots[i].root, roots[i].edges);
+}
+
+void executor_touch_held(struct component_context *context,
+                         const struct list_root *roots, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        ack(executor_of(context), roots[i].root, 0);
+}
+
+void executor_fail_held(struct component_context *context,
+                        const struct list_root *roots, uint32_t count,
+                        const char *reason)
+{
+    struct executor *x = executor_of(context);
+    for (uint32_t i = 0; i < count; i++)
+        root_fail(context->env, x->topology, roots[i].root, x->task->number,
+                  false, reason);
+}
+
+/* ---- failures ---- */
+
+/* The first line for the eye, the whole with its traceback below it. */
+static void log_failure(struct executor *x, const char *reason)
+{
+    size_t first = strcspn(reason, "\n");
+    log_text(log_of(x), x->task->component->name, (int)x->task->index, LOG_WARN,
+             0, reason, first, reason[first] ? reason + first + 1 : NULL);
+}
+
+static void fail_run(struct executor *x, struct input *input,
+                     const char *reason)
+{
+    struct list_root one = {.root = input->root};
+    if (input->root == ROOT_LIST)
+        executor_fail_held(&x->context, x->roots.roots, x->roots.count, reason);
+    else if (input->root != 0)
+        executor_fail_held(&x->context, &one, 1, reason);
+    /* No ack for this run: should the news of the failure be lost, the root
+     * must run out of time. */
+    input->root = 0;
 }
 
 void executor_fail(struct component_context *context, struct input *input,
@@ -128,19 +222,22 @@ void executor_fail(struct component_context *context, struct input *input,
     struct executor *x = executor_of(context);
     input->at = end;
     emitter_undo(&x->emitter);
+    x->emitter.root = input->root; /* it may have emitted for others */
+    x->emitter.roots = &x->roots;
+    roots_undo(&x->roots);
     if (x->class->undo) x->class->undo(context, x->self);
     x->errors++;
-    executor_note(x, reason);
-    /* The first line for the eye, the whole with its traceback below it. */
-    size_t first = strcspn(reason, "\n");
-    log_text(log_of(x), x->task->component->name, (int)x->task->index, LOG_WARN,
-             0, reason, first, reason[first] ? reason + first + 1 : NULL);
-    if (input->root != 0)
-        root_fail(context->env, x->topology, input->root, x->task->number,
-                  reason);
-    /* No ack for this run: should the news of the failure be lost, the root
-     * must run out of time. */
-    input->root = 0;
+    tally_fault(x, reason);
+    log_failure(x, reason);
+    switch (context->component->on_error) {
+    case ON_ERROR_FAIL: fail_run(x, input, reason); break;
+    case ON_ERROR_DROP: x->dropped++; break; /* it counts as processed */
+    case ON_ERROR_CRASH: /* the rest of the batch fails with the task */
+        fail_run(x, input, reason);
+        x->crashing = true;
+        input->left = input->run_left = 0;
+        break;
+    }
 }
 
 /* ---- ends ---- */
@@ -180,7 +277,7 @@ static bool inputs_ended(struct executor *x)
 
 /* ---- bolts: batches and markers ---- */
 
-static void hold(struct channel *c, struct msg *m)
+static void hold_batch(struct channel *c, struct msg *m)
 {
     m->next = NULL;
     if (c->held_first)
@@ -188,33 +285,6 @@ static void hold(struct channel *c, struct msg *m)
     else
         c->held_first = m;
     c->held_last = m;
-}
-
-static int64_t clock_ns(const struct executor *x)
-{
-    const struct world *world = node_world(env_node(x->context.env));
-    return world->now_ns(world->context);
-}
-
-/* A tuple's part of its batch's time is what execute takes: two looks at the
- * clock a batch, and where batches are small not even those. */
-static void time_batch(struct executor *x, uint32_t tuples)
-{
-    bool small = tuples < TIMED_TUPLES;
-    x->weight = small ? TIMED_EVERY : 1;
-    if (small && x->small++ % TIMED_EVERY != 0) x->weight = 0;
-    if (x->weight) x->began_ns = clock_ns(x);
-}
-
-static void batch_timed(struct executor *x, uint32_t tuples)
-{
-    if (x->weight == 0 || tuples == 0) return;
-    const struct env *env = x->context.env;
-    struct metric_cells *cells =
-        metrics_cells(node_metrics(env_node(env)), env_thread(env));
-    uint64_t took_ns = (uint64_t)(clock_ns(x) - x->began_ns);
-    metric_record_many(cells, x->metrics->latency, took_ns / tuples,
-                       (uint64_t)tuples * x->weight);
 }
 
 static err begin_batch(struct executor *x, struct msg *m)
@@ -225,7 +295,7 @@ static err begin_batch(struct executor *x, struct msg *m)
     x->executed += b->count;
     x->input = (struct input){
         .batch = b, .at = b->data, .left = b->count, .source = c->input};
-    time_batch(x, b->count);
+    tally_begin(x, b->count);
     env_charge(x->context.env, b->count);
     return executor_after(x, CALL_EXECUTE,
                           x->class->execute(&x->context, x->self, &x->input));
@@ -366,7 +436,7 @@ static err take_batch(struct executor *x, struct msg *m)
 {
     struct channel *c = m->by->context;
     if (!waits(x, c) && c->held_first == NULL) return run_batch(x, m);
-    hold(c, m);
+    hold_batch(c, m);
     return OK;
 }
 
@@ -407,7 +477,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
     if (step == STEP_CRASH || step == STEP_HOPELESS) {
         executor_unroot(&x->context);
         emitter_undo(&x->emitter);
-        executor_note(x, x->context.error);
+        tally_fault(x, x->context.error);
         size_t first = strcspn(x->context.error, "\n");
         log_text(log_of(x), x->task->component->name, (int)x->task->index,
                  LOG_ERROR, 0, x->context.error, first,
@@ -423,9 +493,10 @@ err executor_after(struct executor *x, enum call call, enum step step)
     switch (call) {
     case CALL_OPEN: e = opened(x); break;
     case CALL_EXECUTE:
+        if (x->crashing) return ERR_POISONED;
         if (x->input.root != 0) input_run(&x->context, &x->input);
         x->emitter.root = 0;
-        batch_timed(x, x->input.batch->count);
+        tally_end(x, x->input.batch->count);
         msg_done(x->context.env, x->hand);
         x->hand = NULL;
         x->gathering = x->class->settle != NULL;
@@ -433,6 +504,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
         break;
     case CALL_NEXT: e = source_after_next(x, step); break;
     case CALL_REPLAY:
+    case CALL_ACTIVATE:
     case CALL_NOTIFY: env_again(x->context.env); break;
     case CALL_FINISH:
         emitter_keep(&x->emitter);
@@ -592,28 +664,6 @@ static err executor_receive(struct env *env, void *self, const struct msg *m)
     return now ? receive_now(x, m) : put_off(x, m);
 }
 
-static void count(struct executor *x)
-{
-    const struct component_metrics *ids = x->metrics;
-    const struct env *env = x->context.env;
-    struct metric_cells *cells =
-        metrics_cells(node_metrics(env_node(env)), env_thread(env));
-    struct {
-        metric_id id;
-        uint64_t *n;
-    } all[] = {
-        {ids->executed, &x->executed},      {ids->acked, &x->acked},
-        {ids->failed, &x->failed},          {ids->replayed, &x->replayed},
-        {ids->gave_up, &x->gave_up},        {ids->errors, &x->errors},
-        {ids->emitted, &x->emitter.emitted}};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (*all[i].n == 0) continue;
-        metric_add(cells, all[i].id, *all[i].n);
-        *all[i].n = 0;
-    }
-    x->emitter.emitted_kept = 0;
-}
-
 static err executor_settle(struct env *env, void *self)
 {
     struct executor *x = self;
@@ -632,7 +682,7 @@ static err executor_settle(struct env *env, void *self)
     bool between = x->suspended == CALL_NONE || is_spout(x);
     if (between) emitter_flush(&x->emitter);
     if (!x->gathering) acks_send(x);
-    if (between) count(x);
+    if (between) tally_count(x);
     return e == OK && is_spout(x) ? source_settle(x) : e;
 }
 
@@ -737,7 +787,7 @@ static err executor_init(struct env *env, void *self, const void *args)
     if (e != OK) {
         const char *why = x->context.error[0] ? x->context.error : err_text(e);
         executor_log(&x->context, LOG_ERROR, "%s", why);
-        executor_note(x, why);
+        tally_fault(x, why);
         if (x->last_word) msg_free(env, x->last_word);
         emitter_fini(&x->emitter);
         return e;
@@ -753,7 +803,7 @@ static err executor_init(struct env *env, void *self, const void *args)
 static void lose_root(void *context, uint64_t root)
 {
     struct executor *x = context;
-    root_fail(x->context.env, x->topology, root, x->task->number,
+    root_fail(x->context.env, x->topology, root, x->task->number, true,
               "the task crashed");
 }
 
@@ -770,7 +820,7 @@ static void executor_terminate(struct env *env, void *self, err why)
     struct executor *x = self;
     enter(x, env);
     emitter_undo(&x->emitter); /* of a call that doesn't come back */
-    count(x);
+    tally_count(x);
     if (x->hand) lose_batch(x, x->hand);
     for (unsigned i = 0; i < x->task->input_count; i++) {
         struct channel *c = x->task->inputs[i];
@@ -799,6 +849,7 @@ static void executor_terminate(struct env *env, void *self, err why)
         msg_free(env, m);
     }
     if (x->last_word) msg_free(env, x->last_word);
+    roots_fini(&x->roots);
     deadline_id *timers[] = {&x->sleep_timer, &x->idle_timer, &x->replay_timer,
                              &x->check_timer, &x->tick_timer};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++)

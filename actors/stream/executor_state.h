@@ -1,6 +1,6 @@
 /* executor_state.h - the state of a task's actor and how its two sides call
  * each other: executor.c has what all tasks do, source.c a spout's roots,
- * replays, turns and end. For these two only. */
+ * replays, turns and end, tally.c what is counted. For these three only. */
 #ifndef ACTORS_STREAM_EXECUTOR_STATE_H
 #define ACTORS_STREAM_EXECUTOR_STATE_H
 
@@ -16,6 +16,7 @@ enum call {
     CALL_NEXT,
     CALL_REPLAY,
     CALL_NOTIFY,
+    CALL_ACTIVATE,
     CALL_FINISH,
     CALL_TICK,
     CALL_SWITCH,
@@ -48,11 +49,13 @@ struct executor {
     uint32_t weight;  /* for how many such calls it stands; 0: not timed */
     unsigned small;   /* small batches since the last that was timed */
     struct input input;
+    struct root_list roots;             /* of input, when it has several */
     struct msg *hand;                   /* the batch of `input` */
     struct msg *last_word;              /* TOPOLOGY_ENDED; NULL once said */
     struct msg *acks_first, *acks_last; /* ACKER_ACK, filling; the last */
     bool gathering;  /* settle() is owed or not through: acks wait for it */
     bool releasing;  /* release_held() is running */
+    bool crashing;   /* a tuple failed where that ends the task */
     uint64_t marker; /* that is being passed on; 0: none */
     uint64_t loaded_version; /* of the newest code in the class */
 
@@ -62,13 +65,14 @@ struct executor {
     uint32_t root_tries;
     uint64_t marker_wanted; /* to be put in when no call is suspended */
     bool source_ended, closing, idle;
+    bool active;  /* as the class was told */
     bool notices; /* notify() is owed */
     deadline_id sleep_timer, idle_timer, replay_timer, check_timer, tick_timer;
     int64_t replay_timer_ns;
     int64_t parked_ns; /* since when there is no credit; 0: there is */
     bool told_parked;  /* a check said so */
 
-    uint64_t executed, acked, failed, replayed, gave_up, errors;
+    uint64_t executed, acked, failed, replayed, gave_up, errors, dropped;
 };
 
 static inline struct executor *executor_of(struct component_context *context)
@@ -96,8 +100,16 @@ struct msg *executor_updates(struct executor *x, uint16_t kind);
 err executor_set_timer(struct executor *x, deadline_id *timer, int64_t at_ns,
                        enum timer cookie);
 
+/* ---- tally.c ---- */
+
+/* Adds what the activation has counted to the node's metrics. */
+void tally_count(struct executor *x);
+/* A batch of so many tuples goes into execute, and is through: a part of the
+ * time between for each tuple is its latency. */
+void tally_begin(struct executor *x, uint32_t tuples);
+void tally_end(struct executor *x, uint32_t tuples);
 /* Remembers what went wrong, for who asks; see faults.h. */
-void executor_note(struct executor *x, const char *text);
+void tally_fault(struct executor *x, const char *text);
 
 /* ---- source.c ---- */
 

@@ -17,7 +17,13 @@
 enum timer { TIMER_DRAIN = 1, TIMER_OWED };
 
 /* What a task is to be told as soon as there is memory for it. */
-enum owed { OWED_LOAD = 1, OWED_DROP = 2, OWED_SWITCH = 4, OWED_CLOSE = 8 };
+enum owed {
+    OWED_LOAD = 1,
+    OWED_DROP = 2,
+    OWED_SWITCH = 4,
+    OWED_CLOSE = 8,
+    OWED_ACTIVE = 16,
+};
 enum { OWED_WAIT_NS = 10 * 1000 * 1000 };
 
 struct topology {
@@ -32,6 +38,7 @@ struct topology {
     struct child_spec *children;       /* owned */
     struct task **child_args;          /* owned: what specs of tasks point to */
     bool going; /* every task has been started once; the supervisor's */
+    _Atomic bool active;
     struct topology *self;    /* what specs of ackers point to */
     _Atomic actor_id *ackers; /* owned */
     pthread_mutex_t code_lock;
@@ -46,6 +53,7 @@ struct root {
     struct topology *topology;
     actor_id supervisor;   /* 0: it has ended */
     struct msg *end_order; /* owned: ends the supervisor */
+    bool begun;            /* it was started: not before the first activation */
     unsigned ended;
     bool *has_ended; /* owned, by task */
     uint8_t *owed;   /* owned, by task: enum owed */
@@ -121,6 +129,11 @@ int64_t topology_clock_ns(const struct topology *t, int64_t now_ns)
     return stood_ns < 0 ? ~stood_ns : now_ns - stood_ns;
 }
 
+bool topology_is_active(const struct topology *t)
+{
+    return at_load(&t->active, SEQ_CST);
+}
+
 bool topology_aligns(const struct topology *t)
 {
     return at_load(&t->stood_ns, RELAXED) < 0;
@@ -180,7 +193,7 @@ static bool discard(struct env *env, struct edge *edge, struct msg *m)
         tell_to_look(env, c, m);
         return true;
     }
-    struct acker_fail fail = {.task = c->to};
+    struct acker_fail fail = {.task = c->to, .innocent = true};
     int length =
         snprintf(fail.reason, sizeof fail.reason,
                  "task %u of %s ended before it was read",
@@ -375,7 +388,8 @@ static err tell(struct env *env, struct root *r, uint32_t task, enum owed what)
     static const uint16_t kinds[] = {[OWED_LOAD] = EXECUTOR_LOAD,
                                      [OWED_DROP] = EXECUTOR_DROP,
                                      [OWED_SWITCH] = EXECUTOR_SWITCH,
-                                     [OWED_CLOSE] = EXECUTOR_CLOSE};
+                                     [OWED_CLOSE] = EXECUTOR_CLOSE,
+                                     [OWED_ACTIVE] = EXECUTOR_ACTIVE};
     actor_id id = topology_task_id(r->topology, task);
     if (id == 0) return OK; /* is told when it has started */
     /* Of two that undo each other, the later counts. */
@@ -428,7 +442,7 @@ static err pay_what_is_owed(struct env *env, struct root *r)
 {
     r->owed_timer = 0;
     for (unsigned i = 0; i < r->topology->config.plan->tasks; i++)
-        for (int what = OWED_LOAD; what <= OWED_CLOSE; what *= 2) {
+        for (int what = OWED_LOAD; what <= OWED_ACTIVE; what *= 2) {
             if (!(r->owed[i] & what)) continue;
             r->owed[i] &= (uint8_t)~what;
             if (!is_wanted(r, (enum owed)what)) continue;
@@ -471,6 +485,11 @@ static err drain(struct env *env, struct root *r, int64_t limit_ns)
     deadline_cancel(env, &r->drain_timer);
     r->drain_ns = at_ns;
     r->draining = true;
+    if (!r->begun) { /* nothing runs that could end by itself */
+        r->over = true;
+        r->end.why = ERR_STOPPED;
+        return ERR_DONE;
+    }
     err e = deadline_set(env, at_ns, TIMER_DRAIN, &r->drain_timer);
     return e == OK ? tell_tasks(env, r, OWED_CLOSE, true) : e;
 }
@@ -493,6 +512,17 @@ static void clear_answers(struct root *r)
     memset(r->answered, 0, r->topology->config.plan->tasks);
 }
 
+/* The newest that tasks are made with. */
+static void take_code(struct env *env, struct topology *t, struct code *code)
+{
+    ref_take(&code->ref);
+    pthread_mutex_lock(&t->code_lock);
+    struct code *old = t->code;
+    t->code = code;
+    pthread_mutex_unlock(&t->code_lock);
+    if (old) ref_drop(env, &old->ref);
+}
+
 static err reload(struct env *env, struct root *r, const struct msg *m)
 {
     struct code *code = *(struct code **)msg_body(m);
@@ -504,8 +534,13 @@ static err reload(struct env *env, struct root *r, const struct msg *m)
         code->done(code, false, "the change before it is still being taken");
         return OK;
     }
-    ref_take(&code->ref);
     code->version = ++r->versions;
+    if (!r->begun) { /* all tasks will be made with it */
+        take_code(env, r->topology, code);
+        code->done(code, true, NULL);
+        return OK;
+    }
+    ref_take(&code->ref);
     r->loading = code;
     r->refused = r->switching = false;
     clear_answers(r);
@@ -540,12 +575,7 @@ static err loaded(struct env *env, struct root *r,
     }
     r->switching = true;
     clear_answers(r);
-    ref_take(&r->loading->ref);
-    pthread_mutex_lock(&t->code_lock);
-    struct code *old = t->code;
-    t->code = r->loading;
-    pthread_mutex_unlock(&t->code_lock);
-    if (old) ref_drop(env, &old->ref);
+    take_code(env, t, r->loading);
     stop_clock(t, env_now(env));
     return tell_tasks(env, r, OWED_SWITCH, true);
 }
@@ -580,10 +610,9 @@ static void root_fini(struct env *env, struct root *r)
     mem_free(r->owed);
 }
 
-static err root_init(struct env *env, void *self, const void *args)
+/* The ackers and tasks come to life. */
+static err begin(struct env *env, struct root *r)
 {
-    struct root *r = self;
-    memcpy(&r->topology, args, sizeof r->topology);
     struct topology *t = r->topology;
     struct supervisor_config config = supervisor_defaults();
     config.children = t->children;
@@ -593,6 +622,24 @@ static err root_init(struct env *env, void *self, const void *args)
     if (t->config.restarts) config.intensity = t->config.restarts;
     if (t->config.backoff_max_ns)
         config.backoff_max_ns = t->config.backoff_max_ns;
+    r->begun = true;
+    return actor_spawn_monitored(env, &supervisor_kind, &config, sizeof config,
+                                 &r->supervisor, NULL);
+}
+
+static err activate(struct env *env, struct root *r, bool active)
+{
+    if (r->over || r->draining) return OK;
+    at_store(&r->topology->active, active, SEQ_CST);
+    if (r->begun) return tell_tasks(env, r, OWED_ACTIVE, true);
+    return active ? begin(env, r) : OK;
+}
+
+static err root_init(struct env *env, void *self, const void *args)
+{
+    struct root *r = self;
+    memcpy(&r->topology, args, sizeof r->topology);
+    struct topology *t = r->topology;
     unsigned tasks = t->config.plan->tasks;
     r->answered = mem_zero(tasks, sizeof *r->answered);
     r->has_ended = mem_zero(tasks, sizeof *r->has_ended);
@@ -600,8 +647,7 @@ static err root_init(struct env *env, void *self, const void *args)
     r->end_order = actor_kill_order(env, ERR_STOPPED);
     err e = ERR_NOMEM;
     if (r->answered && r->has_ended && r->owed && r->end_order)
-        e = actor_spawn_monitored(env, &supervisor_kind, &config, sizeof config,
-                                  &r->supervisor, NULL);
+        e = t->active ? begin(env, r) : OK;
     if (e == OK) return OK;
     root_fini(env, r);
     r->end.why = e;
@@ -632,6 +678,8 @@ static err root_receive(struct env *env, void *self, const struct msg *m)
         return switched(env, r, answer->task, answer->version);
     }
     case TOPOLOGY_STARTED: return started(env, r, *(uint32_t *)msg_body(m));
+    case TOPOLOGY_ACTIVATE: return activate(env, r, true);
+    case TOPOLOGY_DEACTIVATE: return activate(env, r, false);
     case TOPOLOGY_KILL: /* a campaign's fault */
         return actor_kill(env, topology_task_id(t, *(uint32_t *)msg_body(m)),
                           ERR_KILLED);
@@ -685,6 +733,7 @@ err topology_start(struct env *env, const struct topology_config *config,
     if (t == NULL) return ERR_NOMEM;
     t->config = *config;
     t->self = t;
+    t->active = !plan->inactive;
     pthread_mutex_init(&t->code_lock, NULL);
     t->channel_count = count_channels(plan);
     t->tasks = mem_zero(plan->tasks, sizeof *t->tasks);

@@ -46,7 +46,7 @@ struct task {
 struct component_metrics {
     metric_id executed, emitted, acked, failed, replayed, gave_up, errors;
     /* A histogram. Spouts: from a root's emit to its ack; others: of a call of
-     * execute, see time_batch() in executor.c. */
+     * execute, see tally_begin(). */
     metric_id latency;
 };
 
@@ -60,6 +60,8 @@ enum topology_kind {
     TOPOLOGY_LOADED,   /* executor: struct load_answer */
     TOPOLOGY_SWITCHED, /* executor: struct load_answer without error */
     TOPOLOGY_KILL,     /* from outside: uint32_t task, for campaigns */
+    TOPOLOGY_ACTIVATE, /* from outside: spouts emit; the first one starts all */
+    TOPOLOGY_DEACTIVATE, /* from outside: spouts emit nothing new */
 };
 
 /* Why a topology has ended. */
@@ -125,6 +127,8 @@ struct code *topology_code(struct topology *topology);
  * while the tasks wait for a reload's markers. Any thread. */
 int64_t topology_clock_ns(const struct topology *topology, int64_t now_ns);
 bool topology_aligns(const struct topology *topology);
+/* Are spouts to emit? Any thread. */
+bool topology_is_active(const struct topology *topology);
 /* Channels from a task to all tasks of an input's component, in order.
  * ERR_LIMIT: there are more than `room`. */
 err topology_outputs(struct topology *topology, uint32_t task,

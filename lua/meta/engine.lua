@@ -40,6 +40,7 @@ function array(list) end
 ---@field timeout? engine.Duration a root without progress for so long fails; "30s"
 ---@field max_pending? integer roots of a spout under way at once; 16384
 ---@field config? table for each component's context
+---@field initial? "active"|"inactive" nothing starts before it is activated; "active"
 
 --- Describes the graph; the file returns what it gives.
 ---@param name string
@@ -85,6 +86,40 @@ function shuffle(from) end
 ---@return engine.Grouping
 function fields(from, ...) end
 
+--- As shuffle; with several processes, to tasks of the sender's if there are any.
+---@param from string "component", or "component:stream"
+---@return engine.Grouping
+function local_or_shuffle(from) end
+
+--- Each tuple to any task, at random.
+---@param from string "component", or "component:stream"
+---@return engine.Grouping
+function none(from) end
+
+--- Tuples with equal keys to two tasks, to the one that the sender used less.
+---@param from string "component", or "component:stream"
+---@param ... string fields of that stream
+---@return engine.Grouping
+function partial_key(from, ...) end
+
+--- A copy of each tuple to every task.
+---@param from string "component", or "component:stream"
+---@return engine.Grouping
+function all(from) end
+
+--- The sender names the task: self.emit_direct. For streams that are direct.
+---@param from string "component:stream"
+---@return engine.Grouping
+function direct(from) end
+
+--- The function says which tasks get a tuple. The sender calls it, so that must
+--- be Lua: `tasks` are the numbers of the reader's tasks, `state` is a table of
+--- the sender's task that stays.
+---@param from string "component", or "component:stream"
+---@param choose fun(values: engine.Value[], tasks: integer[], state: table): integer[]
+---@return engine.Grouping
+function custom(from, choose) end
+
 --- All tuples to the first task.
 ---@param from string "component", or "component:stream"
 ---@return engine.Grouping
@@ -105,7 +140,9 @@ function global(from) end
 ---@class engine.Spout: engine.Component
 ---@field [1]? engine.Connector a source
 ---@field fields? string[] names of the values that it emits
----@field streams? table<string, string[]> for more than one stream
+---@field streams? table<string, string[]> for more than one stream; { direct = true, … } names its tasks
+---@field activate? fun(self: engine.SpoutSelf) it may emit from now on; also before its first next
+---@field deactivate? fun(self: engine.SpoutSelf) it may not
 ---@field retries? integer|"forever" how often a connector's tuple is tried again; 5
 ---@field open? fun(self: engine.SpoutSelf, context: engine.Context)
 ---@field next? fun(self: engine.SpoutSelf): boolean? emits; false: the input has ended
@@ -121,10 +158,12 @@ function global(from) end
 ---@class engine.Bolt: engine.Component
 ---@field from engine.From one input, or a list
 ---@field fields? string[] names of the values that it emits
----@field streams? table<string, string[]> for more than one stream
+---@field streams? table<string, string[]> for more than one stream; { direct = true, … } names its tasks
 ---@field prepare? fun(self: engine.Self, context: engine.Context)
 ---@field execute engine.Execute|table<string, engine.Execute> one tuple; a table: by source
 ---@field finish? fun(self: engine.Self) all inputs have ended; it may emit
+---@field on_error? "fail"|"drop"|"crash" what an error in execute does to its tuple: fails it, counts it as processed, or fails it and starts the task anew; "fail"
+---@field acking? "auto"|"manual" "manual" gives self.hold; "auto"
 
 ---@class engine.Sink: engine.Component
 ---@field [1]? engine.Connector a sink
@@ -132,6 +171,8 @@ function global(from) end
 ---@field prepare? fun(self: engine.Self, context: engine.Context)
 ---@field execute? engine.Execute|table<string, engine.Execute> one tuple; a table: by source
 ---@field finish? fun(self: engine.Self) all inputs have ended
+---@field on_error? "fail"|"drop"|"crash" as a bolt's
+---@field acking? "auto"|"manual" as a bolt's
 
 --- Where a task stands; the argument of prepare and open.
 ---@class engine.Context
@@ -140,6 +181,7 @@ function global(from) end
 ---@field task integer of the whole topology
 ---@field index integer of the component
 ---@field tasks integer of the component
+---@field tasks_of table<string, integer[]> the numbers of each component's tasks
 ---@field config table the component's over the topology's
 
 --- Where the tuple in hand came from.
@@ -154,8 +196,19 @@ function global(from) end
 ---@class engine.Self
 ---@field emit fun(...: engine.Value) to the default stream; with a dot
 ---@field emit_to fun(stream: string, ...: engine.Value)
+---@field emit_direct fun(task: integer, stream: string, ...: engine.Value) to one task of a direct stream's reader
+---@field hold fun(): engine.Held with acking = "manual": keeps the tuple in hand open
+---@field emit_from fun(held: engine.Held[], ...: engine.Value) made of these held tuples
+---@field emit_from_to fun(held: engine.Held[], stream: string, ...: engine.Value)
 ---@field tuple engine.Tuple? the tuple in hand; nil when there is none
 ---@field [any] any
+
+--- A tuple that a bolt holds beyond its call: settle it once. One that is let
+--- go of unsettled fails.
+---@class engine.Held
+---@field ack fun(self: engine.Held)
+---@field fail fun(self: engine.Held, reason?: string)
+---@field reset_timeout fun(self: engine.Held) it is worked on: its time begins anew
 
 ---@class engine.SpoutSelf: engine.Self
 ---@field emit_id fun(id: any, ...: engine.Value) tracked: ack or fail follows with the id

@@ -376,3 +376,37 @@ e2e_a_terminal_shows_one_live_line() {
     engine run beat.lua --for 1500ms
     never_says "tuples/s"
 }
+
+e2e_spouts_emit_while_the_run_is_active() {
+    write_beat beat
+    sed -i '1s/{/{ initial = "inactive",/' beat.lua
+    "$ENGINE" run beat.lua > out.started 2> err.started &
+    pid=$!
+    STARTED+=("$pid")
+    state_is() { [ "$("$ENGINE" ps --json 2> err | member state)" = "$1" ]; }
+    emitted() { "$ENGINE" stats beat --over all --json | member out; }
+    until_so "it waits" state_is inactive
+    grep -q "inactive until engine activate" err.started || fail "the start doesn't say it: $(seen err.started)"
+    equal "$(emitted)" 0 "emitted before it was active"
+    engine activate beat
+    exits 0
+    until_so "tuples flow" run_said "ready"
+    equal "$("$ENGINE" ps --json | member state)" running "state"
+    engine deactivate beat
+    exits 0
+    run_said "deactivated: asked at the door" || fail "seen: $(seen err.started)"
+    until_so "it is inactive" state_is inactive
+    stands() { local n; n=$(emitted) && sleep 0.3 && [ "$(emitted)" = "$n" ]; }
+    until_so "nothing more is emitted" stands
+    local before
+    before=$(emitted)
+    engine activate beat
+    exits 0
+    goes_on() { [ "$(emitted)" -gt "$before" ]; }
+    until_so "it emits again" goes_on
+    engine deactivate
+    exits 2
+    says "deactivate takes one run: engine deactivate ID"
+    engine stop beat
+    exits 0
+}

@@ -101,7 +101,7 @@ equal() { # equal SEEN EXPECTED WHAT
 figure() {
     local column
     case $2 in in) column=2 ;; out) column=3 ;; acked) column=4 ;; failed) column=5 ;; replayed) column=6 ;; esac
-    grep -E "^$1 +[0-9]+ +[0-9]+ +[0-9]+" err | tr -s ' ' | cut -d ' ' -f "$column"
+    grep -E "^$1 +[0-9]+ +[0-9]+ +[-0-9]+ +[0-9]+ " err | tr -s ' ' | cut -d ' ' -f "$column"
 }
 
 # fails_well N: the run went on to its end, N tuples failed and are counted.
