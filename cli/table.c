@@ -1,6 +1,7 @@
 #include "cli/table.h"
 #include "core/alloc.h"
 #include "core/buffer.h"
+#include <assert.h>
 #include <stdarg.h>
 #include <stdbool.h>
 
@@ -51,6 +52,7 @@ void table_free(struct table *t)
 
 void table_cell(struct table *t, const char *format, ...)
 {
+    assert(t->next < t->columns);
     char text[CELL_BYTES];
     va_list args;
     va_start(args, format);

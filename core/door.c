@@ -148,7 +148,7 @@ static void on_knock(struct evconnlistener *listener, evutil_socket_t fd,
     unsigned idle_ms = door->config.idle_ms;
     if (idle_ms == 0) idle_ms = DOOR_IDLE_MS;
     struct timeval idle = {.tv_sec = idle_ms / 1000,
-                           .tv_usec = idle_ms % 1000 * 1000};
+                           .tv_usec = (long)(idle_ms % 1000) * 1000};
     bufferevent_setcb(v->stream, on_read, on_written, on_event, v);
     bufferevent_setwatermark(v->stream, EV_READ, 0, DOOR_LINE_BYTES + 1);
     bufferevent_set_timeouts(v->stream, &idle, &idle);
