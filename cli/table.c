@@ -1,7 +1,6 @@
 #include "cli/table.h"
 #include "core/alloc.h"
 #include "core/buffer.h"
-#include <assert.h>
 #include <stdarg.h>
 #include <stdbool.h>
 
@@ -52,7 +51,6 @@ void table_free(struct table *t)
 
 void table_cell(struct table *t, const char *format, ...)
 {
-    assert(t->next < t->columns);
     char text[CELL_BYTES];
     va_list args;
     va_start(args, format);
@@ -61,7 +59,7 @@ void table_cell(struct table *t, const char *format, ...)
     if (buffer_append(&t->cells, text, strlen(text) + 1) != OK)
         t->failed = true;
     widen(t, t->next, text);
-    t->next = (t->next + 1) % t->columns;
+    if (++t->next == t->columns) t->next = 0;
 }
 
 static void print_cell(const struct table *t, unsigned column, const char *text,
@@ -84,9 +82,9 @@ err table_print(const struct table *t, FILE *to)
         print_cell(t, i, t->titles[i], to);
     const char *at = (const char *)t->cells.data;
     const char *end = at + t->cells.used;
-    for (unsigned i = 0; at < end; i = (i + 1) % t->columns) {
+    for (unsigned i = 0; at < end; at += strlen(at) + 1) {
         print_cell(t, i, at, to);
-        at += strlen(at) + 1;
+        if (++i == t->columns) i = 0;
     }
     return OK;
 }
