@@ -270,14 +270,14 @@ static void take_guest(lua_State *L, struct loader *l, struct component_plan *c,
     c->class = &lua_class;
 }
 
-/* The place of a text in a list that has it. */
+/* The place of a text in a list that ends with NULL; 0: it isn't there. */
 static int choice_field(lua_State *L, const char *key, const char *const *list)
 {
     lua_getfield(L, -1, key);
     const char *text = lua_tostring(L, -1);
     int place = 0;
-    while (strcmp(list[place], text) != 0)
-        place++;
+    for (int i = 0; text && list[i]; i++)
+        if (strcmp(list[i], text) == 0) place = i;
     lua_pop(L, 1);
     return place;
 }
@@ -286,6 +286,7 @@ static const char *const on_errors[] = {
     [ON_ERROR_FAIL] = "fail",
     [ON_ERROR_DROP] = "drop",
     [ON_ERROR_CRASH] = "crash",
+    NULL,
 };
 
 static void take_component(lua_State *L, struct loader *l,

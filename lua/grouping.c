@@ -53,7 +53,10 @@ static void make_customs(lua_State *L, struct guest *g)
     unsigned count = count_customs(g);
     if (count == 0) return;
     g->customs = mem_zero(count, sizeof *g->customs);
-    if (g->customs == NULL) luaL_error(L, "not enough memory");
+    if (g->customs == NULL) {
+        luaL_error(L, "not enough memory");
+        return;
+    }
     for (unsigned c = 0; c < plan->count; c++)
         for (unsigned i = 0; i < plan->components[c].input_count; i++) {
             const struct input_plan *input = &plan->components[c].inputs[i];
@@ -91,7 +94,7 @@ static void find_choose(lua_State *L, struct guest *g, struct custom *c,
 void custom_adopt(lua_State *L, struct guest *g, const struct vref *record)
 {
     if (g->customs == NULL) make_customs(L, g);
-    for (unsigned i = 0; i < g->custom_count; i++)
+    for (unsigned i = 0; g->customs && i < g->custom_count; i++)
         find_choose(L, g, &g->customs[i], record);
 }
 

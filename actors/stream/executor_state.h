@@ -1,6 +1,7 @@
-/* executor_state.h - the state of a task's actor and how its two sides call
- * each other: executor.c has what all tasks do, source.c a spout's roots,
- * replays, turns and end, tally.c what is counted. For these three only. */
+/* executor_state.h - the state of a task's actor and how its sides call each
+ * other: executor.c has what all tasks do, settle.c what becomes of tuples,
+ * source.c a spout's roots, replays, turns and end,
+ * tally.c what is counted. For these only. */
 #ifndef ACTORS_STREAM_EXECUTOR_STATE_H
 #define ACTORS_STREAM_EXECUTOR_STATE_H
 
@@ -94,8 +95,6 @@ err executor_after(struct executor *x, enum call call, enum step step);
 err executor_switch(struct executor *x, uint64_t version);
 /* The marker of the end is passed on, the topology is told. */
 err executor_end(struct executor *x);
-/* An empty message of updates; NULL: out of memory. Owned. */
-struct msg *executor_updates(struct executor *x, uint16_t kind);
 /* Sets a timer anew. ERR_NOMEM: it isn't set. */
 err executor_set_timer(struct executor *x, deadline_id *timer, int64_t at_ns,
                        enum timer cookie);
@@ -110,6 +109,18 @@ void tally_begin(struct executor *x, uint32_t tuples);
 void tally_end(struct executor *x, uint32_t tuples);
 /* Remembers what went wrong, for who asks; see faults.h. */
 void tally_fault(struct executor *x, const char *text);
+
+/* ---- settle.c ---- */
+
+/* An empty message of updates; NULL: out of memory. Owned. */
+struct msg *settle_updates(struct executor *x, uint16_t kind);
+/* The acks gathered so far leave. */
+void settle_send(struct executor *x);
+/* The actor ends: what was processed fails, since what it emitted is lost. */
+void settle_lose(struct executor *x);
+void settle_lose_root(void *executor, uint64_t root);
+/* A batch that wasn't processed; it is done with. */
+void settle_lose_batch(struct executor *x, struct msg *m);
 
 /* ---- source.c ---- */
 

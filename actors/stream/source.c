@@ -33,7 +33,7 @@ bool executor_root(struct component_context *context, uint64_t token)
     uint64_t sequence;
     executor_unroot(context);
     if (x->inits == NULL) {
-        x->inits = executor_updates(x, ACKER_INIT);
+        x->inits = settle_updates(x, ACKER_INIT);
         if (x->inits == NULL) return false;
     }
     if (pending_add(&x->pending, token, x->root_tries, env_now(context->env),
