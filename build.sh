@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 JOBS=${JOBS:-$(nproc)}
-PACKAGES_BUILD="gcc make libc6-dev liblua5.4-dev libevent-dev libxxhash-dev"
+PACKAGES_BUILD="gcc make libc6-dev liblua5.4-dev libevent-dev libxxhash-dev libjansson-dev"
 PACKAGES_DATA="bible-kjv bible-kjv-text"
 PACKAGES_TEST="libcmocka-dev lua5.4 procps"
 PACKAGES_LINT="clang-format clang-tidy clang cppcheck shellcheck"
@@ -61,12 +61,12 @@ OPT_fuzz    := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-
 LNK_fuzz    := -fsanitize=address,undefined,fuzzer
 CFLAGS  := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARN) -I. -isystem /usr/include/lua5.4 -pthread -MMD -MP $(OPT_$(FLAVOUR))
 LDFLAGS := -pthread $(LNK_$(FLAVOUR))
-LIBS    := -l:liblua5.4.a -levent_core -levent_pthreads -lm -ldl
+LIBS    := -l:liblua5.4.a -levent_core -levent_pthreads -ljansson -lm -ldl
 ENGINE  := $(wildcard core/*.c actors/*/*.c lua/*.c cli/*.c)
 SPECS   := $(filter-out spec/fuzz_%.c,$(wildcard spec/*.c)) $(wildcard spec/sim/*.c)
 obj      = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
-.PHONY: engine spec
+.PHONY: engine spec commit
 engine: $(OUT)/engine
 spec: $(OUT)/spec
 LUA     := $(patsubst %.lua,$(OUT)/obj/%.o,$(wildcard lua/engine/*.lua))
@@ -90,6 +90,13 @@ $(OUT)/bench-%: $(OUT)/obj/spec/bench/%.o $(call obj,$(ENGINE)) $(LUA)
 $(OUT)/bench-json $(OUT)/fuzz-json: LIBS += -ljansson
 $(OUT)/fuzz-%: $(OUT)/obj/spec/fuzz/%.o $(call obj,$(ENGINE)) $(LUA)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+# The commit is known to one file, which is made anew when it changes.
+COMMIT  := $(shell c=$$(git rev-parse --short=12 HEAD 2>/dev/null) && { git diff --quiet HEAD || c=$$c+; echo $$c; })
+$(OUT)/commit: commit
+	@mkdir -p $(OUT)
+	@[ "$(COMMIT)" = "$$(cat $@ 2>/dev/null)" ] || echo "$(COMMIT)" > $@
+$(OUT)/obj/cli/version.o: $(OUT)/commit
+$(OUT)/obj/cli/version.o: CFLAGS += -DENGINE_COMMIT='"$(COMMIT)"'
 $(OUT)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -c -o $@ $<

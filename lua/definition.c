@@ -294,6 +294,7 @@ static void take_component(lua_State *L, struct loader *l,
 {
     const char *kind = text_field(L, l, "kind");
     l->line = (int)number_field(L, "line");
+    c->line = l->line;
     c->name = text_field(L, l, "name");
     c->kind = strcmp(kind, "spout") == 0  ? COMPONENT_SPOUT
               : strcmp(kind, "bolt") == 0 ? COMPONENT_BOLT

@@ -83,6 +83,7 @@ static err begin_batch(struct executor *x, struct msg *m)
     x->executed += b->count;
     x->input = (struct input){
         .batch = b, .at = b->data, .left = b->count, .source = c->input};
+    tally_begin(x, b->count);
     env_charge(x->context.env, b->count);
     return executor_after(x, CALL_EXECUTE,
                           x->class->execute(&x->context, x->self, &x->input));
@@ -264,6 +265,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
     if (step == STEP_CRASH || step == STEP_HOPELESS) {
         executor_unroot(&x->context);
         emitter_undo(&x->emitter);
+        tally_fault(x, x->context.error);
         size_t first = strcspn(x->context.error, "\n");
         log_text(node_log(env_node(x->context.env)), x->task->component->name,
                  (int)x->task->index, LOG_ERROR, 0, x->context.error, first,
@@ -282,6 +284,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
         if (x->crashing) return ERR_POISONED;
         if (x->input.root != 0) input_run(&x->context, &x->input);
         x->emitter.root = 0;
+        tally_end(x, x->input.batch->count);
         msg_done(x->context.env, x->hand);
         x->hand = NULL;
         x->gathering = x->class->settle != NULL;
@@ -449,28 +452,6 @@ static err executor_receive(struct env *env, void *self, const struct msg *m)
     return now ? receive_now(x, m) : put_off(x, m);
 }
 
-static void count(struct executor *x)
-{
-    const struct component_metrics *ids = x->metrics;
-    const struct env *env = x->context.env;
-    struct metric_cells *cells =
-        metrics_cells(node_metrics(env_node(env)), env_thread(env));
-    struct {
-        metric_id id;
-        uint64_t *n;
-    } all[] = {
-        {ids->executed, &x->executed},      {ids->acked, &x->acked},
-        {ids->failed, &x->failed},          {ids->replayed, &x->replayed},
-        {ids->gave_up, &x->gave_up},        {ids->errors, &x->errors},
-        {ids->emitted, &x->emitter.emitted}};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (*all[i].n == 0) continue;
-        metric_add(cells, all[i].id, *all[i].n);
-        *all[i].n = 0;
-    }
-    x->emitter.emitted_kept = 0;
-}
-
 static err executor_settle(struct env *env, void *self)
 {
     struct executor *x = self;
@@ -489,7 +470,7 @@ static err executor_settle(struct env *env, void *self)
     bool between = x->suspended == CALL_NONE || is_spout(x);
     if (between) emitter_flush(&x->emitter);
     if (!x->gathering) settle_send(x);
-    if (between) count(x);
+    if (between) tally_count(x);
     return e == OK && is_spout(x) ? source_settle(x) : e;
 }
 
@@ -592,8 +573,9 @@ static err executor_init(struct env *env, void *self, const void *args)
     e = connect(env, x);
     if (e == OK) e = prepare(env, x);
     if (e != OK) {
-        executor_log(&x->context, LOG_ERROR, "%s",
-                     x->context.error[0] ? x->context.error : err_text(e));
+        const char *why = x->context.error[0] ? x->context.error : err_text(e);
+        executor_log(&x->context, LOG_ERROR, "%s", why);
+        tally_fault(x, why);
         if (x->last_word) msg_free(env, x->last_word);
         emitter_fini(&x->emitter);
         return e;
@@ -611,7 +593,7 @@ static void executor_terminate(struct env *env, void *self, err why)
     struct executor *x = self;
     enter(x, env);
     emitter_undo(&x->emitter); /* of a call that doesn't come back */
-    count(x);
+    tally_count(x);
     if (x->hand) settle_lose_batch(x, x->hand);
     for (unsigned i = 0; i < x->task->input_count; i++) {
         struct channel *c = x->task->inputs[i];

@@ -1,6 +1,7 @@
 /* executor_state.h - the state of a task's actor and how its sides call each
  * other: executor.c has what all tasks do, settle.c what becomes of tuples,
- * source.c a spout's roots, replays, turns and end. For these only. */
+ * source.c a spout's roots, replays, turns and end,
+ * tally.c what is counted. For these only. */
 #ifndef ACTORS_STREAM_EXECUTOR_STATE_H
 #define ACTORS_STREAM_EXECUTOR_STATE_H
 
@@ -45,6 +46,9 @@ struct executor {
     enum call suspended;
     struct msg *later_first, *later_last; /* put off while suspended */
 
+    int64_t began_ns; /* the call of execute in hand; if it is timed */
+    uint32_t weight;  /* for how many such calls it stands; 0: not timed */
+    unsigned small;   /* small batches since the last that was timed */
     struct input input;
     struct root_list roots;             /* of input, when it has several */
     struct msg *hand;                   /* the batch of `input` */
@@ -94,6 +98,17 @@ err executor_end(struct executor *x);
 /* Sets a timer anew. ERR_NOMEM: it isn't set. */
 err executor_set_timer(struct executor *x, deadline_id *timer, int64_t at_ns,
                        enum timer cookie);
+
+/* ---- tally.c ---- */
+
+/* Adds what the activation has counted to the node's metrics. */
+void tally_count(struct executor *x);
+/* A batch of so many tuples goes into execute, and is through: a part of the
+ * time between for each tuple is its latency. */
+void tally_begin(struct executor *x, uint32_t tuples);
+void tally_end(struct executor *x, uint32_t tuples);
+/* Remembers what went wrong, for who asks; see faults.h. */
+void tally_fault(struct executor *x, const char *text);
 
 /* ---- settle.c ---- */
 

@@ -61,6 +61,7 @@ struct stream_plan {
 
 struct component_plan {
     const char *name;
+    int line; /* of the file, where it is declared; 0: not known */
     enum component_kind kind;
     const struct component_class *class; /* what its executors run */
     const void *config;                  /* the class's own */

@@ -199,6 +199,7 @@ void executor_fail(struct component_context *context, struct input *input,
     roots_undo(&x->roots);
     if (x->class->undo) x->class->undo(context, x->self);
     x->errors++;
+    tally_fault(x, reason);
     log_failure(x, reason);
     switch (context->component->on_error) {
     case ON_ERROR_FAIL: fail_run(x, input, reason); break;

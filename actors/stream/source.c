@@ -146,9 +146,12 @@ static void roots_acked(struct executor *x, const struct acker_settled *in)
 
 static void say_gave_up(struct executor *x, uint32_t tries, const char *reason)
 {
-    executor_log(&x->context, LOG_ERROR,
-                 "a tuple failed for good after %u tr%s: %.*s", tries + 1,
-                 tries == 0 ? "y" : "ies", (int)strcspn(reason, "\n"), reason);
+    char text[REASON_BYTES + 64];
+    snprintf(text, sizeof text, "a tuple failed for good after %u tr%s: %.*s",
+             tries + 1, tries == 0 ? "y" : "ies", (int)strcspn(reason, "\n"),
+             reason);
+    executor_log(&x->context, LOG_ERROR, "%s", text);
+    tally_fault(x, text);
 }
 
 static err root_failed(struct executor *x, const struct acker_fail *in)
@@ -162,6 +165,7 @@ static err root_failed(struct executor *x, const struct acker_fail *in)
     const char *reason = in->task == UINT32_MAX
                              ? "timeout: no progress within the message timeout"
                              : in->reason;
+    if (in->task == UINT32_MAX) tally_fault(x, reason);
     x->failed++;
     enum verdict verdict = VERDICT_REPLAY;
     if (x->class->fail)

@@ -4,6 +4,7 @@
 #include "actors/stream/topology.h"
 #include "actors/stream/acker.h"
 #include "actors/stream/executor.h"
+#include "actors/stream/faults.h"
 #include "core/alloc.h"
 #include "core/deadline.h"
 #include "core/log.h"
@@ -33,6 +34,7 @@ struct topology {
     struct channel **input_lists; /* owned: what tasks' inputs point into */
     unsigned channel_count;
     struct component_metrics *metrics; /* owned, by component */
+    struct faults *faults;             /* owned */
     struct child_spec *children;       /* owned */
     struct task **child_args;          /* owned: what specs of tasks point to */
     bool going; /* every task has been started once; the supervisor's */
@@ -59,6 +61,7 @@ struct root {
     bool draining, over;
     struct topology_end end;
     deadline_id drain_timer;
+    int64_t drain_ns; /* when it is over */
     /* A reload in hand. */
     struct code *loading; /* a reference */
     uint64_t versions;
@@ -108,6 +111,11 @@ struct code *topology_code(struct topology *t)
     if (code) ref_take(&code->ref);
     pthread_mutex_unlock(&t->code_lock);
     return code;
+}
+
+struct faults *topology_faults(struct topology *t)
+{
+    return t->faults;
 }
 
 actor_id topology_actor(const struct topology *t)
@@ -259,12 +267,17 @@ static void lay_channels(struct topology *t)
     }
 }
 
+/* A spout's tuples take their time until they are acked, others' until the
+ * call that they are executed by is through. */
 static err register_latency(struct component_metrics *m,
-                            struct metrics *metrics, const char *labels)
+                            enum component_kind kind, struct metrics *metrics,
+                            const char *labels)
 {
     return metric_register(metrics, METRIC_HISTOGRAM,
-                           "engine_complete_latency_seconds", labels,
-                           &m->latency);
+                           kind == COMPONENT_SPOUT
+                               ? "engine_complete_latency_seconds"
+                               : "engine_execute_latency_seconds",
+                           labels, &m->latency);
 }
 
 static err register_metrics(struct topology *t, struct metrics *metrics)
@@ -293,8 +306,7 @@ static err register_metrics(struct topology *t, struct metrics *metrics)
                                     labels, all[i].id);
             if (e != OK) return e;
         }
-        if (plan->components[c].kind != COMPONENT_SPOUT) continue;
-        err e = register_latency(m, metrics, labels);
+        err e = register_latency(m, plan->components[c].kind, metrics, labels);
         if (e != OK) return e;
     }
     return OK;
@@ -468,15 +480,17 @@ static err finish(struct env *env, struct root *r, err why)
 
 static err drain(struct env *env, struct root *r, int64_t limit_ns)
 {
-    if (r->draining || r->over) return OK;
+    int64_t at_ns = env_now(env) + limit_ns;
+    if (r->over || (r->draining && at_ns >= r->drain_ns)) return OK;
+    deadline_cancel(env, &r->drain_timer);
+    r->drain_ns = at_ns;
     r->draining = true;
     if (!r->begun) { /* nothing runs that could end by itself */
         r->over = true;
         r->end.why = ERR_STOPPED;
         return ERR_DONE;
     }
-    err e = deadline_set(env, env_now(env) + limit_ns, TIMER_DRAIN,
-                         &r->drain_timer);
+    err e = deadline_set(env, at_ns, TIMER_DRAIN, &r->drain_timer);
     return e == OK ? tell_tasks(env, r, OWED_CLOSE, true) : e;
 }
 
@@ -729,9 +743,10 @@ err topology_start(struct env *env, const struct topology_config *config,
     t->ackers = mem_zero(config->ackers, sizeof *t->ackers);
     t->children = mem_zero(config->ackers + plan->tasks, sizeof *t->children);
     t->child_args = mem_zero(plan->tasks, sizeof(struct task *));
+    t->faults = faults_new();
     err e = ERR_NOMEM;
     if (t->tasks && t->channels && t->input_lists && t->metrics && t->ackers &&
-        t->children && t->child_args)
+        t->children && t->child_args && t->faults)
         e = register_metrics(t, node_metrics(env_node(env)));
     if (e == OK) {
         lay_channels(t);
@@ -774,6 +789,7 @@ void topology_free(struct topology *t)
     mem_free(t->metrics);
     mem_free(t->ackers);
     mem_free(t->children);
+    faults_free(t->faults);
     mem_free(t->child_args);
     mem_free(t);
 }

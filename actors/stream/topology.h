@@ -11,6 +11,7 @@
 #include "core/metric.h"
 #include "core/ref.h"
 
+struct faults;
 struct topology;
 
 /* One way from a task to a task. */
@@ -44,13 +45,17 @@ struct task {
 /* What a component has done so far; summed over its tasks. */
 struct component_metrics {
     metric_id executed, emitted, acked, failed, replayed, gave_up, errors;
-    metric_id latency; /* spouts: from a root's emit to its ack, a histogram */
+    /* A histogram. Spouts: from a root's emit to its ack; others: of a call of
+     * execute, see tally_begin(). */
+    metric_id latency;
 };
 
 enum topology_kind {
     TOPOLOGY_ENDED = KIND_OWN, /* executor: uint32_t task */
     TOPOLOGY_STARTED,          /* supervisor: uint32_t task has a new actor */
-    TOPOLOGY_DRAIN,    /* from outside: end the sources; int64_t limit in ns */
+    /* From outside: end the sources; int64_t limit in ns. Told once more, an
+     * earlier end counts. */
+    TOPOLOGY_DRAIN,
     TOPOLOGY_RELOAD,   /* from outside: struct code *, with a reference */
     TOPOLOGY_LOADED,   /* executor: struct load_answer */
     TOPOLOGY_SWITCHED, /* executor: struct load_answer without error */
@@ -99,6 +104,8 @@ struct topology_config {
 err topology_start(struct env *env, const struct topology_config *config,
                    struct topology **out);
 void topology_free(struct topology *topology);
+/* What went wrong in it. Any thread. */
+struct faults *topology_faults(struct topology *topology);
 /* Its actor: for TOPOLOGY_DRAIN and TOPOLOGY_RELOAD. */
 actor_id topology_actor(const struct topology *topology);
 
