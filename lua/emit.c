@@ -1,5 +1,5 @@
 /* emit.c - from Lua's stack into batches: self.emit and its like. */
-#include "actors/stream/emitter.h"
+#include "actors/stream/combiner.h"
 #include "core/log.h"
 #include "lua/guest.h"
 #include "lua/hint.h"
@@ -125,6 +125,46 @@ void guest_try_emit(lua_State *L, struct guest *g, unsigned stream, int first,
     try_keys(L, g, stream, first);
 }
 
+/* Is it no key, and will fail where it arrives? One by which tuples are grouped
+ * raises here. */
+static bool is_no_key(lua_State *L, const struct route *route, int index)
+{
+    if (route->input->grouping == GROUPING_FIELDS) return false;
+    return lua_isnil(L, index) ||
+           (lua_type(L, index) == LUA_TNUMBER && isnan(lua_tonumber(L, index)));
+}
+
+/* To a route that combines: false when it can't combine this tuple. */
+static bool emit_combined(lua_State *L, struct guest *g, unsigned stream,
+                          struct route *route, int first)
+{
+    struct emitter *e = g->context->emitter;
+    unsigned place = route->input->combine_key;
+    int index = first + (int)place;
+    if (is_no_key(L, route, index)) return false;
+    const char *field = g->context->component->streams[stream].fields[place];
+    uint64_t hash = hash_at(L, g, field, index);
+    size_t before = g->scratch.used; /* of the tuple, if it is encoded there */
+    value_encode(L, index, &g->scratch);
+    size_t bytes = g->scratch.used - before;
+    g->scratch.used = before;
+    if (!combiner_add(e, route_port(route, hash), g->scratch.data + before,
+                      (uint32_t)bytes, hash))
+        refused(L);
+    return true;
+}
+
+/* The port of a tuple whose first value is at `first`. */
+static struct port *port_of(lua_State *L, struct guest *g, unsigned stream,
+                            struct route *route, int first)
+{
+    uint64_t hash = 0;
+    if (route->input->combines) return route_plain(route, hash);
+    if (route->input->grouping == GROUPING_FIELDS)
+        hash = hash_keys(L, g, stream, route->input, first);
+    return route_port(route, hash);
+}
+
 /* Tables first become bytes, then every route gets a copy. */
 static void emit_encoded(lua_State *L, struct guest *g, unsigned stream,
                          int first, int count)
@@ -134,12 +174,10 @@ static void emit_encoded(lua_State *L, struct guest *g, unsigned stream,
     struct out_stream *out = &e->streams[stream];
     for (unsigned i = 0; i < out->route_count; i++) {
         struct route *route = &out->routes[i];
-        uint64_t hash = 0;
-        if (route->input->grouping == GROUPING_FIELDS) {
-            g->scratch.used = bytes;
-            hash = hash_keys(L, g, stream, route->input, first);
-        }
-        struct port *port = route_port(route, hash);
+        g->scratch.used = bytes;
+        if (route->input->combines && emit_combined(L, g, stream, route, first))
+            continue;
+        struct port *port = port_of(L, g, stream, route, first);
         uint8_t *at = port_reserve(e, port, bytes);
         if (at == NULL) refused(L);
         memcpy(at, g->scratch.data, bytes);
@@ -160,10 +198,10 @@ void guest_emit(lua_State *L, struct guest *g, unsigned stream, int first,
     } else {
         for (unsigned i = 0; i < out->route_count; i++) {
             struct route *route = &out->routes[i];
-            uint64_t hash = 0;
-            if (route->input->grouping == GROUPING_FIELDS)
-                hash = hash_keys(L, g, stream, route->input, first);
-            struct port *port = route_port(route, hash);
+            if (route->input->combines &&
+                emit_combined(L, g, stream, route, first))
+                continue;
+            struct port *port = port_of(L, g, stream, route, first);
             uint8_t *at = port_reserve(e, port, (uint32_t)bytes);
             if (at == NULL) refused(L);
             for (int k = first; k < first + count; k++)
@@ -245,8 +283,14 @@ static inline bool emit_short(lua_State *L, struct guest *g)
     struct short_string text = short_read(bytes, length);
     struct route *route = out->routes;
     uint64_t hash = 0;
-    if (route->input->grouping == GROUPING_FIELDS) hash = short_hash(text, 0);
+    if (route->input->grouping == GROUPING_FIELDS || route->input->combines)
+        hash = short_hash(text, 0);
     struct port *port = route_port(route, hash);
+    if (port->combiner) {
+        if (!combiner_add_short(e, port, text, hash)) refused(L);
+        e->emitted++;
+        return true;
+    }
     uint8_t *at = port_reserve(e, port, 1 + sizeof text);
     if (at == NULL) refused(L);
     *at = (uint8_t)(MSGPACK_FIXSTR | length);

@@ -57,7 +57,7 @@ err batch_encode(const struct batch *b, struct buffer *out)
     at = put32(at, b->count);
     at = put32(at, b->used);
     at = put32(at, b->anchors);
-    at = put32(at, 0);
+    at = put32(at, b->combined > 0);
     memcpy(at, b->data, b->used);
     at += b->used;
     const struct anchor *end =
@@ -84,6 +84,21 @@ static err check_values(const uint8_t *at, const uint8_t *end, uint32_t count,
     return at == end ? OK : ERR_FORMAT;
 }
 
+/* What the checked rows of a combined batch stand for: counts from 1 on. */
+static err check_counts(const uint8_t *at, struct batch *head)
+{
+    head->combined = 0;
+    for (uint32_t i = 0; i < head->count; i++) {
+        struct value n;
+        at = value_get(value_skip(at), &n);
+        if (n.type != VALUE_INT || n.as.integer < 1 ||
+            n.as.integer > UINT32_MAX)
+            return ERR_FORMAT;
+        head->combined += (uint64_t)n.as.integer;
+    }
+    return OK;
+}
+
 static err read_anchors(const uint8_t *at, struct batch *b)
 {
     uint64_t tuples = 0;
@@ -94,11 +109,13 @@ static err read_anchors(const uint8_t *at, struct batch *b)
         a->edge = get64(&at);
         a->tuples = get32(&at);
         tuples += a->tuples;
-        if (a->tuples == 0) return ERR_FORMAT;
+        if ((a->tuples == 0) != (b->combined > 0)) return ERR_FORMAT;
+        if (b->combined > 0 && a->root == 0) return ERR_FORMAT;
         /* Without an edge a root would seem processed too early. */
         if ((a->root == 0) != (a->edge == 0)) return ERR_FORMAT;
     }
-    return b->anchors == 0 || tuples == b->count ? OK : ERR_FORMAT;
+    if (b->anchors == 0 || b->combined > 0) return OK;
+    return tuples == b->count ? OK : ERR_FORMAT;
 }
 
 err batch_decode(struct env *env, const uint8_t *bytes, size_t count,
@@ -115,16 +132,20 @@ err batch_decode(struct env *env, const uint8_t *bytes, size_t count,
     head.count = get32(&at);
     head.used = get32(&at);
     head.anchors = get32(&at);
-    if (get32(&at) != 0 || head.marker > BATCH_RELOAD) return ERR_FORMAT;
+    uint32_t combined = get32(&at);
+    if (combined > 1 || head.marker > BATCH_RELOAD) return ERR_FORMAT;
+    if (combined && head.count == 0) return ERR_FORMAT;
     /* Tuples without fields take no bytes: their count is bounded as well. */
     if (head.used > BATCH_MAX_BYTES || head.count > BATCH_MAX_BYTES)
         return ERR_BIG;
     uint64_t whole = HEADER_BYTES + (uint64_t)head.used +
                      (uint64_t)head.anchors * ANCHOR_BYTES;
     if (whole > count) return ERR_TRUNCATED;
-    if (whole < count || head.anchors > head.count) return ERR_FORMAT;
+    if (whole < count) return ERR_FORMAT;
+    if (!combined && head.anchors > head.count) return ERR_FORMAT;
     if (head.marker != BATCH_DATA && head.count != 0) return ERR_FORMAT;
-    err e = check_values(at, at + head.used, head.count, arity);
+    err e = check_values(at, at + head.used, head.count, combined ? 2 : arity);
+    if (e == OK && combined) e = check_counts(at, &head);
     if (e != OK) return e;
 
     struct msg *m = batch_new(

@@ -1,4 +1,5 @@
 #include "actors/stream/emitter.h"
+#include "actors/stream/combiner.h"
 #include "core/alloc.h"
 #include <assert.h>
 #include <string.h>
@@ -23,9 +24,11 @@ void emitter_fini(struct emitter *e)
         struct out_stream *stream = &e->streams[i];
         for (unsigned k = 0; k < stream->route_count; k++) {
             struct route *route = &stream->routes[k];
-            for (uint32_t p = 0; p < route->port_count; p++)
+            for (uint32_t p = 0; p < route->port_count; p++) {
                 if (route->ports[p].marker)
                     msg_free(e->env, route->ports[p].marker);
+                combiner_free(route->ports[p].combiner);
+            }
             mem_free(route->ports);
         }
         mem_free(stream->routes);
@@ -49,6 +52,28 @@ static err have_markers(struct emitter *e)
     return OK;
 }
 
+/* For each edge a port, and one that combines before those that don't. NULL:
+ * out of memory. */
+static struct port *new_ports(unsigned schema, bool combines,
+                              struct edge *const *edges, uint32_t edge_count)
+{
+    size_t count = (size_t)edge_count * (1 + combines);
+    struct port *ports = mem_lines(count, sizeof *ports);
+    if (ports == NULL) return NULL;
+    for (size_t i = 0; i < count; i++)
+        ports[i] =
+            (struct port){.edge = edges[i % edge_count], .schema = schema};
+    for (uint32_t i = 0; combines && i < edge_count; i++) {
+        ports[i].combiner = combiner_new(edge_count);
+        if (ports[i].combiner) continue;
+        while (i-- > 0)
+            combiner_free(ports[i].combiner);
+        mem_free(ports);
+        return NULL;
+    }
+    return ports;
+}
+
 err emitter_route(struct emitter *e, unsigned stream_number,
                   const struct input_plan *input, struct edge *const *edges,
                   uint32_t edge_count)
@@ -56,18 +81,17 @@ err emitter_route(struct emitter *e, unsigned stream_number,
     assert(edge_count > 0); /* a component has a task */
     struct out_stream *stream = &e->streams[stream_number];
     struct route *routes = mem_lines(stream->route_count + 1, sizeof *routes);
-    struct port *ports = mem_lines(edge_count, sizeof *ports);
-    if (routes == NULL || ports == NULL) {
+    if (routes == NULL) return ERR_NOMEM;
+    struct port *ports =
+        new_ports(stream_number, input->combines, edges, edge_count);
+    if (ports == NULL) {
         mem_free(routes);
-        mem_free(ports);
         return ERR_NOMEM;
     }
     if (stream->route_count > 0)
         memcpy(routes, stream->routes, stream->route_count * sizeof *routes);
     mem_free(stream->routes);
     stream->routes = routes;
-    for (uint32_t i = 0; i < edge_count; i++)
-        ports[i] = (struct port){.edge = edges[i], .schema = stream_number};
     routes[stream->route_count++] = (struct route){
         .input = input,
         .ports = ports,
@@ -195,20 +219,43 @@ static uint64_t key_hash(const struct input_plan *input, const uint8_t *values)
     return hash;
 }
 
+static bool put_plain(struct emitter *e, struct port *port,
+                      const uint8_t *values, uint32_t bytes)
+{
+    uint8_t *at = port_reserve(e, port, bytes);
+    if (at == NULL) return false;
+    memcpy(at, values, bytes);
+    port_commit(e, port, at + bytes);
+    return true;
+}
+
+static bool put_combined(struct emitter *e, struct route *route,
+                         const uint8_t *values, uint32_t bytes)
+{
+    const uint8_t *key = values;
+    for (unsigned k = 0; k < route->input->combine_key; k++)
+        key = value_skip(key);
+    uint64_t hash = value_hash(key, 0);
+    if (!value_is_key(key))
+        return put_plain(e, route_plain(route, hash), values, bytes);
+    return combiner_add(e, route_port(route, hash), key,
+                        (uint32_t)(value_skip(key) - key), hash);
+}
+
 bool emitter_put(struct emitter *e, unsigned stream_number,
                  const uint8_t *values, uint32_t bytes)
 {
     struct out_stream *stream = &e->streams[stream_number];
     for (unsigned i = 0; i < stream->route_count; i++) {
         struct route *route = &stream->routes[i];
+        if (route->input->combines) {
+            if (!put_combined(e, route, values, bytes)) return false;
+            continue;
+        }
         uint64_t hash = route->input->grouping == GROUPING_FIELDS
                             ? key_hash(route->input, values)
                             : 0;
-        struct port *port = route_port(route, hash);
-        uint8_t *at = port_reserve(e, port, bytes);
-        if (at == NULL) return false;
-        memcpy(at, values, bytes);
-        port_commit(e, port, at + bytes);
+        if (!put_plain(e, route_port(route, hash), values, bytes)) return false;
     }
     e->emitted++;
     return true;
@@ -217,6 +264,7 @@ bool emitter_put(struct emitter *e, unsigned stream_number,
 static void port_send(struct emitter *e, struct port *port)
 {
     struct batch *b = batch_of(port->open);
+    if (port->combiner) combiner_seal(port->combiner, b);
     b->task = e->task;
     b->epoch = e->epoch;
     b->schema = port->schema;
@@ -266,6 +314,7 @@ void emitter_undo(struct emitter *e)
     for (struct port *port = e->touched; port; port = port->next_touched) {
         if (port->open == NULL) continue; /* refused before its first byte */
         struct batch *b = batch_of(port->open);
+        if (port->combiner) combiner_undo(port->combiner, e, port);
         b->used = port->mark_used;
         b->count = port->mark_count;
         b->anchors = port->mark_anchors;

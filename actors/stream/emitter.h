@@ -15,10 +15,13 @@
 #include "core/random.h"
 #include "core/value.h"
 
+struct combiner;
+
 struct port {
-    struct edge *edge;  /* borrowed from the topology */
-    struct msg *open;   /* owned; NULL: nothing gathered */
-    struct msg *marker; /* owned: the next one's envelope; may be NULL */
+    struct edge *edge;         /* borrowed from the topology */
+    struct msg *open;          /* owned; NULL: nothing gathered */
+    struct combiner *combiner; /* owned; NULL: tuples travel as they are */
+    struct msg *marker;        /* owned: the next one's envelope; may be NULL */
     struct port *next_open, *next_touched;
     bool listed;     /* among the emitter's open ports */
     bool many;       /* the last batch was more than BATCH_ROOM_FEW */
@@ -29,7 +32,7 @@ struct port {
 
 struct route {
     const struct input_plan *input; /* grouping and keys; borrowed */
-    struct port *ports;             /* owned */
+    struct port *ports;             /* owned; twice as many if it combines */
     uint32_t port_count;
     uint32_t next; /* shuffle: round robin */
 };
@@ -96,6 +99,12 @@ static inline struct port *route_port(struct route *route, uint64_t hash)
         if (++route->next >= route->port_count) route->next = 0;
         return &route->ports[route->next];
     }
+}
+
+/* The same for a tuple that a route which combines can't combine. */
+static inline struct port *route_plain(struct route *route, uint64_t hash)
+{
+    return route_port(route, hash) + route->port_count;
 }
 
 /* Where `bytes` may be written (NULL: refused, see emitter.failed), then

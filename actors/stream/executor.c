@@ -93,10 +93,24 @@ static void root_fail(struct env *env, struct topology *topology, uint64_t root,
     actor_post(env, topology_acker(topology, root_task(root)), m);
 }
 
+/* All rows are one run; when it ends, that of all anchors. */
+static void run_combined(struct executor *x, struct input *input)
+{
+    input->run_left = input->left;
+    while (input->left == 0 && input->anchor < input->batch->anchors) {
+        const struct anchor *a = batch_anchor(input->batch, input->anchor++);
+        ack(x, a->root, a->edge);
+    }
+}
+
 /* The anchor of the run that ends, then the next run's. */
 void input_run(struct component_context *context, struct input *input)
 {
     struct executor *x = executor_of(context);
+    if (input->batch->combined) {
+        run_combined(x, input);
+        return;
+    }
     if (input->root != 0) ack(x, input->root, input->edges);
     input->root = 0;
     if (input->anchor < input->batch->anchors) {
@@ -110,6 +124,27 @@ void input_run(struct component_context *context, struct input *input)
     context->emitter->root = input->root;
 }
 
+static void log_error(struct executor *x, const char *reason)
+{
+    x->errors++;
+    /* The first line for the eye, the whole with its traceback below it. */
+    size_t first = strcspn(reason, "\n");
+    log_text(log_of(x), x->task->component->name, (int)x->task->index, LOG_WARN,
+             0, reason, first, reason[first] ? reason + first + 1 : NULL);
+}
+
+void executor_fail_batch(struct component_context *context, struct input *input,
+                         const char *reason)
+{
+    struct executor *x = executor_of(context);
+    log_error(x, reason);
+    for (; input->anchor < input->batch->anchors; input->anchor++)
+        root_fail(context->env, x->topology,
+                  batch_anchor(input->batch, input->anchor)->root,
+                  x->task->number, reason);
+    input->left = input->run_left = 0;
+}
+
 void executor_fail(struct component_context *context, struct input *input,
                    const uint8_t *end, const char *reason)
 {
@@ -117,11 +152,7 @@ void executor_fail(struct component_context *context, struct input *input,
     input->at = end;
     emitter_undo(&x->emitter);
     if (x->class->undo) x->class->undo(context, x->self);
-    x->errors++;
-    /* The first line for the eye, the whole with its traceback below it. */
-    size_t first = strcspn(reason, "\n");
-    log_text(log_of(x), x->task->component->name, (int)x->task->index, LOG_WARN,
-             0, reason, first, reason[first] ? reason + first + 1 : NULL);
+    log_error(x, reason);
     if (input->root != 0)
         root_fail(context->env, x->topology, input->root, x->task->number,
                   reason);
@@ -182,7 +213,7 @@ static err begin_batch(struct executor *x, struct msg *m)
     struct batch *b = batch_of(m);
     struct channel *c = m->by->context;
     x->hand = m;
-    x->executed += b->count;
+    x->executed += batch_tuples(b);
     x->input = (struct input){
         .batch = b, .at = b->data, .left = b->count, .source = c->input};
     env_charge(x->context.env, b->count);
@@ -428,6 +459,7 @@ static err timer(struct executor *x, const struct timer_due *due)
     switch (due->cookie) {
     case TIMER_SLEEP: x->sleep_timer = 0; return resume(x);
     case TIMER_TICK: {
+        if (x->finished) return OK; /* it has emitted its last */
         err e = executor_set_timer(x, &x->tick_timer,
                                    due->at_ns + x->context.component->every_ns,
                                    TIMER_TICK);

@@ -29,6 +29,11 @@ struct input_plan {
     enum grouping grouping;
     unsigned key_count;
     unsigned keys[KEYS_MAX]; /* places of the fields */
+    /* It only counts how often each value of one field comes: senders count
+     * first (combiner.h). With GROUPING_FIELDS by that field alone, or
+     * GROUPING_GLOBAL. */
+    bool combines;
+    unsigned combine_key; /* place of that field */
 };
 
 struct stream_plan {
