@@ -221,37 +221,33 @@ static inline const uint8_t *read_row(const uint8_t *at, struct key *key,
     return behind;
 }
 
-/* What the rows would add. False: one has no key. */
-static bool weigh(const struct counts *c, const struct batch *b, uint64_t *keys,
-                  size_t *bytes)
+/* There is memory for all its rows, whatever is new in them. */
+static err reserve_rows(struct component_context *context, struct counts *c,
+                        const struct batch *b)
 {
     const uint8_t *at = b->data;
-    *keys = *bytes = 0;
+    uint64_t keys = 0;
+    size_t bytes = 0;
+    if (c->count + b->count <= c->room &&
+        reserve(context, c, b->count, b->used) == OK)
+        return OK;
     for (uint32_t i = 0; i < b->count; i++) {
         struct key key;
         uint64_t times;
-        if (!value_is_key(at)) return false;
         at = read_row(at, &key, &times);
         if (!is_new(c, &key)) continue;
-        ++*keys;
-        *bytes += key.byte_count;
+        keys++;
+        bytes += key.byte_count;
     }
-    return true;
+    return reserve(context, c, keys, bytes);
 }
 
 /* All rows or none. */
 static void execute_combined(struct component_context *context,
                              struct counts *c, struct input *input)
 {
-    const struct batch *b = input->batch;
     char why[OPERATOR_WHY_BYTES];
-    uint64_t keys;
-    size_t bytes;
-    if (!weigh(c, b, &keys, &bytes)) {
-        executor_fail_batch(context, input, "a combined row has no key");
-        return;
-    }
-    if (reserve(context, c, keys, bytes) != OK) {
+    if (reserve_rows(context, c, input->batch) != OK) {
         operator_memory_text(context, why);
         executor_fail_batch(context, input, why);
         return;

@@ -84,12 +84,14 @@ static err check_values(const uint8_t *at, const uint8_t *end, uint32_t count,
     return at == end ? OK : ERR_FORMAT;
 }
 
-/* What the checked rows of a combined batch stand for: counts from 1 on. */
+/* What the checked rows of a combined batch stand for: keys, and counts from 1
+ * on. */
 static err check_counts(const uint8_t *at, struct batch *head)
 {
     head->combined = 0;
     for (uint32_t i = 0; i < head->count; i++) {
         struct value n;
+        if (!value_is_key(at)) return ERR_FORMAT;
         at = value_get(value_skip(at), &n);
         if (n.type != VALUE_INT || n.as.integer < 1 ||
             n.as.integer > UINT32_MAX)

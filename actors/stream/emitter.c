@@ -293,14 +293,19 @@ bool emitter_parked(struct emitter *e)
     return e->parked != NULL;
 }
 
+static bool is_full(const struct port *port)
+{
+    const struct batch *b = batch_of(port->open);
+    uint32_t most_bytes =
+        port->combiner ? COMBINER_SEAL_BYTES : BATCH_SEAL_BYTES;
+    return batch_cost_bytes(b) >= most_bytes || b->count >= BATCH_SEAL_TUPLES;
+}
+
 void emitter_keep(struct emitter *e)
 {
     for (struct port *port = e->touched; port; port = port->next_touched) {
         if (port->open == NULL) continue; /* refused before its first byte */
-        struct batch *b = batch_of(port->open);
-        if (batch_cost_bytes(b) >= BATCH_SEAL_BYTES ||
-            b->count >= BATCH_SEAL_TUPLES)
-            port_send(e, port);
+        if (is_full(port)) port_send(e, port);
     }
     e->emitted_kept = e->emitted;
     e->touched = NULL;
@@ -328,11 +333,18 @@ void emitter_undo(struct emitter *e)
     e->call++;
 }
 
-void emitter_flush(struct emitter *e)
+/* With `combined` those ports as well. */
+static void flush(struct emitter *e, bool combined)
 {
+    struct port *left = NULL;
     while (e->open_ports) {
         struct port *port = e->open_ports;
         e->open_ports = port->next_open;
+        if (port->combiner && port->open && !combined) {
+            port->next_open = left;
+            left = port;
+            continue;
+        }
         port->listed = false;
         if (port->open == NULL) continue;
         if (batch_of(port->open)->count > 0) {
@@ -342,6 +354,18 @@ void emitter_flush(struct emitter *e)
             port->open = NULL;
         }
     }
+    e->open_ports = left;
+}
+
+void emitter_flush(struct emitter *e)
+{
+    flush(e, true);
+}
+
+bool emitter_flush_plain(struct emitter *e)
+{
+    flush(e, false);
+    return e->open_ports != NULL;
 }
 
 err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number)

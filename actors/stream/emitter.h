@@ -77,6 +77,9 @@ void emitter_keep(struct emitter *e);
 void emitter_undo(struct emitter *e);
 /* Everything gathered leaves (between calls). */
 void emitter_flush(struct emitter *e);
+/* But for what is being combined, which gets better with time. True: there is
+ * some. */
+bool emitter_flush_plain(struct emitter *e);
 /* To every port of every stream, behind all that was emitted. Each port has an
  * envelope for one made beforehand. ERR_NOMEM: none was sent. */
 err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number);

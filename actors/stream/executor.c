@@ -13,7 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DRAIN_MS = 10000 };
+enum {
+    DRAIN_MS = 10000,
+    COMBINE_TURNS = 8, /* what is combined leaves after so many at the latest */
+};
 
 static struct log *log_of(struct executor *x)
 {
@@ -603,6 +606,22 @@ static void count(struct executor *x)
     x->emitter.emitted_kept = 0;
 }
 
+/* The more tuples a batch combines the fewer rows there are. While the task is
+ * busy, which a spent budget shows, it stays open for some activations: if no
+ * data came the next one would spend nothing. */
+static void flush(struct executor *x)
+{
+    struct env *env = x->context.env;
+    if (is_spout(x) || !env_spent(env) || x->turns == COMBINE_TURNS ||
+        emitter_parked(&x->emitter) || !emitter_flush_plain(&x->emitter)) {
+        x->turns = 0;
+        emitter_flush(&x->emitter);
+        return;
+    }
+    x->turns++;
+    env_again(env);
+}
+
 static err executor_settle(struct env *env, void *self)
 {
     struct executor *x = self;
@@ -619,7 +638,7 @@ static err executor_settle(struct env *env, void *self)
     }
     /* What a spout has emitted stays, even while its call sleeps. */
     bool between = x->suspended == CALL_NONE || is_spout(x);
-    if (between) emitter_flush(&x->emitter);
+    if (between) flush(x);
     if (!x->gathering) acks_send(x);
     if (between) count(x);
     return e == OK && is_spout(x) ? source_settle(x) : e;

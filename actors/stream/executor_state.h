@@ -48,6 +48,7 @@ struct executor {
     struct msg *hand;                   /* the batch of `input` */
     struct msg *last_word;              /* TOPOLOGY_ENDED; NULL once said */
     struct msg *acks_first, *acks_last; /* ACKER_ACK, filling; the last */
+    unsigned turns;  /* since what is combined has left last */
     bool gathering;  /* settle() is owed or not through: acks wait for it */
     bool releasing;  /* release_held() is running */
     uint64_t marker; /* that is being passed on; 0: none */
