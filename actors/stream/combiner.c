@@ -60,10 +60,8 @@ bool combiner_begin(struct emitter *e, struct port *port)
     if (port_reserve(e, port, 0) == NULL) return false;
     struct batch *b = batch_of(port->open);
     if (e->root != 0 &&
-        (b->anchors == 0 || batch_anchor(b, b->anchors - 1)->root != e->root)) {
-        port_anchor(e, b);
-        batch_anchor(b, b->anchors - 1)->tuples = 0;
-    }
+        (b->anchors == 0 || batch_anchor(b, b->anchors - 1)->root != e->root))
+        port_anchor_root(e, b, 0);
     c->call = e->call;
     c->alone_before = c->alone;
     return true;

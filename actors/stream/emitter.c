@@ -196,6 +196,11 @@ void port_anchor(struct emitter *e, struct batch *b)
 {
     if (b->anchors == 0 && b->count > 0) /* untracked ones came first */
         *batch_anchor(b, b->anchors++) = (struct anchor){.tuples = b->count};
+    port_anchor_root(e, b, 1);
+}
+
+void port_anchor_root(struct emitter *e, struct batch *b, uint32_t tuples)
+{
     uint64_t edge = 0;
     if (e->root != 0) {
         do
@@ -204,7 +209,7 @@ void port_anchor(struct emitter *e, struct batch *b)
     }
     e->edges ^= edge;
     *batch_anchor(b, b->anchors++) =
-        (struct anchor){.root = e->root, .edge = edge, .tuples = 1};
+        (struct anchor){.root = e->root, .edge = edge, .tuples = tuples};
 }
 
 static uint64_t key_hash(const struct input_plan *input, const uint8_t *values)

@@ -129,6 +129,8 @@ static inline uint8_t *port_reserve(struct emitter *e, struct port *port,
 }
 
 void port_anchor(struct emitter *e, struct batch *b);
+/* The root in hand gets an edge id and, for it, the batch an anchor. */
+void port_anchor_root(struct emitter *e, struct batch *b, uint32_t tuples);
 static inline void port_commit(struct emitter *e, struct port *port,
                                const uint8_t *end)
 {
