@@ -100,6 +100,7 @@ static void check_same(struct batch *a, struct batch *b)
     CHECK_EQ(b->count, a->count);
     CHECK_EQ(b->used, a->used);
     CHECK_EQ(b->anchors, a->anchors);
+    CHECK_EQ(b->combined, a->combined);
     CHECK(memcmp(b->data, a->data, a->used) == 0);
     CHECK(b->used + b->anchors * sizeof(struct anchor) <= b->room);
     for (uint32_t i = 0; i < a->anchors; i++) {
