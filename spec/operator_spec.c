@@ -1,9 +1,6 @@
 /* Operators in the simulated world: what each makes of its input, what a
  * failing tuple leaves (nothing), and that counting on the sender's side is the
  * same as counting where it is done without. */
-#include "core/alloc.h"
-#include "lua/component.h"
-#include "lua/definition.h"
 #include "spec/sim/stream.h"
 #include "spec/spec.h"
 #include <stdio.h>
@@ -41,6 +38,19 @@ static void check_bag(const struct stream *s, const char *const *lines)
 }
 #define CHECK_BAG(s, ...)                                                      \
     check_bag((s), (const char *const[]){__VA_ARGS__, NULL})
+
+/* The sum of the numbers behind a word. */
+static unsigned count_of(const struct stream *s, const char *word)
+{
+    size_t length = strlen(word);
+    unsigned n = 0;
+    for (unsigned i = 0; i < stream_count(s); i++) {
+        const char *line = stream_line(s, i);
+        if (strncmp(line, word, length) == 0 && line[length] == '\t')
+            n += (unsigned)atoi(line + length + 1);
+    }
+    return n;
+}
 
 /* ---- words ---- */
 
@@ -213,6 +223,105 @@ SPEC(operator, counts_the_same_whoever_sends_and_however)
     }
 }
 
+SPEC(operator, counts_untracked_tuples_as_well)
+{
+    FOR_SEEDS(20)
+    {
+        struct sim *sim;
+        struct stream *s = begin(
+            &sim, "return topology 't' { guarantee = 'at-most-once',\n" LINES
+                  "  bolt 'words' { from = shuffle 'lines', words 'line' },\n"
+                  "  bolt 'count' { from = fields('words', 'word'),\n"
+                  "    count_by 'word', tasks = 2 },\n"
+                  "  sink 'out' { from = global 'count', null {} } }");
+        CHECK_EQ(stream_run(s)->why, OK);
+        check_counts(s);
+        done(sim, s);
+    }
+}
+
+/* One that combines beside one that doesn't: a call that fails leaves neither
+ * with a part. */
+SPEC(operator, combines_for_one_reader_and_not_for_another)
+{
+    FOR_SEEDS(30)
+    {
+        struct sim *sim;
+        struct stream *s = begin(
+            &sim,
+            "local seen = {}\n"
+            "return topology 't' {\n" LINES
+            "  bolt 'words' { from = shuffle 'lines', fields = {'word'},\n"
+            "    flat_map(function(emit, line)\n"
+            "      for w in line:gmatch '%a+' do emit(w) end\n"
+            "      if not seen[line] then seen[line] = true error 'x' end\n"
+            "    end) },\n"
+            "  bolt 'count' { from = fields('words', 'word'),\n"
+            "    count_by 'word' },\n"
+            "  bolt 'long' { from = shuffle 'words', fields = {'word', "
+            "'count'},"
+            "\n    map(function(w) return w .. '!', 1 end) },\n"
+            "  sink 'out' { from = { global 'count', shuffle 'long' },\n"
+            "    null {} } }");
+        CHECK_EQ(stream_run(s)->why, OK);
+        CHECK_EQ(stream_count(s), 7 + 14);
+        CHECK_EQ(stream_has(s, "the\t3"), 1);
+        CHECK_EQ(stream_has(s, "the!\t1"), 3);
+        CHECK_EQ(stream_totals(s, "lines").acked, 5);
+        CHECK_EQ(stream_totals(s, "lines").failed, 5);
+        done(sim, s);
+    }
+}
+
+SPEC(operator, lets_go_what_it_combines_though_its_sender_is_never_idle)
+{
+    struct sim *sim;
+    struct stream *s =
+        begin(&sim, "return topology 't' { guarantee = 'at-most-once',\n"
+                    "  spout 's' { generator {}, fields = {'n'} },\n"
+                    "  bolt 'b' { from = shuffle 's', fields = {'k'},\n"
+                    "    map(function() return 'k' end) },\n"
+                    "  bolt 'c' { from = fields('b', 'k'), count_by 'k' },\n"
+                    "  sink 'out' { from = global 'c', null {} } }");
+    for (int i = 0; i < 2000; i++)
+        CHECK(sim_step(sim, INT64_MAX));
+    uint64_t sent = stream_totals(s, "b").emitted;
+    CHECK(sent > 10000);
+    CHECK(stream_totals(s, "c").executed > sent / 2);
+    stream_drain(s, 1000000000);
+    stream_run(s);
+    CHECK_EQ(stream_totals(s, "c").executed, stream_totals(s, "b").emitted);
+    done(sim, s);
+}
+
+/* A marker comes behind all that was counted before it. */
+SPEC(operator, counts_all_while_the_sender_s_code_is_switched)
+{
+    FOR_SEEDS(40)
+    {
+        char text[2][512];
+        struct sim *sim;
+        for (int i = 0; i < 2; i++)
+            snprintf(text[i], sizeof text[i],
+                     "return topology 't' {\n"
+                     "  spout 's' { generator { rate = 1000, count = 300 },\n"
+                     "    fields = {'n'} },\n"
+                     "  bolt 'b' { from = shuffle 's', fields = {'k'},\n"
+                     "    tasks = 2, map(function() return 'v%d' end) },\n"
+                     "  bolt 'c' { from = fields('b', 'k'), count_by 'k' },\n"
+                     "  sink 'out' { from = global 'c', null {} } }",
+                     i);
+        struct stream *s = begin(&sim, text[0]);
+        sim_advance(sim, 100000000 + (int64_t)sim_random(sim, 9000000));
+        CHECK(stream_reload(s, text[1], NULL, 0));
+        CHECK_EQ(stream_run(s)->why, OK);
+        CHECK_EQ(stream_count(s), 2);
+        CHECK_EQ(count_of(s, "v0") + count_of(s, "v1"), 300);
+        CHECK(count_of(s, "v0") > 50 && count_of(s, "v1") > 50);
+        done(sim, s);
+    }
+}
+
 /* What a failing call had counted is taken back from the sender's rows: of keys
  * that were there before it and of those that it brought. */
 SPEC(operator, takes_back_what_a_failing_tuple_had_counted)
@@ -253,18 +362,6 @@ static const char killed[] =
     "  bolt 'count' { from = fields('words', 'word'), count_by 'word',\n"
     "    tasks = 2 },\n"
     "  sink 'out' { from = global 'count', null {} } }";
-
-static unsigned count_of(const struct stream *s, const char *word)
-{
-    size_t length = strlen(word);
-    unsigned n = 0;
-    for (unsigned i = 0; i < stream_count(s); i++) {
-        const char *line = stream_line(s, i);
-        if (strncmp(line, word, length) == 0 && line[length] == '\t')
-            n += (unsigned)atoi(line + length + 1);
-    }
-    return n;
-}
 
 SPEC(operator, loses_no_count_when_tasks_are_killed)
 {
@@ -679,179 +776,5 @@ SPEC(operator, takes_new_functions_over_and_keeps_what_it_has_reduced)
         CHECK_EQ(sum % 1000 + sum / 1000, 100);
         CHECK(sum % 1000 > 30 && sum / 1000 > 30);
         done(sim, s);
-    }
-}
-
-/* ---- reloads: what is no function stays ---- */
-
-static struct definition *right(const char *text)
-{
-    struct definition *d = NULL;
-    char *errors = NULL;
-    err e = definition_parse("t.lua", text, strlen(text), NULL, 0, NULL, &d,
-                             &errors);
-    if (e != OK) spec_fail(__FILE__, __LINE__, "%s", errors);
-    return d;
-}
-
-static struct definition *with_bolt(const char *body)
-{
-    char text[512];
-    snprintf(text, sizeof text,
-             "return topology 't' {\n"
-             "  spout 's' { list {{'a', 1}}, fields = {'k', 'n'} },\n"
-             "  bolt 'b' { from = fields('s', 'k'), %s },\n"
-             "  sink 'out' { from = global 'b', null {} } }",
-             body);
-    return right(text);
-}
-
-SPEC(operator, refuses_a_reload_that_changes_an_argument)
-{
-    static const struct {
-        const char *now, *next, *why;
-    } cases[] = {
-        {"top(3, 'n')", "top(4, 'n')", "'top' of 'b' has changed"},
-        {"top(3, 'n')", "top(3, 'k')", "'top' of 'b' has changed"},
-        {"top(3, 'n')", "top(3, 'n'), memory = '1MB'",
-         "'memory' of 'b' has changed"},
-        {"fields = {'x', 'y'}, count_by 'k'",
-         "fields = {'x', 'y'}, count_by 'n'", "'count_by' of 'b' has changed"},
-        {"map(function(k, n) return k, n end)", "filter(function() end)",
-         "'operator' of 'b' has changed"},
-        {"map(function(k, n) return k, n end)",
-         "fields = {'k', 'n'}, execute = function() end",
-         "'operator' of 'b' has changed"},
-        {"fields = {'a', 'b'}, reduce_by('k', 'n', function() end)",
-         "fields = {'a', 'b'}, reduce_by('n', 'k', function() end)",
-         "'reduce_by' of 'b' has changed"},
-        {"top(3, 'n')", "top(3, 'n')", NULL},
-        {"map(function() end)", "map(function(k, n) return k, n end)", NULL},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct definition *now = with_bolt(cases[i].now),
-                          *next = with_bolt(cases[i].next);
-        char why[256] = "";
-        CHECK_EQ(definition_same_graph(now, next, why, sizeof why),
-                 cases[i].why == NULL);
-        if (cases[i].why) CHECK_TEXT(why, cases[i].why);
-        definition_free(now);
-        definition_free(next);
-    }
-}
-
-/* ---- definitions ---- */
-
-SPEC(operator, becomes_a_part_of_the_plan)
-{
-    struct definition *d = right(
-        "return topology 't' {\n"
-        "  sink 'out' { from = global 'best', null {} },\n"
-        "  bolt 'best' { from = global 'kept', top(3, 'count') },\n"
-        "  bolt 'kept' { from = shuffle 'count',\n"
-        "    filter(function(word, n) return n > 1 end) },\n"
-        "  bolt 'count' { from = fields('words', 'word'), count_by 'word' },\n"
-        "  bolt 'words' { from = shuffle 's', words 'line' },\n"
-        "  bolt 'any' { from = shuffle 'words', count_by 'word',\n"
-        "    fields = {'w', 'n'} },\n"
-        "  spout 's' { stdin {} } }");
-    const struct component_plan *best = &d->plan.components[1];
-    CHECK_TEXT(best->class->name, "top");
-    CHECK_EQ(best->streams[0].arity, 2);
-    CHECK_TEXT(best->streams[0].fields[0], "word");
-    CHECK_TEXT(best->streams[0].fields[1], "count");
-    CHECK(d->plan.components[2].class == &lua_class);
-    CHECK_TEXT(d->plan.components[2].streams[0].fields[1], "count");
-    CHECK(d->plan.components[3].inputs[0].combines);
-    CHECK_EQ(d->plan.components[3].inputs[0].combine_key, 0);
-    CHECK(!d->plan.components[5].inputs[0].combines);
-    CHECK_TEXT(d->plan.components[5].streams[0].fields[1], "n");
-    definition_free(d);
-}
-
-static const struct {
-    const char *body, *said;
-} faults[] = {
-    {"bolt 'b' { from = shuffle 's', words 'lin' }",
-     "words of bolt 'b' reads the field 'lin', which 's' doesn't bring; did "
-     "you mean 'line'?"},
-    {"bolt 'b' { from = shuffle 's', count_by(7) }",
-     "argument 1 of count_by of bolt 'b' is 7; give a field's name: count_by "
-     "\"word\""},
-    {"bolt 'b' { from = shuffle 's', words { 'line' } }",
-     "argument 1 of words of bolt 'b' is a table; give a field's name: words "
-     "\"line\""},
-    {"bolt 'b' { from = shuffle 's', words() }",
-     "words of bolt 'b' has 0 arguments; write words \"line\""},
-    {"bolt 'b' { from = shuffle 's', top('n', 3) }",
-     "argument 1 of top of bolt 'b' is 'n'; give a whole number from 1 to "
-     "1000000: top(10, \"count\")"},
-    {"bolt 'b' { from = shuffle 's', top(0, 'n') }",
-     "argument 1 of top of bolt 'b' is 0; give a whole number from 1 to "
-     "1000000: top(10, \"count\")"},
-    {"bolt 'b' { from = shuffle 's', map 'x' }",
-     "argument 1 of map of bolt 'b' is 'x'; give a function: "
-     "map(function(…) … end)"},
-    {"bolt 'b' { from = shuffle 's', reduce_by('n', 'nn', print) }",
-     "reduce_by of bolt 'b' reads the field 'nn', which 's' doesn't bring; "
-     "did you mean 'n'?"},
-    {"bolt 'b' { from = shuffle 's', words 'line', execute = print }",
-     "bolt 'b' has both words and execute; an operator does that itself"},
-    {"bolt 'b' { from = shuffle 's', top(1, 'n'), tick = print, every = 1 }",
-     "bolt 'b' has both top and tick; an operator does that itself"},
-    {"bolt 'b' { from = shuffle 's', words 'line', every = '1s' }",
-     "bolt 'b' has every, but words emits at once; leave it out"},
-    {"bolt 'b' { from = shuffle 's', words 'line', memory = '1MB' }",
-     "bolt 'b' has memory, which words has no use for; leave it out"},
-    {"bolt 'b' { from = shuffle 's', top(1, 'n'), budget = 1 }",
-     "bolt 'b' has budget, which top has no use for; leave it out"},
-    {"bolt 'b' { from = shuffle 's', map(print), config = {} }",
-     "bolt 'b' has config, which map has no use for; leave it out"},
-    {"bolt 'b' { from = shuffle 's', map(print), streams = {} }",
-     "bolt 'b' has streams; map emits the default one only, which fields can "
-     "name"},
-    {"bolt 'b' { from = shuffle 's', words 'line', fields = {'a', 'b'} }",
-     "words brings 1 field, bolt 'b' names 2"},
-    {"bolt 'b' { from = shuffle 's', count_by 'n', fields = {'a'} }",
-     "count_by brings 2 fields, bolt 'b' names 1"},
-    {"bolt 'b' { from = shuffle 's', reduce_by('n', 'n', print) }",
-     "bolt 'b' would bring two fields called 'n'; name them: fields = { \"…\", "
-     "\"…\" }"},
-    {"bolt 'b' { from = shuffle 's', filter(print), fields = {'a'} }",
-     "filter brings the 2 fields of its input, bolt 'b' names 1"},
-    {"bolt 'b' { from = shuffle 's', words 'line', filter(print) }",
-     "bolt 'b' has more than one operator; keep one, and give the others bolts "
-     "of their own"},
-    {"bolt 'b' { from = { shuffle 's', shuffle 'w' }, top(1, 'n') }, "
-     "bolt 'w' { from = shuffle 's', words 'line' }",
-     "the inputs of bolt 'b' have different fields; top needs the same ones: "
-     "give each a bolt of its own"},
-    {"bolt 'b' { from = shuffle 's', count_by 'n', combine = print }",
-     "'combine' of bolt 'b' is not in this version; leave it out"},
-    {"sink 'b' { from = shuffle 's', words 'line' }",
-     "words can't stand in sink 'b'; it makes tuples of tuples: give it a bolt "
-     "of its own"},
-    {"spout 'b' { map(print) }",
-     "map can't stand in spout 'b'; it makes tuples of tuples: give it a bolt "
-     "of its own"},
-};
-
-SPEC(operator, tells_what_is_wrong_with_it)
-{
-    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
-        char text[1024], wanted[512];
-        struct definition *d = NULL;
-        char *errors = NULL;
-        snprintf(text, sizeof text,
-                 "return topology 't' {\n"
-                 "spout 's' { list {{'a', 1}}, fields = {'line', 'n'} },\n"
-                 "sink 'out' { from = shuffle 's', null {} },\n%s }",
-                 faults[i].body);
-        snprintf(wanted, sizeof wanted, "t.lua:4: %s", faults[i].said);
-        err e = definition_parse("t.lua", text, strlen(text), NULL, 0, NULL, &d,
-                                 &errors);
-        CHECK_EQ(e, ERR_CONFIG);
-        CHECK_TEXT(errors, wanted);
-        mem_free(errors);
     }
 }

@@ -91,20 +91,20 @@ static err grow(struct top *t)
 static err keep(struct component_context *context, struct top *t,
                 const uint8_t *at, const uint8_t *field, const uint8_t *stop)
 {
-    struct kept *least = t->count == t->most ? &t->heap[0] : NULL;
-    if (least && value_order(field, least->tuple + least->field) <= 0)
-        return OK;
+    bool full = t->count == t->most;
+    struct kept *least = t->heap;
+    if (full && value_order(field, least->tuple + least->field) <= 0) return OK;
     uint32_t bytes = (uint32_t)(stop - at);
-    size_t all = t->bytes + bytes - (least ? least->bytes : 0);
+    size_t all = t->bytes + bytes - (full ? least->bytes : 0);
     if (all + (t->count + 1) * sizeof *least > operator_memory_bytes(context))
         return ERR_NOMEM;
-    if (least == NULL && t->count == t->room && grow(t) != OK) return ERR_NOMEM;
+    if (!full && t->count == t->room && grow(t) != OK) return ERR_NOMEM;
     uint8_t *tuple = mem_alloc(bytes);
     if (tuple == NULL) return ERR_NOMEM;
     memcpy(tuple, at, bytes);
     struct kept one = {tuple, bytes, (uint32_t)(field - at), t->arrivals++};
     t->bytes = all;
-    if (least) {
+    if (full) {
         mem_free(least->tuple);
         *least = one;
         sift_down(t, 0);

@@ -110,33 +110,26 @@ static inline bool put(struct emitter *e, struct words *w, const uint8_t *s,
 
 /* ---- a text ---- */
 
-/* False: refused. Bits of `edges` are where a run begins or, one behind it,
- * ends. */
+/* False: refused. A bit of `edges` says: here a word begins or, if one is in
+ * hand, has ended. */
 static bool split(struct emitter *e, struct words *w, const uint8_t *s,
                   size_t count)
 {
-    const uint8_t *word = NULL; /* where the one in hand began */
+    size_t begin = 0;
+    bool inside = false; /* a word, which may go on in the next block */
     for (size_t at = 0; at < count; at += BLOCK) {
         size_t part = count - at < BLOCK ? count - at : BLOCK;
         uint64_t bits = letters(s + at, part);
-        uint64_t edges = bits ^ (bits << 1 | (word != NULL));
-        if (word && edges != 0) {
-            const uint8_t *stop = s + at + __builtin_ctzll(edges);
-            if (!put(e, w, word, (size_t)(stop - word))) return false;
-            word = NULL;
-            edges &= edges - 1;
-        }
-        while (edges != 0 && word == NULL) {
-            word = s + at + __builtin_ctzll(edges);
-            edges &= edges - 1;
-            if (edges == 0) break; /* it goes on in the next block */
-            const uint8_t *stop = s + at + __builtin_ctzll(edges);
-            edges &= edges - 1;
-            if (!put(e, w, word, (size_t)(stop - word))) return false;
-            word = NULL;
+        uint64_t edges = bits ^ (bits << 1 | inside);
+        for (; edges != 0; edges &= edges - 1, inside = !inside) {
+            size_t edge = at + (size_t)__builtin_ctzll(edges);
+            if (!inside)
+                begin = edge;
+            else if (!put(e, w, s + begin, edge - begin))
+                return false;
         }
     }
-    return word == NULL || put(e, w, word, (size_t)(s + count - word));
+    return !inside || put(e, w, s + begin, count - begin);
 }
 
 static enum step execute(struct component_context *context, void *self,
