@@ -19,7 +19,7 @@
 #include "actors/stream/emitter.h"
 
 enum {
-    COMBINER_SEAL_BYTES = 28 << 10
+    COMBINER_SEAL_BYTES = 60 << 10
 }; /* a batch is sent when it costs this */
 
 /* A short string as it is; of other keys the hash, and COMBINER_LONG with the
