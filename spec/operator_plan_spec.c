@@ -105,6 +105,9 @@ static const struct {
     {"bolt 'b' { from = shuffle 's', words { 'line' } }",
      "argument 1 of words of bolt 'b' is a table; give a field's name: words "
      "\"line\""},
+    {"bolt 'b' { from = shuffle 's', words }",
+     "the first entry of bolt 'b' is no operator; write one like words "
+     "\"line\", or a key"},
     {"bolt 'b' { from = shuffle 's', words() }",
      "words of bolt 'b' has 0 arguments; write words \"line\""},
     {"bolt 'b' { from = shuffle 's', top('n', 3) }",

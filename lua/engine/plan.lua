@@ -321,7 +321,9 @@ local function check(record, connectors, file)
         return first
       end
     end
-    if first ~= nil then
+    if first ~= nil and c.kind == "bolt" then
+      fault(c.line, "the first entry of %s is no operator; write one like words \"line\", or a key", c.title)
+    elseif first ~= nil then
       fault(c.line, "the first entry of %s is no connector; write file { … } or a key", c.title)
     end
     return nil
