@@ -381,7 +381,9 @@ static inline bool emit(struct component_context *context, struct reader *r,
     struct out_stream *stream = &e->streams[0];
     if (r->parser.line)
         return emitter_put(e, 0, r->scratch.data, (uint32_t)r->scratch.used);
-    if (!stream->simple || grouping_has_keys(stream->routes[0].input->grouping))
+    if (!stream->simple ||
+        grouping_has_keys(stream->routes[0].input->grouping) ||
+        stream->routes[0].input->combines)
         return emit_slow(context, r, bytes, count);
     struct port *port = route_port(e, &stream->routes[0], 0);
     uint8_t *at = port_reserve(e, port, VALUE_HEAD_MAX + count);

@@ -54,6 +54,7 @@ struct executor {
     struct msg *hand;                   /* the batch of `input` */
     struct msg *last_word;              /* TOPOLOGY_ENDED; NULL once said */
     struct msg *acks_first, *acks_last; /* ACKER_ACK, filling; the last */
+    unsigned turns;  /* since what is combined has left last */
     bool gathering;  /* settle() is owed or not through: acks wait for it */
     bool releasing;  /* release_held() is running */
     bool crashing;   /* a tuple failed where that ends the task */
@@ -73,7 +74,7 @@ struct executor {
     int64_t parked_ns; /* since when there is no credit; 0: there is */
     bool told_parked;  /* a check said so */
 
-    uint64_t executed, acked, failed, replayed, gave_up, errors, dropped;
+    uint64_t executed, acked, failed, replayed, gave_up, errors;
 };
 
 static inline struct executor *executor_of(struct component_context *context)
