@@ -357,7 +357,7 @@ static bool try_without_memory(const struct folder *f, enum fault_kind kind,
     return fault_failed() > 0;
 }
 
-SPEC(testing, leaves_nothing_half_done_wherever_memory_ends)
+SPEC(fault, leaves_nothing_of_a_spec_file_half_done)
 {
     struct folder folder;
     folder_make(&folder, running);
