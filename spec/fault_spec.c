@@ -130,12 +130,57 @@ static int disk_close(void *context, int file)
     return error;
 }
 
+static int disk_look(void *context, const char *path, int file,
+                     struct disk_info *out)
+{
+    fault_pause();
+    int error = inner->disk->look(inner->disk->context, path, file, out);
+    fault_go_on();
+    return error;
+}
+
+static int disk_rename(void *context, const char *from, const char *to)
+{
+    fault_pause();
+    int error = inner->disk->rename(inner->disk->context, from, to);
+    fault_go_on();
+    return error;
+}
+
+/* What it is called back with is the engine's own again. */
+struct listing {
+    void (*each)(void *arg, const char *name);
+    void *arg;
+};
+
+static void listed(void *arg, const char *name)
+{
+    const struct listing *listing = arg;
+    fault_go_on();
+    listing->each(listing->arg, name);
+    fault_pause();
+}
+
+static int disk_list(void *context, const char *folder,
+                     void (*each)(void *arg, const char *name), void *arg)
+{
+    struct listing listing = {each, arg};
+    fault_pause();
+    int error =
+        inner->disk->list(inner->disk->context, folder, listed, &listing);
+    fault_go_on();
+    return error;
+}
+
 static const struct disk guarded_disk = {
     .open = disk_open,
     .read = disk_read,
     .write = disk_write,
     .sync = disk_sync,
     .close = disk_close,
+    .look = disk_look,
+    .rename = disk_rename,
+    .list = disk_list,
 };
 
 /* Puts pauses around all that the node asks of its world. */
