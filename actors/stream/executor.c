@@ -559,10 +559,10 @@ static void count(struct executor *x)
         metric_id id;
         uint64_t *n;
     } all[] = {
-        {ids->executed, &x->executed},      {ids->acked, &x->acked},
-        {ids->failed, &x->failed},          {ids->replayed, &x->replayed},
-        {ids->gave_up, &x->gave_up},        {ids->errors, &x->errors},
-        {ids->emitted, &x->emitter.emitted}};
+        {ids->executed, &x->executed}, {ids->acked, &x->acked},
+        {ids->failed, &x->failed},     {ids->replayed, &x->replayed},
+        {ids->gave_up, &x->gave_up},   {ids->errors, &x->errors},
+        {ids->left_out, &x->left_out}, {ids->emitted, &x->emitter.emitted}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (*all[i].n == 0) continue;
         metric_add(cells, all[i].id, *all[i].n);
@@ -791,6 +791,22 @@ void executor_log(struct component_context *context, int level,
     va_end(args);
     log_text(log_of(x), context->component->name, (int)context->index,
              (enum log_level)level, 0, text, strlen(text), NULL);
+}
+
+/* Each of a kind is one place of the log, so that a flood is counted. */
+void executor_fault(struct component_context *context, enum loss loss,
+                    const char *format, ...)
+{
+    struct executor *x = executor_of(context);
+    char text[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    x->errors++;
+    if (loss == LOSS_INPUT) x->left_out++;
+    log_text(log_of(x), context->component->name, (int)context->index,
+             LOG_ERROR, (uint64_t)(uintptr_t)format, text, strlen(text), NULL);
 }
 
 const struct actor_kind executor_kind = {

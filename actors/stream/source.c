@@ -325,6 +325,12 @@ err source_put_marker(struct executor *x)
     return version > x->task->passed ? executor_switch(x, version) : OK;
 }
 
+static bool may_drain(struct executor *x)
+{
+    return x->closing && !x->drained && !x->source_ended && x->class->drain &&
+           !executor_full(&x->context);
+}
+
 err source_pump(struct executor *x)
 {
     struct env *env = x->context.env;
@@ -342,6 +348,13 @@ err source_pump(struct executor *x)
         if (any) {
             if (step == STEP_IDLE) return OK; /* job_done() will wake us */
             err e = executor_after(x, CALL_REPLAY, step);
+            if (e != OK) return e;
+            continue;
+        }
+        if (may_drain(x)) {
+            x->drained = true;
+            err e = executor_after(x, CALL_REPLAY,
+                                   x->class->drain(&x->context, x->self));
             if (e != OK) return e;
             continue;
         }

@@ -44,7 +44,8 @@ struct task {
 /* What a component has done so far; summed over its tasks. */
 struct component_metrics {
     metric_id executed, emitted, acked, failed, replayed, gave_up, errors;
-    metric_id latency; /* spouts: from a root's emit to its ack, a histogram */
+    metric_id left_out; /* parts of a source's input, see executor_fault() */
+    metric_id latency;  /* spouts: from a root's emit to its ack, a histogram */
 };
 
 enum topology_kind {
@@ -62,6 +63,7 @@ struct topology_end {
     err why;            /* OK: by itself; ERR_STOPPED: drained; ERR_CRASHED */
     uint64_t unsettled; /* roots that were left when the drain was over */
     uint64_t gave_up;   /* tuples that failed for good */
+    uint64_t left_out;  /* parts of the input that couldn't be read */
 };
 
 /* New code on its way to all tasks: made by the loader. */
