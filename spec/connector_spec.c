@@ -78,7 +78,9 @@ SPEC(connector, file_refuses_a_sinks_options_as_a_source)
     CHECK(!c->check(values, false, why, sizeof why));
     CHECK_HAS(why, "append");
     option(c, values, "append")->set = false;
-    option(c, values, "format")->set = true;
+    *option(c, values, "format") =
+        (struct option_value){.set = true, .text = "json"};
+    CHECK(c->check(values, true, why, sizeof why));
     CHECK(!c->check(values, false, why, sizeof why));
     CHECK_HAS(why, "format");
 }

@@ -10,7 +10,8 @@
 
 static err make(struct component_context *context, void *self)
 {
-    return reader_make(context, self, NULL);
+    const struct reader_plan plan = {.count = 0};
+    return reader_make(context, self, &plan);
 }
 
 static const struct component_class source = {

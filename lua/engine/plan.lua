@@ -333,6 +333,24 @@ local function check(record, connectors, file)
           elseif v:find("\0", 1, true) then
             bad("a text without \\0")
           end
+        elseif option.type == "texts" then
+          if type(v) ~= "table" or next(v) == nil then
+            bad("a list of texts")
+          else
+            v = plain(v)
+            given[key] = v
+            local last, missing = last_entry(v)
+            if missing then
+              fault(use.line, "entry %d of %s of %s is nil; is it spelled right?", missing, key, use.connector)
+            end
+            for place, text in next, v do
+              if math.type(place) ~= "integer" or place < 1 then
+                fault(use.line, "%s of %s has the key '%s'; give { \"…\", … }", key, use.connector, named(place))
+              elseif type(text) ~= "string" or text == "" or text:find("\0", 1, true) then
+                fault(use.line, "%s of %s holds %s; give texts", key, use.connector, shown(text))
+              end
+            end
+          end
         elseif option.type == "flag" then
           if type(v) ~= "boolean" then bad("true or false") end
         elseif option.type == "count" then
@@ -340,6 +358,9 @@ local function check(record, connectors, file)
         elseif option.type == "duration" then
           local ns = duration(v)
           if not ns then bad("a duration like \"5s\"") else given[key] = ns end
+        elseif option.type == "size" then
+          local bytes = size(v)
+          if not bytes or bytes == 0 then bad("a size like \"64MB\"") else given[key] = bytes end
         elseif option.type == "choice" then
           local fits = false
           for choice in option.choices:gmatch("%S+") do fits = fits or v == choice end
@@ -350,7 +371,8 @@ local function check(record, connectors, file)
       end
     end
     for _, option in ipairs(about.options) do
-      if option.required and option.type ~= "rows" and given[option.name] == nil then
+      if option.required and option.type ~= "rows" and given[option.name] == nil and
+         (option.instead == nil or given[option.instead] == nil) then
         fault(use.line, "%s has no %s; write %s { %s = … }", use.connector, option.name, use.connector, option.name)
       end
     end
@@ -422,7 +444,11 @@ local function check(record, connectors, file)
     if use and about then
       out.connector, out.options = use.connector, use.options
       if c.kind == "spout" then
-        if about.field then
+        local by_columns = false -- named by the user, though it brings a field
+        for format in (about.columns or ""):gmatch "%S+" do
+          by_columns = by_columns or use.options.format == format
+        end
+        if about.field and not by_columns then
           fields = fields or { about.field }
           if #fields ~= 1 then
             fault(c.line, "%s brings 1 field, %s names %d", use.connector, c.title, #fields)
