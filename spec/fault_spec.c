@@ -7,6 +7,7 @@
 #include "lua/component.h"
 #include "lua/definition.h"
 #include "spec/fault.h"
+#include "spec/pack.h"
 #include "spec/sim/stream.h"
 #include "spec/spec.h"
 #include <stdio.h>
@@ -364,12 +365,30 @@ static void run(struct trial *t)
                   t->taken + t->refused);
 }
 
+/* What the story "inputs" reads. */
+static void put_inputs(struct trial *t)
+{
+    struct buffer packed = {0};
+    pack_gzip(&packed, "gzip 1\n", 7);
+    pack_gzip(&packed, "gzip 2", 6);
+    sim_file_put(t->node, "/in/a.gz", packed.data, packed.used);
+    packed.used = 0;
+    pack_zstd(&packed, "zstd 1\nzstd 2\n", 14);
+    sim_file_put(t->node, "/in/a.zst", packed.data, packed.used);
+    buffer_fini(&packed);
+    static const char first[] = "text,n\n\"a\"\"1\",1\nb,2\n";
+    static const char second[] = "n,text\n3,\"c\nd\"";
+    sim_file_put(t->node, "/in/a.csv", first, sizeof first - 1);
+    sim_file_put(t->node, "/in/b.csv", second, sizeof second - 1);
+}
+
 static void trial_init(struct trial *t, const struct story *story,
                        uint64_t seed)
 {
     *t = (struct trial){.story = story, .sim = sim_new(seed)};
     t->node = sim_node(t->sim, 1);
     sim_file_put(t->node, "/poem", poem, sizeof poem - 1);
+    put_inputs(t);
     guard_world(t->node);
     running = t;
 }
@@ -609,11 +628,37 @@ static void check_files(struct trial *t)
         spec_fail(__FILE__, __LINE__, "%u words, %u cows", words, cows);
 }
 
+/* Packed lines and records from several files, and a file that is rotated. */
+static const char inputs[] =
+    "return topology 'inputs' {\n"
+    "  spout 'lines' { fields = {'n', 'text'}, retries = 'forever',\n"
+    "    file { path = '/in/*.csv', format = 'csv' } },\n"
+    "  spout 'packed' { retries = 'forever',\n"
+    "    file { paths = { '/in/*.gz', '/in/a.zst', '/poem' } } },\n"
+    "  sink 'out' { from = { global 'packed', global 'lines' }, null {} },\n"
+    "  sink 'save' { from = global 'lines', file { path = '/log',\n"
+    "    rotate = 9, format = 'csv' } },\n"
+    "}\n";
+
+static void check_inputs(struct trial *t)
+{
+    static const char *const lines[] = {
+        "gzip 1",         "gzip 2",   "zstd 1",  "zstd 2",
+        "the cow jumped", "the moon", "a cow a", "over the moon",
+        "1\ta\"1",        "2\tb",     "3\tc\nd",
+    };
+    if (restarts(t, "out") > 0) return; /* it may have lost what it heard */
+    for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (lines_of(t, lines[i]) == 0)
+            spec_fail(__FILE__, __LINE__, "lost: %s", lines[i]);
+}
+
 static const struct story stories[] = {
     {"word count", word_count, 0, check_word_count},
     {"reload", reload, 10000000, check_reload},
     {"errors", errors, 0, check_errors},
     {"files", files, 0, check_files},
+    {"inputs", inputs, 0, check_inputs},
 };
 enum { STORIES = sizeof stories / sizeof stories[0] };
 

@@ -219,7 +219,7 @@ err writer_make(struct component_context *context, struct writer *w,
     f->keep = plan->keep;
     if (path == NULL) {
         f->fd = STDOUT;
-        f->pipe = f->open = true;
+        f->pipe = f->open = f->begun = true;
     } else if (context->component->tasks > 1) {
         sprintf(f->path + strlen(path), ".%u", context->index);
     }
