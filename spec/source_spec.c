@@ -137,6 +137,51 @@ SPEC(source, reads_on_when_the_disk_fails_now_and_then)
     }
 }
 
+/* Other files take the names of those that were read: the last ones are still
+ * open, of the others it is said. */
+SPEC(source, never_takes_another_file_for_the_one_that_was_read)
+{
+    enum { FILES = 30 };
+    const char *text =
+        "return topology 't' {\n"
+        "  spout 'lines' { file { path = 'f*' } },\n"
+        "  bolt 'once' { from = shuffle 'lines', fields = {'line'},\n"
+        "    prepare = function(self) self.seen = {} end,\n"
+        "    execute = function(self, line)\n"
+        "      if not self.seen[line] then\n"
+        "        self.seen[line] = true error 'not yet' end\n"
+        "      self.emit(line) end },\n"
+        "  sink 'out' { from = global 'once', null {} },\n"
+        "}\n";
+    struct sim *sim = sim_new(spec_seed);
+    struct sim_node *node = sim_node(sim, 1);
+    char path[16], line[40];
+    for (int i = 0; i < FILES; i++) {
+        size_t bytes = (size_t)sprintf(line, "short\nright %02d\n", i);
+        snprintf(path, sizeof path, "f%02d", i);
+        sim_file_put(node, path, line, bytes);
+    }
+    struct stream *s = stream_start(sim, node, text);
+    while (stream_totals(s, "lines").emitted < FILES + FILES)
+        CHECK(sim_step(sim, INT64_MAX));
+    for (int i = 0; i < FILES; i++) {
+        snprintf(path, sizeof path, "f%02d", i);
+        sim_file_put(node, "new", "short\nwrong\n", 12);
+        sim_disk_rename(sim_disk(node), "new", path);
+    }
+    const struct topology_end *end = stream_run(s);
+    CHECK_EQ(end->why, OK);
+    CHECK_EQ(stream_has(s, "wrong"), 0);
+    CHECK(end->gave_up > 0);
+    CHECK_EQ(stream_count(s) + end->gave_up, FILES + FILES);
+    for (int i = FILES - 16; i < FILES; i++) {
+        snprintf(line, sizeof line, "right %02d", i);
+        CHECK_EQ(stream_has(s, line), 1);
+    }
+    stream_free(s);
+    sim_free(sim);
+}
+
 static const struct topology_end *run_files(struct sim *sim, struct stream **s,
                                             const char *source)
 {

@@ -3,12 +3,13 @@
  * The source brings each line of the file in the field "line", without its
  * "\n" or "\r\n"; a last line without an end counts. `path` may be a pattern
  * ("logs/2026-*.txt", see paths.h); `paths = { … }` names several files or
- * patterns. They are read one after another, a pattern's in the order of their
- * names. What is compressed by gzip or zstd is recognised by its first bytes,
- * not by its name. With several tasks a single plain file is shared, each line
- * read by one; several files are dealt out; what can be read in order only
- * (compressed files, CSV, pipes and devices, what is followed) is read by one.
- * A line that fails is read again, as long as the file isn't changed in place.
+ * patterns: those that are there when the run begins. They are read one after
+ * another, a pattern's in the order of their names. A file (no pipe) that is
+ * compressed by gzip or zstd is recognised by its first bytes, not by its name.
+ * With several tasks a single plain file is shared, each line read by one;
+ * several files are dealt out; what can be read in order only (compressed
+ * files, CSV, pipes and devices, what is followed) is read by one. A line that
+ * fails is read again, as long as the file isn't changed in place.
  *
  * `format = "csv"` brings the values of records instead (see csv.h), each as a
  * string: the spout's `fields` name columns of the header, or, with

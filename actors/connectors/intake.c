@@ -75,28 +75,34 @@ static int open_pipe(struct intake *in)
     return in->mine && in->fd < 0 ? in->fd : 0;
 }
 
+static bool same_file(const struct disk_info *a, const struct disk_info *b)
+{
+    return a->device == b->device && a->number == b->number;
+}
+
+static int open_file(struct intake *in)
+{
+    const struct disk *disk = in->disk;
+    if (in->fd < 0) in->fd = disk->open(disk->context, in->path, DISK_READ);
+    if (in->fd < 0) return in->fd;
+    int e = disk->look(disk->context, NULL, in->fd, &in->info);
+    if (e < 0) return e;
+    if (in->wanted.number != 0 && !same_file(&in->wanted, &in->info))
+        return -ESTALE;
+    e = look_inside(in);
+    in->in_order |= in->follow;
+    return e;
+}
+
 int intake_open(struct intake *in)
 {
     if (in->open) return 0;
-    int e;
-    if (pipe_at(in->disk, in->path)) {
-        e = open_pipe(in);
-    } else {
-        if (in->fd < 0)
-            in->fd = in->disk->open(in->disk->context, in->path, DISK_READ);
-        e = in->fd < 0 ? in->fd : look_inside(in);
-        in->in_order |= in->follow;
-    }
+    int e = pipe_at(in->disk, in->path) ? open_pipe(in) : open_file(in);
     in->open = e == 0;
     return e;
 }
 
 /* ---- a followed file: as tail -F ---- */
-
-static bool same_file(const struct disk_info *a, const struct disk_info *b)
-{
-    return a->device == b->device && a->number == b->number;
-}
 
 /* Another file has the name, and what reads ahead of it is through. */
 static int64_t change_over(struct intake *in, enum news *news)

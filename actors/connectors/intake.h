@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/disk.h"
 #include "core/ref.h"
 
-struct disk;
 struct inflate;
 
 /* What has befallen a followed file. The first two end what was read so far.
@@ -41,6 +41,8 @@ struct intake {
     int refused;             /* errno of NEWS_REFUSED */
     int64_t at;              /* followed: of the next read */
     struct inflate *inflate; /* owned; NULL: not compressed */
+    struct disk_info info;   /* once it is open, if it is a file */
+    struct disk_info wanted; /* it must be this file; all zeroes: any */
     char why[200]; /* it can't be opened, if that isn't the system's word */
     char path[];
 };
@@ -48,7 +50,8 @@ struct intake {
 /* `path` is copied; NULL: stdin. NULL: out of memory. */
 struct intake *intake_new(const struct disk *disk, const char *path);
 
-/* Opens it. 0, or -errno; -ENOTSUP: `why` tells. Again is harmless. Blocks. */
+/* Opens it. 0, or -errno; -ENOTSUP: `why` tells; -ESTALE: it isn't the one that
+ * was wanted. Again is harmless. Blocks. */
 int intake_open(struct intake *in);
 
 /* Bytes from `at`, which counts only where there are positions; 0: the end, or

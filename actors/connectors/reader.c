@@ -14,6 +14,7 @@ enum {
     LINE_COST = 64,   /* what a line costs beside its bytes */
     COST_UNIT = 1024, /* of a reduction: a turn is some 256 KB */
     CHARGE_UNITS = 8, /* reductions charged at once */
+    OPEN_FILES = 16,  /* that were read, kept open for what may fail */
 };
 
 /* A token of what is kept is its number there, others are places. */
@@ -152,6 +153,14 @@ static void splitters_free(struct reader *r)
     csv_fini(&r->csv);
 }
 
+static void close_place(struct component_context *context, struct reader *r,
+                        size_t place)
+{
+    struct intake *in = r->places[place].intake;
+    if (in) ref_drop(context->env, &in->ref);
+    r->places[place].intake = NULL;
+}
+
 void reader_free(struct component_context *context, void *self)
 {
     struct reader *r = self;
@@ -159,6 +168,8 @@ void reader_free(struct component_context *context, void *self)
     splitters_free(r);
     kept_fini(&r->kept);
     buffer_fini(&r->scratch);
+    for (size_t i = 0; i < r->place; i++)
+        close_place(context, r, i);
     paths_fini(&r->paths);
     mem_free(r->places);
     if (r->listing) ref_drop(context->env, &r->listing->job.ref);
@@ -217,14 +228,19 @@ static enum step begin_place(struct component_context *context,
     return STEP_DONE;
 }
 
-/* The next file's tokens begin behind this one's. */
+/* The next file's tokens begin behind this one's, which stays open for a while
+ * if a line of it may have to be read again. */
 static void leave_place(struct component_context *context, struct reader *r)
 {
+    struct place *place = &r->places[r->place];
+    place->info = r->intake->info;
+    place->intake = r->intake;
+    r->intake = NULL;
+    if (r->keeps || !r->tracked) close_place(context, r, r->place);
+    if (r->place >= OPEN_FILES) close_place(context, r, r->place - OPEN_FILES);
     r->base += r->lines.offset + 1;
     r->place++;
     blocks_drop(r);
-    ref_drop(context->env, &r->intake->ref);
-    r->intake = NULL;
 }
 
 static enum step end(struct component_context *context, struct reader *r)
@@ -630,7 +646,7 @@ static struct intake *intake_again(struct component_context *context,
 {
     if (r->window->intake && r->window_place == place) return r->window->intake;
     if (r->intake && r->place == place) return r->intake;
-    return NULL;
+    return r->places[place].intake;
 }
 
 static enum step window_start(struct component_context *context,
@@ -639,6 +655,7 @@ static enum step window_start(struct component_context *context,
     struct intake *in = intake_again(context, r, place);
     struct intake *fresh = in ? NULL : new_intake(context, r, place);
     if (in == NULL && fresh == NULL) return no_memory(context);
+    if (fresh) fresh->wanted = r->places[place].info;
     window_aim(context->env, r->window, in ? in : fresh, offset);
     if (fresh) ref_drop(context->env, &fresh->ref);
     r->window_place = place;
@@ -650,7 +667,7 @@ static enum step window_start(struct component_context *context,
 static enum step lost(struct component_context *context, const char *path,
                       int64_t offset, int error)
 {
-    if (error)
+    if (error && error != ESTALE)
         fault_text(context->error, sizeof context->error, FAULT_READ, path,
                    error);
     else

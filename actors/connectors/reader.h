@@ -43,6 +43,8 @@ struct reader_plan {
 struct place {
     int64_t base; /* token of its first byte */
     int64_t eof;  /* where a last line without an end ended; -1: none did */
+    struct intake *intake; /* a reference; NULL: not read yet, or closed */
+    struct disk_info info; /* once it was read: to know it again */
 };
 
 /* State of a class; its functions below are the class's. It stays when the
