@@ -229,6 +229,7 @@ SPEC(source, leaves_out_what_is_damaged_and_goes_on)
             run_files(sim, &s, "file { paths = { 'a', 'b' } }");
         CHECK_EQ(end->why, OK);
         CHECK_EQ(end->left_out, 1);
+        CHECK_EQ(stream_totals(s, "lines").errors, 1);
         CHECK_EQ(stream_has(s, "one"), 1);
         CHECK_EQ(stream_has(s, "two"), 1);
         CHECK_EQ(stream_has(s, "four"), 1);
@@ -272,6 +273,7 @@ SPEC(source, replays_records_of_csv)
         const struct topology_end *end = stream_run(s);
         CHECK_EQ(end->why, OK);
         CHECK_EQ(end->left_out, ragged);
+        CHECK_EQ(stream_totals(s, "lines").errors, ragged);
         check_numbers(s, 201);
         CHECK(stream_has(s, "7\ta \"7\",\nb") > 0);
         CHECK(stream_has(s, "200\tlast") > 0);
@@ -437,6 +439,27 @@ SPEC(source, looks_for_more_within_100_ms)
     sim_free(sim);
 }
 
+SPEC(source, waits_for_a_followed_file_that_was_deleted)
+{
+    struct sim *sim = sim_new(spec_seed);
+    struct sim_node *node = sim_node(sim, 1);
+    sim_disk_add(sim_disk(node), "log", "0\n", 2);
+    struct stream *s = stream_start(sim, node, follower);
+    sim_advance(sim, 1000 * MS);
+    for (unsigned i = 1; i < 4; i++) {
+        sim_disk_remove(sim_disk(node), "log");
+        sim_advance(sim, 1000 * MS);
+        CHECK_EQ(stream_totals(s, "lines").errors, i); /* said once */
+        sim_disk_add(sim_disk(node), "log", "1\n", 2);
+        sim_advance(sim, 1000 * MS);
+    }
+    stream_drain(s, 100000 * MS);
+    CHECK_EQ(stream_run(s)->left_out, 0);
+    CHECK_EQ(stream_count(s), 4);
+    stream_free(s);
+    sim_free(sim);
+}
+
 SPEC(source, that_is_followed_can_not_be_packed)
 {
     struct sim *sim = sim_new(spec_seed);
@@ -531,7 +554,7 @@ SPEC(sink, loses_and_doubles_nothing_when_it_can_not_rotate)
                                     .open_fails = 200,
                                     .write_fails = 100,
                                     .writes_short = 300};
-        rotate_with(spec_seed, &faults, 2);
+        rotate_with(spec_seed, &faults, 1);
         faults = (struct sim_faults){.rename_fails = SIM_FAULTS_ALL};
         rotate_with(spec_seed, &faults, 1);
     }

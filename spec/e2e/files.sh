@@ -193,6 +193,27 @@ e2e_a_library_that_is_missing_is_said_with_its_package() {
     prints $'4\n5'
 }
 
+e2e_what_is_read_in_order_only_is_one_tasks() {
+    seq 50000 > expected
+    gzip -c expected > a.gz
+    reads 'path = "a.gz" }, tasks = 3, config = {'
+    engine run --quiet t.lua
+    exits 0
+    same out expected
+    says "a.gz can be read in order only: one task of 3 reads it, the others have nothing to do"
+    { echo n; seq 50000; } > a.csv
+    cat > t.lua <<'LUA'
+return topology "csv" {
+  spout "in" { file { path = "a.csv", format = "csv" }, fields = { "n" }, tasks = 3 },
+  sink "out" { from = shuffle "in", stdout {} },
+}
+LUA
+    engine run --quiet t.lua
+    exits 0
+    same out expected
+    says "a.csv can be read in order only: one task of 3 reads it"
+}
+
 # ---- CSV ----
 
 e2e_csv_brings_columns_by_their_names() {
@@ -295,6 +316,23 @@ e2e_a_followed_file_is_read_as_tail_does() {
     equal "$(grep -c 'was truncated' err)" 1 "said"
 }
 
+e2e_a_followed_csv_has_a_header_in_each_file() {
+    reads 'path = "log", follow = true, format = "csv"' '"k"'
+    printf 'k,n\na,1\n"b\n' > log
+    start run t.lua
+    until_so "the first record is there" out_is a
+    printf 'c",2\n' >> log
+    until_so "the second is whole" out_is $'a\nb\nc'
+    mv log log.1
+    printf 'n,k\n3,d\n' > log
+    until_so "the new file's columns are known" out_is $'a\nb\nc\nd'
+    printf '4,e' >> log
+    kill -INT "$pid"
+    finishes
+    exits 0
+    [ "$(cat out)" = $'a\nb\nc\nd' ] || prints $'a\nb\nc\nd\ne' # as it was seen in time or not
+}
+
 e2e_a_followed_file_that_is_not_there_is_said() {
     reads 'path = "log", follow = true'
     engine run --quiet t.lua
@@ -343,6 +381,26 @@ e2e_a_sink_rotates_between_lines() {
     seq 3000 > expected
     same all expected
     [ "$(stat -c %s "${files[@]}" log | sort -n | tail -1)" -le 1024 ] || fail "a file is too large"
+}
+
+e2e_each_task_of_a_sink_rotates_its_own_file() {
+    writes 3000 'path = "log", rotate = "1KB", keep = 100 }, tasks = 2, config = {'
+    engine run --quiet t.lua
+    exits 0
+    [ -s log.0.3 ] && [ -s log.1.3 ] || fail "files: $(echo log*)"
+    sort -n log.* > all
+    seq 3000 > expected
+    same all expected
+}
+
+e2e_an_appended_file_is_rotated_by_its_whole_size() {
+    seq 100 > log
+    writes 1 'path = "log", rotate = 292, append = true'
+    engine run --quiet t.lua
+    exits 0
+    equal "$(cat log)" 1 "the new file"
+    seq 100 > expected
+    same log.1 expected
 }
 
 e2e_a_rotated_csv_has_a_header_in_each_file_and_keeps_so_many() {
