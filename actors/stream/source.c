@@ -325,6 +325,7 @@ err source_put_marker(struct executor *x)
     return version > x->task->passed ? executor_switch(x, version) : OK;
 }
 
+/* No next() follows any more: what waited for more to come goes now. */
 static bool may_drain(struct executor *x)
 {
     return x->closing && !x->drained && !x->source_ended && x->class->drain &&
