@@ -5,12 +5,12 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 JOBS=${JOBS:-$(nproc)}
-PACKAGES_BUILD="gcc make libc6-dev liblua5.4-dev libevent-dev libxxhash-dev zlib1g-dev libzstd-dev"
+PACKAGES_BUILD="gcc make libc6-dev liblua5.4-dev libevent-dev libxxhash-dev libjansson-dev zlib1g-dev libzstd-dev"
 PACKAGES_DATA="bible-kjv bible-kjv-text"
 PACKAGES_TEST="libcmocka-dev lua5.4 procps gzip zstd"
 PACKAGES_LINT="clang-format clang-tidy clang cppcheck shellcheck"
-PACKAGES_FUZZ="clang libclang-rt-14-dev"
-PACKAGES_BENCH="erlang-base mawk lua5.4"
+PACKAGES_FUZZ="clang libclang-rt-14-dev libjansson-dev"
+PACKAGES_BENCH="erlang-base mawk lua5.4 libjansson-dev"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -61,12 +61,12 @@ OPT_fuzz    := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-
 LNK_fuzz    := -fsanitize=address,undefined,fuzzer
 CFLAGS  := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARN) -I. -isystem /usr/include/lua5.4 -pthread -MMD -MP $(OPT_$(FLAVOUR))
 LDFLAGS := -pthread $(LNK_$(FLAVOUR))
-LIBS    := -l:liblua5.4.a -levent_core -levent_pthreads -lm -ldl
+LIBS    := -l:liblua5.4.a -levent_core -levent_pthreads -ljansson -lm -ldl
 ENGINE  := $(wildcard core/*.c actors/*/*.c lua/*.c cli/*.c)
 SPECS   := $(filter-out spec/fuzz_%.c,$(wildcard spec/*.c)) $(wildcard spec/sim/*.c)
 obj      = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
-.PHONY: engine spec
+.PHONY: engine spec commit
 engine: $(OUT)/engine
 spec: $(OUT)/spec
 LUA     := $(patsubst %.lua,$(OUT)/obj/%.o,$(wildcard lua/engine/*.lua))
@@ -86,8 +86,17 @@ $(OUT)/bench-limit $(OUT)/bench-clock: $(OUT)/bench-%: $(OUT)/obj/spec/bench/%.o
 	$(CC) $(LDFLAGS) -o $@ $^
 $(OUT)/bench-%: $(OUT)/obj/spec/bench/%.o $(call obj,$(ENGINE)) $(LUA)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+# What our JSON is measured by, and agrees with.
+$(OUT)/bench-json $(OUT)/fuzz-json: LIBS += -ljansson
 $(OUT)/fuzz-%: $(OUT)/obj/spec/fuzz/%.o $(call obj,$(ENGINE)) $(LUA)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+# The commit is known to one file, which is made anew when it changes.
+COMMIT  := $(shell c=$$(git rev-parse --short=12 HEAD 2>/dev/null) && { git diff --quiet HEAD || c=$$c+; echo $$c; })
+$(OUT)/commit: commit
+	@mkdir -p $(OUT)
+	@[ "$(COMMIT)" = "$$(cat $@ 2>/dev/null)" ] || echo "$(COMMIT)" > $@
+$(OUT)/obj/cli/version.o: $(OUT)/commit
+$(OUT)/obj/cli/version.o: CFLAGS += -DENGINE_COMMIT='"$(COMMIT)"'
 $(OUT)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -c -o $@ $<
@@ -157,6 +166,7 @@ test_() { # build everything and run all specs, sanitizers included
     # ten thousand of them, in fault_spec (one thread), are more than it can take.
     tell tsan env TSAN_OPTIONS=halt_on_error=1 ENGINE_SPEC_SKIP=fault. ENGINE_SEEDS_PERCENT=10 build/tsan/spec
     tell explore build/explore/explore
+    tell topologies build/engine test topologies
     tell e2e spec/e2e/run.sh build/engine
     tell e2e-asan spec/e2e/run.sh build/asan/engine
     tell e2e-tsan spec/e2e/run.sh build/tsan/engine
@@ -246,7 +256,9 @@ install() { # install build/engine to ${PREFIX:-/usr/local}/bin
     for f in topologies/*.lua; do
         command install -D -m 644 "$f" "${DESTDIR:-}$prefix/share/engine/$f"
     done
-    command install -D -m 644 lua/meta/engine.lua "${DESTDIR:-}$prefix/share/engine/meta/engine.lua"
+    for f in lua/meta/*.lua; do
+        command install -D -m 644 "$f" "${DESTDIR:-}$prefix/share/engine/meta/${f##*/}"
+    done
     say "installed ${DESTDIR:-}$prefix/bin/engine"
 }
 

@@ -45,8 +45,8 @@ walls() {
                 finding("name the file")
             } else if (name ~ /^(lua|lauxlib|lualib|luaconf)\.h(pp)?$/ && rank[room] < 3) {
                 finding("only lua/ knows Lua")
-            } else if (name ~ /^event/ && $1 !~ /^(core\/loop|cli\/version)\.c$/) {
-                finding("only core/loop.c knows libevent")
+            } else if (name ~ /^event/ && $1 !~ /^(core\/(loop|door)|cli\/version)\.c$/) {
+                finding("only core/loop.c and core/door.c know libevent")
             }
         }'
 }

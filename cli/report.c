@@ -1,11 +1,21 @@
 #include "cli/report.h"
+#include "cli/argument.h"
+#include "cli/statistics.h"
 #include "cli/verb.h"
 #include "core/alloc.h"
 #include "core/log.h"
-#include "core/node.h"
 #include "core/real.h"
 #include <lua.h>
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+struct report {
+    uint64_t emitted; /* by all components, when it was shown last */
+    int64_t began_ns, at_ns;
+    bool shown;
+};
 
 /* "1 task", "2 tasks" */
 static const char *ending(unsigned count)
@@ -13,155 +23,143 @@ static const char *ending(unsigned count)
     return count == 1 ? "" : "s";
 }
 
-struct report {
-    uint64_t emitted; /* by all components, when it was shown last */
-    int64_t at_ns;
-    bool shown;
-};
+/* ---- the start ---- */
 
-struct sums {
-    uint64_t in, out, acked, failed, replayed, gave_up;
-};
-
-static struct sums sums_of(const struct topology *t, unsigned component,
-                           struct node *node)
+static void log_start(const struct report_head *h, const char *guarantee,
+                      struct log *json)
 {
-    const struct component_metrics *ids = topology_metrics(t, component);
-    struct metrics *m = node_metrics(node);
-    return (struct sums){
-        .in = metric_read(m, ids->executed),
-        .out = metric_read(m, ids->emitted),
-        .acked = metric_read(m, ids->acked),
-        .failed = metric_read(m, ids->failed),
-        .replayed = metric_read(m, ids->replayed),
-        .gave_up = metric_read(m, ids->gave_up),
-    };
+    const struct plan *plan = h->plan;
+    log_write(json, NULL, -1, LOG_INFO,
+              "engine %s (%s) runs %s (%s): %u component%s, %u task%s, %s, "
+              "%u thread%s, run %s",
+              ENGINE_VERSION, LUA_RELEASE, plan->name, plan->file, plan->count,
+              ending(plan->count), plan->tasks, ending(plan->tasks), guarantee,
+              h->threads, ending(h->threads),
+              h->id[0] ? h->id : "without door");
 }
 
-void report_start(const struct plan *plan, unsigned threads, bool watching,
-                  struct log *json)
+static void print_start(const struct report_head *h, const char *guarantee)
 {
-    static const char *const guarantees[] = {"at-most-once", "at-least-once"};
-    if (json) {
-        log_write(json, NULL, -1, LOG_INFO,
-                  "engine %s (%s) runs %s (%s): %u component%s, %u task%s, %s, "
-                  "%u thread%s",
-                  ENGINE_VERSION, LUA_RELEASE, plan->name, plan->file,
-                  plan->count, ending(plan->count), plan->tasks,
-                  ending(plan->tasks), guarantees[plan->guarantee], threads,
-                  ending(threads));
-        return;
-    }
+    const struct plan *plan = h->plan;
     unsigned edges = 0;
     for (unsigned i = 0; i < plan->count; i++)
         edges += plan->components[i].input_count;
-    fprintf(stderr, "%-11s %s (%s)\n", "engine", ENGINE_VERSION, LUA_RELEASE);
-    fprintf(stderr, "%-11s %s (%s: %u component%s, %u task%s, %u edge%s)\n",
-            "Topology:", plan->name, plan->file, plan->count,
-            ending(plan->count), plan->tasks, ending(plan->tasks), edges,
-            ending(edges));
-    fprintf(stderr, "%-11s %s; what is under way is in memory only\n",
-            "Guarantee:", guarantees[plan->guarantee]);
-    fprintf(stderr, "%-11s %u\n", "Threads:", threads);
-    fprintf(stderr, "%-11s Ctrl-C drains, twice ends at once\n",
-            watching ? "Watching:" : "Stop:");
+    fprintf(stderr,
+            "File:       %s%s\n"
+            "Topology:   %s (%u component%s, %u task%s, %u edge%s)\n"
+            "Threads:    %u\n"
+            "Guarantee:  %s; nothing survives a restart: what is under way is "
+            "in memory only\n"
+            "Run:        %s%s; Ctrl-C drains, twice ends at once\n",
+            plan->file, h->watching ? " (watched)" : "", plan->name,
+            plan->count, ending(plan->count), plan->tasks, ending(plan->tasks),
+            edges, ending(edges), h->threads, guarantee,
+            h->id[0] ? h->id : "without a door",
+            plan->inactive ? " (inactive until engine activate)" : "");
+}
+
+void report_start(const struct report_head *h, struct log *json)
+{
+    const char *guarantee =
+        h->plan->guarantee == AT_MOST_ONCE ? "at-most-once" : "at-least-once";
+    if (json)
+        log_start(h, guarantee, json);
+    else
+        print_start(h, guarantee);
+}
+
+/* ---- the live line ---- */
+
+bool report_is_live(void)
+{
+    const char *terminal = getenv("TERM");
+    return isatty(STDERR_FILENO) &&
+           !(terminal && strcmp(terminal, "dumb") == 0);
 }
 
 struct report *report_new(void)
 {
     struct report *r = mem_zero(1, sizeof *r);
-    if (r) r->at_ns = real_now_ns(NULL);
+    if (r) r->began_ns = r->at_ns = real_now_ns(NULL);
     return r;
 }
 
 void report_free(struct report *r)
 {
-    if (r && r->shown) fputs("\r\033[K", stderr);
+    if (r && r->shown) fputs(REPORT_ERASE, stderr);
     mem_free(r);
+}
+
+/* A line that wraps can't be drawn over. */
+static int terminal_columns(void)
+{
+    struct winsize size;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return 80;
+    return size.ws_col;
 }
 
 void report_line(struct report *r, const struct plan *plan,
                  const struct topology *t, struct node *node)
 {
-    struct sums all = {0};
+    uint64_t out = 0, acked = 0, failed = 0;
     for (unsigned i = 0; i < plan->count; i++) {
-        struct sums s = sums_of(t, i, node);
-        all.out += s.out;
-        all.acked += s.acked;
-        all.failed += s.failed;
+        struct figures f;
+        figures_read(t, i, node, &f);
+        out += f.n[FIGURE_OUT];
+        acked += f.n[FIGURE_ACKED];
+        failed += f.n[FIGURE_FAILED];
     }
     int64_t now_ns = real_now_ns(NULL);
     double seconds = (double)(now_ns - r->at_ns) / 1e9;
     if (seconds <= 0) return;
-    fprintf(stderr, "\r\033[K%.0f tuples/s, acked %llu, failed %llu",
-            (double)(all.out - r->emitted) / seconds,
-            (unsigned long long)all.acked, (unsigned long long)all.failed);
-    r->emitted = all.out;
+    char text[256], up[ARGUMENT_TIME_BYTES];
+    argument_time_text((double)(now_ns - r->began_ns) / 1e9, up);
+    snprintf(text, sizeof text, "%s  %.0f tuples/s, acked %llu, failed %llu",
+             up, (double)(out - r->emitted) / seconds,
+             (unsigned long long)acked, (unsigned long long)failed);
+    fprintf(stderr, REPORT_ERASE "%.*s", terminal_columns() - 1, text);
+    r->emitted = out;
     r->at_ns = now_ns;
     r->shown = true;
 }
 
-static void log_sums(struct log *json, const char *component, struct sums s)
+/* ---- the end ---- */
+
+static void log_component(struct log *json, const json_t *c)
 {
-    char text[256];
-    int bytes =
-        snprintf(text, sizeof text,
-                 "in %llu, out %llu, acked %llu, failed %llu, "
-                 "replayed %llu, failed for good %llu",
-                 (unsigned long long)s.in, (unsigned long long)s.out,
-                 (unsigned long long)s.acked, (unsigned long long)s.failed,
-                 (unsigned long long)s.replayed, (unsigned long long)s.gave_up);
-    log_text(json, component, -1, LOG_INFO, 0, text, (size_t)bytes, NULL);
+    static const char *const figures[] = {"in",     "out",      "acked",
+                                          "failed", "replayed", "gave_up"};
+    static const char *const words[] = {
+        "in", "out", "acked", "failed", "replayed", "failed for good"};
+    char text[512];
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
+        used += (size_t)snprintf(
+            text + used, sizeof text - used, "%s%s %" JSON_INTEGER_FORMAT,
+            i ? ", " : "", words[i],
+            json_integer_value(json_object_get(c, figures[i])));
+    const json_t *p50 = json_object_get(c, "p50_ms");
+    if (json_is_number(p50))
+        used += (size_t)snprintf(
+            text + used, sizeof text - used,
+            ", latency p50 %.3g ms, p99 %.3g ms", json_number_value(p50),
+            json_number_value(json_object_get(c, "p99_ms")));
+    log_text(json, json_string_value(json_object_get(c, "name")), -1, LOG_INFO,
+             0, text, used, NULL);
 }
 
-static void print_sums(const char *component, struct sums s, double seconds)
+void report_end(const json_t *statistics, struct log *json)
 {
-    uint64_t most = s.in > s.out ? s.in : s.out;
-    fprintf(stderr, "%-16s %12llu %12llu %12llu %10llu %10llu %12.0f\n",
-            component, (unsigned long long)s.in, (unsigned long long)s.out,
-            (unsigned long long)s.acked, (unsigned long long)s.failed,
-            (unsigned long long)s.replayed,
-            (double)most / (seconds > 0 ? seconds : 1));
-}
-
-/* From a root's emit to its ack. */
-static void report_latency(const struct plan *plan, const struct topology *t,
-                           unsigned component, struct node *node,
-                           struct log *json)
-{
-    if (plan->components[component].kind != COMPONENT_SPOUT) return;
-    metric_id id = topology_metrics(t, component)->latency;
-    struct metrics *m = node_metrics(node);
-    if (metric_read(m, id) == 0) return;
-    const char *name = plan->components[component].name;
-    double p50_ms = (double)metric_percentile(m, id, 50) / 1e6;
-    double p99_ms = (double)metric_percentile(m, id, 99) / 1e6;
-    if (json)
-        log_write(json, name, -1, LOG_INFO,
-                  "complete latency p50 %.3g ms, p99 %.3g ms", p50_ms, p99_ms);
-    else
-        fprintf(stderr, "%s: complete latency p50 %.3g ms, p99 %.3g ms\n", name,
-                p50_ms, p99_ms);
-}
-
-void report_end(const struct plan *plan, const struct topology *t,
-                struct node *node, int64_t wall_ns, struct log *json)
-{
-    double seconds = (double)wall_ns / 1e9;
-    if (json == NULL)
-        fprintf(stderr, "%-16s %12s %12s %12s %10s %10s %12s\n", "component",
-                "in", "out", "acked", "failed", "replayed", "per second");
-    for (unsigned i = 0; i < plan->count; i++) {
-        struct sums s = sums_of(t, i, node);
-        if (json)
-            log_sums(json, plan->components[i].name, s);
-        else
-            print_sums(plan->components[i].name, s, seconds);
-    }
-    for (unsigned i = 0; i < plan->count; i++)
-        report_latency(plan, t, i, node, json);
-    if (json)
-        log_write(json, NULL, -1, LOG_INFO, "it took %.2f s", seconds);
-    else
+    double seconds = json_number_value(json_object_get(statistics, "seconds"));
+    if (json == NULL) {
+        if (!statistics_print(statistics, stderr))
+            fputs("there is no memory for the table\n", stderr);
         fprintf(stderr, "%.2f s\n", seconds);
+        return;
+    }
+    const json_t *components = json_object_get(statistics, "components");
+    for (size_t i = 0; i < json_array_size(components); i++)
+        log_component(json, json_array_get(components, i));
+    log_write(json, NULL, -1, LOG_INFO, "it took %.2f s", seconds);
 }

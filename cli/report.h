@@ -4,21 +4,34 @@
 #ifndef CLI_REPORT_H
 #define CLI_REPORT_H
 
-#include "actors/stream/topology.h"
+#include "cli/history.h"
+#include "cli/json.h"
 
 struct log;
 struct node;
 struct report;
 
-void report_start(const struct plan *plan, unsigned threads, bool watching,
-                  struct log *json);
+struct report_head {
+    const struct plan *plan;
+    unsigned threads;
+    bool watching;
+    const char *id; /* of its door; "": there is none */
+};
+void report_start(const struct report_head *head, struct log *json);
+
+/* Is stderr a terminal that a line can be drawn on over and over? */
+bool report_is_live(void);
+/* Erases the live line: in front of whatever else is written. */
+#define REPORT_ERASE "\r\033[K"
+
 /* Remembers what it showed last, for rates. NULL: out of memory. */
 struct report *report_new(void);
 /* NULL is fine. Ends the live line. */
 void report_free(struct report *report);
 void report_line(struct report *report, const struct plan *plan,
                  const struct topology *topology, struct node *node);
-void report_end(const struct plan *plan, const struct topology *topology,
-                struct node *node, int64_t wall_ns, struct log *json);
+
+/* Of statistics.h, over all. */
+void report_end(const json_t *statistics, struct log *json);
 
 #endif

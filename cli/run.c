@@ -1,61 +1,53 @@
-/* run.c - engine run: one topology in this process, until its input ends or a
- * signal drains it. Data goes to stdout, everything for people to stderr. */
-#define _GNU_SOURCE /* signalfd, pipe2 */
-#include "actors/stream/topology.h"
+/* run.c - engine run: one topology in this process, until its input
+ * ends or it is told to end. Data goes to stdout, everything for
+ * people to stderr. */
+#define _GNU_SOURCE /* signalfd */
+#include "cli/advice.h"
+#include "cli/levels.h"
+#include "cli/place.h"
 #include "cli/report.h"
-#include "cli/verb.h"
+#include "cli/requests.h"
+#include "cli/run_options.h"
+#include "cli/statistics.h"
 #include "cli/watch.h"
 #include "core/alloc.h"
-#include "core/log.h"
+#include "core/door.h"
 #include "core/nearest.h"
 #include "core/real.h"
 #include "lua/component.h"
 #include "lua/definition.h"
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { SETS_MAX = 64, LEVELS_MAX = 16, THREADS_MAX = 64 };
-
-/* The environment's default of --drain: an image knows when it is killed. */
-#define DRAIN_VARIABLE "ENGINE_DRAIN"
 /* The run's own lines in a JSON log. No component can be called that, so that
  * --log-level, which is about components, doesn't silence them. */
 #define OWN_NAME "__engine"
 
-struct options {
-    const char *sets[SETS_MAX];
-    unsigned set_count;
-    unsigned threads;
-    int64_t drain_ns;
-    bool watch, quiet, json_log;
-    enum log_level level;
-    struct {
-        char component[LOG_COMPONENT_BYTES];
-        enum log_level level;
-    } levels[LEVELS_MAX]; /* of single components */
-    unsigned level_count;
-};
-
 /* What main waits for; told by other threads. */
 struct run {
-    struct options options;
+    struct run_options options;
+    bool live;                     /* a line is drawn on the terminal */
     struct definition *definition; /* that runs */
     struct definition *newest;     /* of the last reload that was sent */
     struct log *log;
+    struct levels *levels; /* the I/O thread's while it runs */
     struct lua_runtime *runtime;
     struct real *real;
     struct topology *topology;
     actor_id root; /* its actor; written before any thread starts */
     struct watch *watch;
     struct env *env; /* main's view */
+    struct place place;
+    int door_fd; /* -1: the door has it, or there is none */
+    struct door *door;
+    struct history *history; /* the I/O thread's while it runs, */
+    struct control control;  /* as is what it is asked */
+    int64_t began_ns;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool ended, changed;
@@ -64,115 +56,6 @@ struct run {
     uint32_t last_signal;
     struct topology_end end;
 };
-
-/* ---- options ---- */
-
-enum { SET, THREADS, WATCH, DRAIN, QUIET, LOG_FORMAT, LOG_LEVEL };
-
-static const struct verb_option option_table[] = {
-    [SET] = {"set", "NAME=VALUE", "give a param of the definition its value"},
-    [THREADS] = {"threads", "N", "scheduler threads (default: the cores)"},
-    [WATCH] = {"watch", NULL, "take over new code when a file is saved"},
-    [DRAIN] =
-        {"drain", "TIME",
-         "for what is under way when told to end (default: " DRAIN_VARIABLE
-         ", or 10s)"},
-    [QUIET] = {"quiet", NULL, "no start lines and no table at the end"},
-    [LOG_FORMAT] = {"log-format", "FORMAT", "text or json (default: text)"},
-    [LOG_LEVEL] = {"log-level", "[NAME=]LEVEL",
-                   "trace debug info warn error off; of one component"},
-    {NULL, NULL, NULL},
-};
-
-static bool parse_duration(const char *text, int64_t *ns)
-{
-    char *unit;
-    errno = 0;
-    double n = strtod(text, &unit);
-    if (unit == text || errno || !(n >= 0)) return false;
-    double scale = !*unit || !strcmp(unit, "s") ? 1e9
-                   : !strcmp(unit, "ms")        ? 1e6
-                   : !strcmp(unit, "m")         ? 60e9
-                   : !strcmp(unit, "h")         ? 3600e9
-                                                : -1;
-    if (scale < 0 || n * scale > 9e17) return false;
-    *ns = (int64_t)(n * scale);
-    return true;
-}
-
-static bool take_level(struct options *o, const char *value)
-{
-    const char *equals = strchr(value, '=');
-    enum log_level level;
-    if (equals == value ||
-        log_level_named(equals ? equals + 1 : value, &level) != OK) {
-        verb_say("--log-level is '%s'; give trace, debug, info, warn, error or "
-                 "off, or NAME=LEVEL for one component",
-                 value);
-        return false;
-    }
-    if (equals == NULL) {
-        o->level = level;
-        return true;
-    }
-    if (o->level_count == LEVELS_MAX) {
-        verb_say("--log-level NAME=LEVEL is given more than %d times",
-                 LEVELS_MAX);
-        return false;
-    }
-    unsigned i = o->level_count++;
-    o->levels[i].level = level;
-    snprintf(o->levels[i].component, sizeof o->levels[i].component, "%.*s",
-             (int)(equals - value), value);
-    return true;
-}
-
-static bool take_drain(struct options *o, const char *name, const char *value)
-{
-    if (parse_duration(value, &o->drain_ns)) return true;
-    verb_say("%s is '%s'; give a time like 10s or 500ms", name, value);
-    return false;
-}
-
-static bool default_drain(struct options *o)
-{
-    if (o->drain_ns >= 0) return true;
-    const char *value = getenv(DRAIN_VARIABLE);
-    return take_drain(o, DRAIN_VARIABLE, value && *value ? value : "10s");
-}
-
-static bool take_option(void *context, unsigned option, const char *value)
-{
-    struct options *o = context;
-    char *end;
-    long threads;
-    switch (option) {
-    case SET:
-        if (o->set_count == SETS_MAX) {
-            verb_say("--set is given more than %d times", SETS_MAX);
-            return false;
-        }
-        o->sets[o->set_count++] = value;
-        return true;
-    case THREADS:
-        threads = strtol(value, &end, 10);
-        o->threads = (unsigned)threads;
-        if (*end == '\0' && threads >= 1 && threads <= THREADS_MAX) return true;
-        verb_say("--threads is '%s'; give a number from 1 to %d", value,
-                 THREADS_MAX);
-        return false;
-    case WATCH: o->watch = true; return true;
-    case DRAIN: return take_drain(o, "--drain", value);
-    case QUIET: o->quiet = true; return true;
-    case LOG_FORMAT:
-        o->json_log = strcmp(value, "json") == 0;
-        if (o->json_log || strcmp(value, "text") == 0) return true;
-        verb_say("--log-format is '%s'; give text or json", value);
-        return false;
-    case LOG_LEVEL: return take_level(o, value);
-    default: return false;
-    }
-}
 
 /* ---- what a person is told ---- */
 
@@ -188,40 +71,29 @@ tell(const struct run *run, enum log_level level, const char *format, ...)
     if (run->options.json_log)
         log_text(run->log, OWN_NAME, -1, level, 0, text, strlen(text), NULL);
     else
-        fprintf(stderr, "%s\n", text);
-}
-
-static bool is_level_name(struct nearest *near, const char *known)
-{
-    nearest_try(near, known);
-    return strncmp(known, near->name, LOG_COMPONENT_BYTES - 1) == 0;
+        fprintf(stderr, "%s%s\n", run->live ? REPORT_ERASE : "", text);
 }
 
 /* --log-level NAME=…: the names are known when the definition is. */
-static bool check_level_name(const struct run *run, const char *name)
+static bool take_levels(struct run *run)
 {
-    static const char *const parts[] = {"acker", "executor", "supervisor",
-                                        "topology"}; /* they log, too */
-    const struct plan *plan = &run->definition->plan;
-    struct nearest near;
-    nearest_begin(&near, name);
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        if (is_level_name(&near, parts[i])) return true;
-    for (unsigned i = 0; i < plan->count; i++)
-        if (is_level_name(&near, plan->components[i].name)) return true;
-    bool any = near.best[0] != '\0';
-    tell(run, LOG_ERROR,
-         "engine: --log-level %s=…: %s has no component of that name%s%s%s",
-         name, plan->file, any ? "; did you mean '" : "", near.best,
-         any ? "'?" : "; give one of its spouts, bolts or sinks");
-    return false;
-}
-
-static bool check_levels(const struct run *run)
-{
-    for (unsigned i = 0; i < run->options.level_count; i++)
-        if (!check_level_name(run, run->options.levels[i].component))
-            return false;
+    const struct run_options *o = &run->options;
+    for (unsigned i = 0; i < o->level_count; i++) {
+        const struct argument_level *l = &o->levels[i];
+        struct nearest near;
+        if (levels_knows(run->levels, l->component, &near)) {
+            levels_set(run->levels, l->component, l->level, 0, 0);
+            continue;
+        }
+        bool any = near.best[0] != '\0';
+        tell(run, LOG_ERROR,
+             "engine: --log-level %s=…: %s has no component of that "
+             "name%s%s%s",
+             l->component, run->definition->plan.file,
+             any ? "; did you mean '" : "", near.best,
+             any ? "'?" : "; give one of its spouts, bolts or sinks");
+        return false;
+    }
     return true;
 }
 
@@ -233,6 +105,13 @@ static void tell_lines(const struct run *run, const char *lines)
         tell(run, LOG_ERROR, "%.*s", (int)bytes, lines);
         lines += bytes + (lines[bytes] == '\n');
     }
+}
+
+static void tell_advice(void *context, const struct advice *advice)
+{
+    const struct run *run = context;
+    tell(run, LOG_WARN, "%s:%d: warning: %s", run->definition->plan.file,
+         advice->component->line, advice->text);
 }
 
 static void tell_refused(const struct run *run, const char *why)
@@ -263,7 +142,41 @@ static void on_change(void *context)
     pthread_mutex_unlock(&run->lock);
 }
 
-/* On the I/O thread. */
+/* All below on the I/O thread. */
+
+static bool drain(struct env *env, void *context, int64_t limit_ns)
+{
+    struct run *run = context;
+    run->control.draining = true;
+    return actor_send(env, run->root, TOPOLOGY_DRAIN, &limit_ns,
+                      sizeof limit_ns) == OK;
+}
+
+static bool on_asked_to_drain(struct env *env, void *context, int64_t limit_ns)
+{
+    const struct run *run = context;
+    if (!run->options.quiet) tell(run, LOG_INFO, "draining: asked at the door");
+    return drain(env, context, limit_ns);
+}
+
+static bool on_asked_to_activate(struct env *env, void *context, bool active)
+{
+    const struct run *run = context;
+    if (!run->options.quiet)
+        tell(run, LOG_INFO, "%sactivated: asked at the door",
+             active ? "" : "de");
+    return actor_send(env, run->root,
+                      active ? TOPOLOGY_ACTIVATE : TOPOLOGY_DEACTIVATE, NULL,
+                      0) == OK;
+}
+
+static void on_time_over(struct env *env, void *context)
+{
+    struct run *run = context;
+    if (!run->options.quiet) tell(run, LOG_INFO, "draining: --for is over");
+    drain(env, run, run->options.drain_ns);
+}
+
 static void on_signal(struct env *env, int fd, void *context)
 {
     struct run *run = context;
@@ -276,12 +189,22 @@ static void on_signal(struct env *env, int fd, void *context)
         run->last_signal = info.ssi_signo;
         run->signal_ns = now_ns;
         if (echo) continue;
-        if (++run->signals > 1) _exit(EXIT_FAILED);
+        if (++run->signals > 1) {
+            place_remove(&run->place);
+            _exit(EXIT_FAILED);
+        }
         if (!run->options.quiet)
             tell(run, LOG_INFO, "draining; once more to end at once");
-        actor_send(env, run->root, TOPOLOGY_DRAIN, &run->options.drain_ns,
-                   sizeof run->options.drain_ns);
+        drain(env, run, run->options.drain_ns);
     }
+}
+
+static void on_second(struct env *env, void *context)
+{
+    struct run *run = context;
+    int64_t now_ns = real_now_ns(NULL);
+    history_note(run->history, now_ns);
+    levels_look(run->levels, now_ns);
 }
 
 /* ---- reload ---- */
@@ -317,9 +240,9 @@ static void reload(struct run *run)
 {
     struct definition *next;
     char *errors, why[256];
-    err e =
-        definition_load(run->definition->plan.file, run->options.sets,
-                        run->options.set_count, run->runtime, &next, &errors);
+    const struct sets *sets = &run->options.sets;
+    err e = definition_load(run->definition->plan.file, sets->list, sets->count,
+                            run->runtime, &next, &errors);
     if (e != OK) {
         tell_refused(run, errors ? errors : err_text(e));
         mem_free(errors);
@@ -337,6 +260,73 @@ static void reload(struct run *run)
     definition_free(next); /* the code has a reference to its bundle */
 }
 
+/* ---- counts ---- */
+
+static void read_figures(void *context, unsigned component, struct figures *out)
+{
+    const struct run *run = context;
+    figures_read(run->topology, component, real_node(run->real), out);
+}
+
+static void read_latency(void *context, unsigned component,
+                         struct histogram_view *out)
+{
+    const struct run *run = context;
+    metric_view(node_metrics(real_node(run->real)),
+                topology_metrics(run->topology, component)->latency, out);
+}
+
+static err open_history(struct run *run)
+{
+    struct history_source source = {.components = run->definition->plan.count,
+                                    .figures = read_figures,
+                                    .latency = read_latency,
+                                    .context = run};
+    run->history = history_new(&source, run->began_ns);
+    return run->history ? OK : ERR_NOMEM;
+}
+
+/* ---- the door ---- */
+
+/* A run without a door does its work all the same. */
+static void make_place(struct run *run)
+{
+    char why[512];
+    if (place_make(&run->place, &run->door_fd, why, sizeof why) == OK) return;
+    run->door_fd = -1;
+    if (!run->options.quiet)
+        tell(run, LOG_WARN,
+             "engine: this run has no door for engine ps, stats and stop: %s",
+             why);
+}
+
+static err open_door(struct run *run)
+{
+    if (run->door_fd < 0) return OK;
+    run->control = (struct control){
+        .id = run->place.id,
+        .plan = &run->definition->plan,
+        .topology = run->topology,
+        .world = node_world(real_node(run->real)),
+        .history = run->history,
+        .levels = run->levels,
+        .threads = run->options.threads,
+        .began_ns = run->began_ns,
+        .watching = run->options.watch,
+        .drain_ns = run->options.drain_ns,
+        .drain = on_asked_to_drain,
+        .activate = on_asked_to_activate,
+        .context = run,
+    };
+    struct door_config config = {.fd = run->door_fd,
+                                 .answer = requests_answer,
+                                 .context = &run->control,
+                                 .too_many = REQUESTS_TOO_MANY,
+                                 .too_long = REQUESTS_TOO_LONG};
+    run->door_fd = -1;
+    return door_open(real_loop(run->real), &config, &run->door);
+}
+
 /* ---- the run ---- */
 
 static uint64_t wall_ms(void *unused)
@@ -344,13 +334,14 @@ static uint64_t wall_ms(void *unused)
     return (uint64_t)(real_wall_ns(NULL) / 1000000);
 }
 
-static struct log *open_log(const struct options *o)
+static struct log *open_log(const struct run *run)
 {
     struct log_config config = {
-        .format = o->json_log ? LOG_JSON : LOG_TEXT,
+        .format = run->options.json_log ? LOG_JSON : LOG_TEXT,
         .level = LOG_INFO,
         .color = isatty(STDERR_FILENO) && getenv("NO_COLOR") == NULL,
         .local_time = true,
+        .erase = run->live ? REPORT_ERASE : NULL,
         .now_ms = wall_ms,
         .fd = STDERR_FILENO,
     };
@@ -361,18 +352,8 @@ static struct log *open_log(const struct options *o)
  * of itself, before, meanwhile and at its end, never is. */
 static void set_levels(const struct run *run)
 {
-    const struct options *o = &run->options;
-    log_set_level(run->log, NULL, o->level);
-    for (unsigned i = 0; i < o->level_count; i++)
-        log_set_level(run->log, o->levels[i].component, o->levels[i].level);
+    levels_apply(run->levels);
     log_set_level(run->log, OWN_NAME, LOG_INFO);
-}
-
-static void lift_levels(const struct run *run)
-{
-    log_set_level(run->log, NULL, LOG_INFO);
-    for (unsigned i = 0; i < run->options.level_count; i++)
-        log_clear_level(run->log, run->options.levels[i].component);
 }
 
 static sigset_t ending_signals(void)
@@ -400,17 +381,17 @@ static int open_signals(void)
 static err load(struct run *run, const char *path, char **errors)
 {
     sigset_t set = ending_signals();
+    const struct sets *sets = &run->options.sets;
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-    err e = definition_load(path, run->options.sets, run->options.set_count,
-                            run->runtime, &run->definition, errors);
+    err e = definition_load(path, sets->list, sets->count, run->runtime,
+                            &run->definition, errors);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     return e;
 }
 
 static void wait_for_end(struct run *run)
 {
-    struct report *report =
-        run->options.quiet || !isatty(STDERR_FILENO) ? NULL : report_new();
+    struct report *report = run->live ? report_new() : NULL;
     pthread_mutex_lock(&run->lock);
     while (!run->ended) {
         struct timespec until;
@@ -434,6 +415,75 @@ static void wait_for_end(struct run *run)
     pthread_mutex_unlock(&run->lock);
     report_free(report);
 }
+
+static err watch_it(struct run *run)
+{
+    if (!run->options.watch) return OK;
+    run->watch = watch_new(run->definition->bundle, on_change, run);
+    return run->watch ? watch_start(run->watch, real_loop(run->real))
+                      : ERR_NOMEM;
+}
+
+static err set_timers(struct run *run)
+{
+    struct loop *loop = real_loop(run->real);
+    err e = loop_timer(loop, 1000000000, true, on_second, run);
+    if (e != OK || run->options.for_ns == 0) return e;
+    return loop_timer(loop, run->options.for_ns, false, on_time_over, run);
+}
+
+static err start_topology(struct run *run)
+{
+    struct topology_config config = {.plan = &run->definition->plan,
+                                     .ackers = run->options.threads,
+                                     .ended = on_ended,
+                                     .context = run};
+    run->env = node_outside(real_node(run->real));
+    if (run->env == NULL) return ERR_NOMEM;
+    err e = topology_start(run->env, &config, &run->topology);
+    if (e == OK) run->root = topology_actor(run->topology);
+    return e;
+}
+
+static int start(struct run *run, int signals)
+{
+    struct thread_hooks hooks = lua_runtime_hooks(run->runtime);
+    run->real = real_new(run->options.threads, (uint64_t)real_wall_ns(NULL),
+                         run->log, &hooks);
+    err e = run->real ? OK : ERR_NOMEM;
+    if (e == OK) e = loop_watch(real_loop(run->real), signals, on_signal, run);
+    if (e == OK) e = watch_it(run);
+    if (e == OK) e = start_topology(run);
+    if (e == OK) e = open_history(run);
+    if (e == OK) e = set_timers(run);
+    if (e == OK) e = open_door(run);
+    if (e == OK) e = real_start(run->real);
+    if (e == OK) return EXIT_WELL;
+    tell(run, LOG_ERROR,
+         "engine: can't start: %s; give it fewer --threads, or more of what "
+         "ulimit -a shows",
+         err_text(e));
+    return EXIT_FAILED;
+}
+
+static void clean_up(struct run *run, int signals)
+{
+    door_close(run->door);
+    if (run->door_fd >= 0) close(run->door_fd);
+    place_remove(&run->place);
+    history_free(run->history);
+    node_outside_free(run->env);
+    real_free(run->real);
+    topology_free(run->topology);
+    watch_free(run->watch);
+    levels_free(run->levels);
+    definition_free(run->definition);
+    lua_runtime_free(run->runtime);
+    log_free(run->log);
+    if (signals >= 0) close(signals);
+}
+
+/* ---- its end ---- */
 
 static int exit_code(const struct run *run)
 {
@@ -465,46 +515,24 @@ static int exit_code(const struct run *run)
                : EXIT_FAILED;
 }
 
-static int start(struct run *run, int signals)
+/* Takes the reference to the statistics. */
+static void print_object(const struct run *run, json_t *statistics, int code)
 {
-    struct thread_hooks hooks = lua_runtime_hooks(run->runtime);
-    unsigned threads = run->options.threads;
-    run->real =
-        real_new(threads, (uint64_t)real_wall_ns(NULL), run->log, &hooks);
-    err e = run->real ? OK : ERR_NOMEM;
-    if (e == OK) e = loop_watch(real_loop(run->real), signals, on_signal, run);
-    if (e == OK && run->options.watch) {
-        run->watch = watch_new(run->definition->bundle, on_change, run);
-        e = run->watch ? watch_start(run->watch, real_loop(run->real))
-                       : ERR_NOMEM;
-    }
-    if (e == OK) run->env = node_outside(real_node(run->real));
-    if (e == OK && run->env == NULL) e = ERR_NOMEM;
-    struct topology_config config = {.plan = &run->definition->plan,
-                                     .ackers = threads,
-                                     .ended = on_ended,
-                                     .context = run};
-    if (e == OK) e = topology_start(run->env, &config, &run->topology);
-    if (e == OK) run->root = topology_actor(run->topology);
-    if (e == OK) e = real_start(run->real);
-    if (e == OK) return EXIT_WELL;
-    tell(run, LOG_ERROR,
-         "engine: can't start: %s; give it fewer --threads, or more of what "
-         "ulimit -a shows",
-         err_text(e));
-    return EXIT_FAILED;
-}
-
-static void clean_up(struct run *run, int signals)
-{
-    node_outside_free(run->env);
-    real_free(run->real);
-    topology_free(run->topology);
-    watch_free(run->watch);
-    definition_free(run->definition);
-    lua_runtime_free(run->runtime);
-    log_free(run->log);
-    if (signals >= 0) close(signals);
+    const struct plan *plan = &run->definition->plan;
+    const struct topology_end *end = &run->end;
+    json_t *json = json_pack(
+        "{s:s, s:o, s:o, s:s, s:i, s:I, s:I}", "run", run->place.id, "topology",
+        json_text(plan->name), "file", json_text(plan->file), "ended",
+        end->why == OK            ? "by itself"
+        : end->why == ERR_STOPPED ? "drained"
+                                  : "failed",
+        "exit", code, "unsettled", (json_int_t)end->unsettled, "gave_up",
+        (json_int_t)end->gave_up);
+    if (json && statistics) json_object_update(json, statistics);
+    if (!json_line(json, stderr))
+        tell(run, LOG_ERROR, "engine: there is no memory for the statistics");
+    json_decref(json);
+    json_decref(statistics);
 }
 
 static struct log *json_log(const struct run *run)
@@ -513,22 +541,57 @@ static struct log *json_log(const struct run *run)
 }
 
 /* The end, whatever the log's levels are; gives the exit code. */
-static int report(const struct run *run, int64_t wall_ns)
+static int report(const struct run *run)
 {
-    lift_levels(run);
-    if (!run->options.quiet)
-        report_end(&run->definition->plan, run->topology, real_node(run->real),
-                   wall_ns, json_log(run));
+    json_t *statistics = statistics_json(&run->definition->plan, run->history,
+                                         WINDOW_ALL, real_now_ns(NULL));
+    levels_lift(run->levels);
+    if (!run->options.quiet && !run->options.json)
+        report_end(statistics, json_log(run));
     int code = exit_code(run);
+    if (run->options.json)
+        print_object(run, statistics, code);
+    else
+        json_decref(statistics);
     set_levels(run);
     return code;
+}
+
+/* Between the definition and its run. */
+static int prepare(struct run *run)
+{
+    const struct plan *plan = &run->definition->plan;
+    run->levels = levels_new(plan, run->log, run->options.level);
+    if (run->levels == NULL) {
+        tell(run, LOG_ERROR, "engine: can't start: out of memory");
+        return EXIT_FAILED;
+    }
+    if (!take_levels(run)) return EXIT_USAGE;
+    make_place(run);
+    if (run->options.quiet) return EXIT_WELL;
+    struct report_head head = {plan, run->options.threads, run->options.watch,
+                               run->place.id};
+    report_start(&head, json_log(run));
+    advice_give(plan, run->options.threads, tell_advice, run);
+    return EXIT_WELL;
+}
+
+static int go(struct run *run, int signals)
+{
+    set_levels(run);
+    run->began_ns = real_now_ns(NULL);
+    int code = start(run, signals);
+    if (code != EXIT_WELL) return code;
+    wait_for_end(run);
+    real_stop(run->real);
+    return report(run);
 }
 
 static int run_file(struct run *run, const char *path)
 {
     char *errors = NULL;
-    int signals = open_signals();
-    run->log = open_log(&run->options);
+    int signals = open_signals(), code;
+    run->log = open_log(run);
     if (run->log == NULL ||
         lua_runtime_new(&run->runtime, run->options.threads) != OK) {
         verb_say("can't start: out of memory or threads; give it fewer "
@@ -540,25 +603,10 @@ static int run_file(struct run *run, const char *path)
     if (e != OK) {
         tell_lines(run, errors ? errors : err_text(e));
         mem_free(errors);
-        clean_up(run, signals);
-        return e == ERR_CONFIG  ? EXIT_DEFINITION
-               : e == ERR_NOMEM ? EXIT_FAILED
-                                : EXIT_USAGE;
-    }
-    if (!check_levels(run)) {
-        clean_up(run, signals);
-        return EXIT_USAGE;
-    }
-    if (!run->options.quiet)
-        report_start(&run->definition->plan, run->options.threads,
-                     run->options.watch, json_log(run));
-    set_levels(run);
-    int64_t began_ns = real_now_ns(NULL);
-    int code = start(run, signals);
-    if (code == EXIT_WELL) {
-        wait_for_end(run);
-        real_stop(run->real);
-        code = report(run, real_now_ns(NULL) - began_ns);
+        code = verb_load_code(e);
+    } else {
+        code = prepare(run);
+        if (code == EXIT_WELL) code = go(run, signals);
     }
     clean_up(run, signals);
     return code;
@@ -566,22 +614,24 @@ static int run_file(struct run *run, const char *path)
 
 static int run_run(const struct verb *verb, int argc, char **argv)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     struct run run = {
-        .options = {.threads = cores > 0 ? (unsigned)cores : 1,
-                    .drain_ns = -1,
-                    .level = LOG_INFO},
+        .door_fd = -1,
         .lock = PTHREAD_MUTEX_INITIALIZER,
         .wake = PTHREAD_COND_INITIALIZER,
     };
-    if (run.options.threads > THREADS_MAX) run.options.threads = THREADS_MAX;
-    int code = verb_parse(verb, &argc, argv, take_option, &run.options);
+    int code = run_options_parse(verb, &argc, argv, &run.options);
     if (code != EXIT_WELL) return code < 0 ? EXIT_WELL : code;
-    if (!default_drain(&run.options)) return EXIT_USAGE;
+    if (argc > 2) {
+        verb_say("run takes one definition file, not %d: start engine once for "
+                 "each",
+                 argc - 1);
+        return EXIT_USAGE;
+    }
     if (argc != 2 || argv[1][0] == '\0') {
         verb_say("run takes one definition file: engine run FILE");
         return EXIT_USAGE;
     }
+    run.live = !run.options.quiet && !run.options.json_log && report_is_live();
     return run_file(&run, argv[1]);
 }
 
@@ -590,6 +640,6 @@ const struct verb run_verb = {
     .arguments = "FILE",
     .help = "run a topology until its input ends, or Ctrl-C",
     .example = "engine run topologies/word_count.lua --set input=book.txt",
-    .options = option_table,
+    .options = run_options_table,
     .run = run_run,
 };

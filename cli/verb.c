@@ -8,7 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct verb *const verbs[] = {&run_verb, &version_verb};
+static const struct verb *const verbs[] = {
+    &run_verb,        &test_verb,   &check_verb, &ps_verb,
+    &stats_verb,      &errors_verb, &log_verb,   &activate_verb,
+    &deactivate_verb, &stop_verb,   &ask_verb,   &version_verb};
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
 void verb_say(const char *format, ...)
@@ -19,6 +22,16 @@ void verb_say(const char *format, ...)
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     va_end(args);
+}
+
+int verb_load_code(err e)
+{
+    switch (e) {
+    case OK: return EXIT_WELL;
+    case ERR_CONFIG: return EXIT_DEFINITION;
+    case ERR_NOMEM: return EXIT_FAILED;
+    default: return EXIT_USAGE;
+    }
 }
 
 static void print_overview(FILE *to)
@@ -33,15 +46,25 @@ static void print_overview(FILE *to)
           to);
 }
 
+/* "--set NAME=VALUE"; gives its length. */
+static int option_text(const struct verb_option *o, char text[64])
+{
+    return snprintf(text, 64, "--%s%s%s", o->name, o->value ? " " : "",
+                    o->value ? o->value : "");
+}
+
 static void print_help(const struct verb *verb)
 {
-    printf("engine %s [OPTION…] %s\n  %s\n", verb->name, verb->arguments,
-           verb->help);
+    char left[64];
+    int width = 0;
+    for (const struct verb_option *o = verb->options; o->name; o++)
+        if (option_text(o, left) > width) width = option_text(o, left);
+    printf("engine %s%s%s%s\n  %s\n", verb->name,
+           verb->options[0].name ? " [OPTION…]" : "",
+           verb->arguments[0] ? " " : "", verb->arguments, verb->help);
     for (const struct verb_option *o = verb->options; o->name; o++) {
-        char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", o->name, o->value ? " " : "",
-                 o->value ? o->value : "");
-        printf("  %-20s %s\n", left, o->help);
+        option_text(o, left);
+        printf("  %-*s  %s\n", width, left, o->help);
     }
     printf("\nExample: %s\n", verb->example);
 }

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/err.h"
+
 #define ENGINE_VERSION "0.1.0"
 
 /* The exit codes of every verb. */
@@ -39,11 +41,16 @@ int verb_parse(const struct verb *verb, int *argc, char **argv,
                bool (*take)(void *context, unsigned option, const char *value),
                void *context);
 
+/* The exit code after a definition that couldn't be loaded. */
+int verb_load_code(err e);
+
 /* "engine: …" to stderr. */
 void verb_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 int verb_main(int argc, char **argv);
 
-extern const struct verb run_verb, version_verb;
+extern const struct verb run_verb, test_verb, check_verb, ps_verb, stats_verb,
+    errors_verb, log_verb, activate_verb, deactivate_verb, stop_verb, ask_verb,
+    version_verb;
 
 #endif

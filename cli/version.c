@@ -1,13 +1,38 @@
 /* version.c - engine version */
+#include "cli/json.h"
 #include "cli/verb.h"
 #include <event2/event.h>
 #include <lua.h>
-#include <stdio.h>
+#include <xxhash.h>
+
+/* build.sh says it where there is a repository. */
+#ifndef ENGINE_COMMIT
+#define ENGINE_COMMIT ""
+#endif
+
+#define TEXT_OF(number)  #number
+#define TEXT_OF2(number) TEXT_OF(number)
+#define XXHASH_RELEASE                                                         \
+    TEXT_OF2(XXH_VERSION_MAJOR)                                                \
+    "." TEXT_OF2(XXH_VERSION_MINOR) "." TEXT_OF2(XXH_VERSION_RELEASE)
 
 static bool take(void *context, unsigned option, const char *value)
 {
     *(bool *)context = true;
     return true;
+}
+
+static bool print_json(void)
+{
+    bool known = ENGINE_COMMIT[0] != '\0';
+    json_t *json =
+        json_pack("{s:s, s:o, s:s, s:s, s:s, s:s}", "version", ENGINE_VERSION,
+                  "commit", known ? json_string(ENGINE_COMMIT) : json_null(),
+                  "lua", &LUA_RELEASE[4], "libevent", event_get_version(),
+                  "jansson", jansson_version_str(), "xxhash", XXHASH_RELEASE);
+    bool printed = json_line(json, stdout);
+    json_decref(json);
+    return printed;
 }
 
 static int run(const struct verb *verb, int argc, char **argv)
@@ -19,12 +44,11 @@ static int run(const struct verb *verb, int argc, char **argv)
         verb_say("version takes no arguments: engine version");
         return EXIT_USAGE;
     }
-    if (json)
-        printf("{\"version\":\"%s\",\"lua\":\"%s\",\"libevent\":\"%s\"}\n",
-               ENGINE_VERSION, &LUA_RELEASE[4], event_get_version());
-    else
-        printf("engine %s (%s, libevent %s)\n", ENGINE_VERSION, LUA_RELEASE,
-               event_get_version());
+    if (json) return print_json() ? EXIT_WELL : EXIT_FAILED;
+    printf("engine %s%s%s (%s, libevent %s, jansson %s, xxHash %s)\n",
+           ENGINE_VERSION, ENGINE_COMMIT[0] ? " " : "", ENGINE_COMMIT,
+           LUA_RELEASE, event_get_version(), jansson_version_str(),
+           XXHASH_RELEASE);
     return EXIT_WELL;
 }
 

@@ -52,6 +52,13 @@ void edge_attach_consumer(struct env *env, struct edge *edge);
 void edge_send(struct env *env, struct edge *edge, struct msg *m,
                uint32_t cost_bytes);
 
+/* Producer: what was sent and not yet handled, as far as it is known. */
+static inline int64_t edge_used_bytes(struct edge *edge)
+{
+    return edge->window_bytes - edge->left_bytes -
+           at_load(&edge->returned_bytes, RELAXED);
+}
+
 /* ---- for the runtime ---- */
 
 /* A notice came: true when the producer has credit again. */

@@ -18,6 +18,7 @@
     X(ERR_NOTFOUND, "there is no such thing")                                  \
     X(ERR_STOPPED, "it was told to stop")                                      \
     X(ERR_CRASHED, "it failed while running")                                  \
+    X(ERR_POISONED, "what it was given made it fail")                          \
     X(ERR_HOPELESS, "it can't work, and starting it again would not help")     \
     X(ERR_KILLED, "it was killed")                                             \
     X(ERR_CONFIG, "the definition is wrong")                                   \

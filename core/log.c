@@ -392,6 +392,7 @@ static void make_text(struct log *log, const struct entry *in)
     bool color = log->config.color;
     char head[64];
     struct tm t = split_time(in->now_ms, log->config.local_time);
+    if (log->config.erase) put_own(l, log->config.erase);
     snprintf(head, sizeof head, "%02d:%02d:%02d.%03u %s%-5s%s ", t.tm_hour,
              t.tm_min, t.tm_sec, (unsigned)(in->now_ms % 1000),
              color ? level_color(in->level) : "", level_names[in->level],

@@ -50,6 +50,8 @@ struct log_config {
     enum log_level level; /* of components without one of their own */
     bool color;           /* LOG_TEXT: the caller looked at NO_COLOR, isatty */
     bool local_time;      /* LOG_TEXT: in the zone of TZ; false: in UTC */
+    const char *erase;    /* LOG_TEXT: stands in front of each line, to erase
+                           * what is drawn there; borrowed; NULL: nothing */
     log_clock *now_ms;
     void *clock_context; /* borrowed until log_free() */
     log_sink *sink;      /* NULL: lines are written to fd */

@@ -17,11 +17,20 @@ struct watch {
     void *context;
 };
 
+struct timer {
+    struct timer *next;
+    struct loop *loop;
+    struct event *event; /* owned */
+    loop_due *due;
+    void *context;
+};
+
 struct loop {
     struct node *node;
     struct env *env;         /* owned; the I/O thread's */
     struct event_base *base; /* owned */
     struct watch *watches;   /* owned */
+    struct timer *timers;    /* owned */
     int timer_fd;
     int stop_fd;
     bool running;
@@ -64,6 +73,44 @@ err loop_watch(struct loop *loop, int fd, loop_readable *readable,
     watch->next = loop->watches;
     loop->watches = watch;
     return OK;
+}
+
+static void on_due(evutil_socket_t fd, short what, void *arg)
+{
+    struct timer *timer = arg;
+    timer->due(timer->loop->env, timer->context);
+}
+
+err loop_timer(struct loop *loop, int64_t after_ns, bool repeat, loop_due *due,
+               void *context)
+{
+    struct timer *timer = mem_zero(1, sizeof *timer);
+    if (timer == NULL) return ERR_NOMEM;
+    timer->loop = loop;
+    timer->due = due;
+    timer->context = context;
+    timer->event =
+        event_new(loop->base, -1, repeat ? EV_PERSIST : 0, on_due, timer);
+    struct timeval after = {.tv_sec = (time_t)(after_ns / 1000000000),
+                            .tv_usec = (long)(after_ns % 1000000000 / 1000)};
+    if (timer->event == NULL || event_add(timer->event, &after) != 0) {
+        if (timer->event) event_free(timer->event);
+        mem_free(timer);
+        return ERR_NOMEM;
+    }
+    timer->next = loop->timers;
+    loop->timers = timer;
+    return OK;
+}
+
+struct event_base *loop_base(struct loop *loop)
+{
+    return loop->base;
+}
+
+struct env *loop_env(struct loop *loop)
+{
+    return loop->env;
 }
 
 /* Are there files left for libevent's own? It ends the process when not. */
@@ -131,6 +178,12 @@ void loop_free(struct loop *loop)
         loop->watches = watch->next;
         event_free(watch->event);
         mem_free(watch);
+    }
+    while (loop->timers) {
+        struct timer *timer = loop->timers;
+        loop->timers = timer->next;
+        event_free(timer->event);
+        mem_free(timer);
     }
     if (loop->base) event_base_free(loop->base);
     node_outside_free(loop->env);

@@ -17,8 +17,8 @@ struct metrics;
 struct disk;
 struct job;
 
-/* What a node is given. The real one is real.h's; spec/sim makes others. All
- * functions may be called from any thread of the node. */
+/* What a node is given: by real.h, or by sim.h. All functions may be called
+ * from any thread of the node. */
 struct world {
     int64_t (*now_ns)(void *context);  /* monotonic; CLOCK_BOOTTIME */
     int64_t (*wall_ns)(void *context); /* since 1970; to show, not to compute */

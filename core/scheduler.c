@@ -202,7 +202,8 @@ static void push(struct worker *w, struct actor *actor)
     struct scheduler *s = w->scheduler;
     if (actor->stays && !w->env.solo)
         crowd_push(s, &w->home, actor);
-    else if (!runqueue_push(&w->queue, actor)) crowd_push(s, &s->overflow, actor);
+    else if (!runqueue_push(&w->queue, actor))
+        crowd_push(s, &s->overflow, actor);
     wake_one(s, false);
 }
 

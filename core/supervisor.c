@@ -178,7 +178,8 @@ static err child_crashed(struct env *env, struct supervisor *s, unsigned i,
                          err why)
 {
     s->children[i].restarts++;
-    unsigned recent = note_restart(env, s);
+    /* Whoever gave it that counts how often. */
+    unsigned recent = why == ERR_POISONED ? 1 : note_restart(env, s);
     if (why == ERR_HOPELESS) return begin_ending(env, s, why);
     if (recent > s->config.intensity) return begin_ending(env, s, ERR_CRASHED);
     if (s->config.strategy == ONE_FOR_ALL) condemn_from(env, s, 0);

@@ -1,4 +1,5 @@
 #include "core/value.h"
+#include "core/json.h"
 
 /* How many values stand directly inside `v`. */
 static uint64_t inside(const struct value *v)
@@ -37,7 +38,7 @@ static const uint8_t head_bytes[256] = {
     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, /* a0 */
     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, /* b0 */
     /* nil, unused, booleans, bin, ext, float, uint */
-    1, 0, 1, 1, 2, 3, 5, 0, 0, 0, 5, 9, 2, 3, 5, 9, /* c0 */
+    1, 0, 1, 1, 2, 3, 5, 3, 4, 6, 5, 9, 2, 3, 5, 9, /* c0 */
     /* int, fixext, str, array, map */
     2, 3, 5, 9, 0, 0, 0, 0, 0, 2, 3, 5, 3, 5, 3, 5, /* d0 */
     /* negative fixint */
@@ -74,6 +75,21 @@ static err check_head(const uint8_t *at, const uint8_t *end, struct value *v)
     if ((size_t)(end - at) < bytes) return ERR_TRUNCATED;
     value_head(at, v);
     if (*at == MSGPACK_UINT64 && v->as.integer < 0) return ERR_FORMAT;
+    if (v->type == VALUE_JSON && at[bytes - 1] != VALUE_JSON_TYPE)
+        return ERR_FORMAT;
+    return OK;
+}
+
+/* A container, as its writers leave it: what is around it, and line feeds, are
+ * for who prints it. `depth` is that of what it stands in. */
+static err check_json(const uint8_t *at, uint32_t count, unsigned depth)
+{
+    struct json text;
+    err e = json_check(at, at + count, VALUE_DEPTH_MAX - depth, &text, NULL);
+    if (e != OK) return e;
+    bool whole = text.at == at && text.end == at + count;
+    if (!whole || !json_is_container(text) || memchr(at, '\n', count))
+        return ERR_FORMAT;
     return OK;
 }
 
@@ -89,11 +105,16 @@ err value_check(const uint8_t *at, const uint8_t *end, const uint8_t **next)
         err e = check_head(at, end, &v);
         if (e != OK) return e;
         at += head_bytes[*at];
-        uint64_t content = v.type == VALUE_BYTES ? v.count : 0;
+        bool bytes = v.type == VALUE_BYTES || v.type == VALUE_JSON;
+        uint64_t content = bytes ? v.count : 0;
         owed += inside(&v) - 1;
         uint64_t least = content + owed;
         if ((size_t)(at - start) + least > VALUE_BYTES_MAX) return ERR_BIG;
         if ((size_t)(end - at) < least) return ERR_TRUNCATED;
+        if (v.type == VALUE_JSON) {
+            e = check_json(at, v.count, depth);
+            if (e != OK) return e;
+        }
         at += content;
 
         struct level *around = depth > 0 ? &open[depth - 1] : NULL;
@@ -101,7 +122,7 @@ err value_check(const uint8_t *at, const uint8_t *end, const uint8_t **next)
             !keys_a_map(&v))
             return ERR_FORMAT;
         if (around) around->left--;
-        if (v.type >= VALUE_ARRAY) {
+        if (v.type == VALUE_ARRAY || v.type == VALUE_MAP) {
             if (depth == VALUE_DEPTH_MAX) return ERR_DEEP;
             open[depth++] = (struct level){.left = (uint32_t)inside(&v),
                                            .is_map = v.type == VALUE_MAP};
@@ -252,7 +273,8 @@ static int order_at(const uint8_t **a, const uint8_t **b)
     case VALUE_BOOL: return x.as.boolean - y.as.boolean;
     case VALUE_INT:
     case VALUE_FLOAT: return order_numbers(&x, &y);
-    case VALUE_BYTES: return order_bytes(&x, &y);
+    case VALUE_BYTES:
+    case VALUE_JSON: return order_bytes(&x, &y);
     default: return order_containers(a, &x, b, &y);
     }
 }
@@ -322,6 +344,9 @@ static uint64_t hash_at(const uint8_t **at, uint64_t seed)
     case VALUE_BYTES: return value_hash_bytes(v.as.bytes, v.count, seed);
     case VALUE_ARRAY: return hash_array(at, v.count, seed);
     case VALUE_MAP: return hash_map(at, v.count, seed);
+    case VALUE_JSON:
+        return value_hash_combine(hash_start(VALUE_JSON, seed),
+                                  value_hash_bytes(v.as.bytes, v.count, seed));
     default: return hash_start(VALUE_NIL, seed);
     }
 }

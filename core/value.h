@@ -1,5 +1,6 @@
 /* value.h - what travels in a tuple: nil, booleans, 64-bit integers, floats,
- * byte strings, arrays and maps, encoded in MessagePack.
+ * byte strings, arrays and maps, encoded in MessagePack; and JSON: an array or
+ * object as text, decoded by who reads it.
  * A tuple's values stand one behind another without a header: the stream's
  * schema gives their number. Encoded is their only form; a struct value is a
  * look at one of them.
@@ -12,7 +13,10 @@
  * floats are always float64. A string is bytes, whether it came as str or as
  * bin, and need not be UTF-8. A map's keys are booleans, numbers and byte
  * strings, never nil or NaN, as in Lua; writers put them in value_order().
- * Not values: ext types, and unsigned integers above INT64_MAX, which Lua
+ * JSON is ext type VALUE_JSON_TYPE (ext 8 to 32, no fixext): a checked text as
+ * in core/json.h, without white space around it or a line feed in it. It is
+ * equal to the same bytes only, not to what they say.
+ * Not values: other ext types, and unsigned integers above INT64_MAX, which Lua
  * would show as negative numbers.
  * Source: the MessagePack specification (msgpack/spec.md); hashes are XXH3
  * by Yann Collet (Debian's libxxhash-dev), that of core/short.h, and
@@ -33,8 +37,10 @@
 enum {
     VALUE_SCALAR_MAX = 9,       /* bytes of the longest nil, bool or number */
     VALUE_HEAD_MAX = 5,         /* bytes of the longest head of the others */
+    VALUE_JSON_HEAD_MAX = 6,    /* and of JSON */
     VALUE_DEPTH_MAX = 64,       /* containers within containers */
     VALUE_BYTES_MAX = 16 << 20, /* encoded, with everything inside */
+    VALUE_JSON_TYPE = 'J',      /* MessagePack's number of the ext type */
 };
 
 /* In value_order()'s order, but for the two kinds of number. */
@@ -46,18 +52,19 @@ enum value_type {
     VALUE_BYTES,
     VALUE_ARRAY,
     VALUE_MAP,
+    VALUE_JSON,
 };
 
 /* A look at one encoded value: borrowed, valid as long as its bytes are. */
 struct value {
     enum value_type type;
-    uint32_t count; /* bytes of a string, elements of an array, pairs of a map;
-                     * 0 for the others */
+    uint32_t count; /* bytes of a string or JSON, elements of an array, pairs of
+                     * a map; 0 for the others */
     union {
         bool boolean;
         int64_t integer;
         double number;
-        const char *bytes; /* not terminated */
+        const char *bytes; /* of a string or JSON; not terminated */
     } as;
 };
 
@@ -73,6 +80,9 @@ enum {
     MSGPACK_BIN8 = 0xc4,
     MSGPACK_BIN16 = 0xc5,
     MSGPACK_BIN32 = 0xc6,
+    MSGPACK_EXT8 = 0xc7,
+    MSGPACK_EXT16 = 0xc8,
+    MSGPACK_EXT32 = 0xc9,
     MSGPACK_FLOAT32 = 0xca,
     MSGPACK_FLOAT64 = 0xcb,
     MSGPACK_UINT8 = 0xcc,
@@ -132,9 +142,10 @@ static inline void value_store64(uint8_t *at, uint64_t n)
 
 /* ---- Writers. Each returns the new end. ----
  * There must be VALUE_SCALAR_MAX bytes of room for a scalar, VALUE_HEAD_MAX
- * for a head, VALUE_HEAD_MAX + count for a string: whatever the value takes
- * in the end, bytes behind it within that room may be overwritten. That is
- * what keeps them free of branches. */
+ * for a head, VALUE_HEAD_MAX + count for a string (VALUE_JSON_HEAD_MAX + count
+ * for JSON): whatever the value
+ * takes in the end, bytes behind it within that room may be overwritten. That
+ * is what keeps them free of branches. */
 
 static inline uint8_t *value_put_nil(uint8_t *at)
 {
@@ -221,6 +232,19 @@ static inline uint8_t *value_put_bytes(uint8_t *at, const char *bytes,
     return at + count;
 }
 
+/* Copies `count` bytes of JSON text, which must be as this page says. */
+static inline uint8_t *value_put_json(uint8_t *at, const uint8_t *json,
+                                      uint32_t count)
+{
+    unsigned width = (count > UINT8_MAX) + (count > UINT16_MAX);
+    *at++ = (uint8_t)(MSGPACK_EXT8 + width);
+    value_store32(at, count << (32 - (8u << width)));
+    at += 1u << width;
+    *at++ = VALUE_JSON_TYPE;
+    memcpy(at, json, count);
+    return at + count;
+}
+
 /* The caller writes `count` values behind it. */
 static inline uint8_t *value_put_array_head(uint8_t *at, uint32_t count)
 {
@@ -264,6 +288,12 @@ static inline struct value value_of_bytes(const uint8_t *bytes, uint32_t count)
 {
     return (struct value){
         .type = VALUE_BYTES, .count = count, .as.bytes = (const char *)bytes};
+}
+
+static inline struct value value_of_json(const uint8_t *bytes, uint32_t count)
+{
+    return (struct value){
+        .type = VALUE_JSON, .count = count, .as.bytes = (const char *)bytes};
 }
 
 /* value_head()'s part for all heads but the fix forms of scalars. */
@@ -314,6 +344,13 @@ static inline const uint8_t *value_long_head(const uint8_t *at, struct value *v)
     case MSGPACK_BIN32:
         *v = value_of_bytes(at + 4, value_load32(at));
         return at + 4;
+    case MSGPACK_EXT8: *v = value_of_json(at + 2, *at); return at + 2;
+    case MSGPACK_EXT16:
+        *v = value_of_json(at + 3, value_load16(at));
+        return at + 3;
+    case MSGPACK_EXT32:
+        *v = value_of_json(at + 5, value_load32(at));
+        return at + 5;
     case MSGPACK_ARRAY16:
         *v = (struct value){.type = VALUE_ARRAY, .count = value_load16(at)};
         return at + 2;
@@ -334,8 +371,9 @@ static inline const uint8_t *value_long_head(const uint8_t *at, struct value *v)
     }
 }
 
-/* Reads a whole scalar, or what stands before the bytes of a string, the
- * elements of an array, the pairs of a map. Returns the byte behind that. */
+/* Reads a whole scalar, or what stands before the bytes of a string or JSON,
+ * the elements of an array, the pairs of a map. Returns the byte behind that.
+ */
 static inline const uint8_t *value_head(const uint8_t *at, struct value *v)
 {
     uint8_t head = *at;
@@ -355,7 +393,7 @@ static inline const uint8_t *value_head(const uint8_t *at, struct value *v)
 static inline const uint8_t *value_get(const uint8_t *at, struct value *v)
 {
     at = value_head(at, v);
-    return v->type == VALUE_BYTES ? at + v->count : at;
+    return v->type == VALUE_BYTES || v->type == VALUE_JSON ? at + v->count : at;
 }
 
 /* Trusted. The byte behind the whole value, with all that is inside it. */
@@ -366,8 +404,9 @@ const uint8_t *value_skip(const uint8_t *at);
  * compared with the bytes that are left before anything relies on it.
  * ERR_TRUNCATED: so far it is a value, but `end` comes in the middle; more
  * bytes may complete it. ERR_BIG: it is, or will be, above VALUE_BYTES_MAX.
- * ERR_DEEP: above VALUE_DEPTH_MAX. ERR_FORMAT: an ext type, an unused byte,
- * an integer above INT64_MAX, or a map's key that can't be one. After an
+ * ERR_DEEP: above VALUE_DEPTH_MAX. ERR_FORMAT: another ext type, an unused
+ * byte, an integer above INT64_MAX, a map's key that can't be one, or JSON that
+ * is none or no container. After an
  * error *next is untouched. */
 err value_check(const uint8_t *at, const uint8_t *end, const uint8_t **next);
 
@@ -387,8 +426,8 @@ bool value_equal(const uint8_t *a, const uint8_t *b);
 /* Negative, 0 or positive as `a` comes before, with or after `b`: nil, then
  * false, true, numbers by value, NaN, byte strings (by memcmp, a prefix
  * first), arrays (by their first difference, a prefix first), maps (fewer
- * pairs first, then by their pairs in key order). Total; 0 means equal. Costs
- * as value_equal(). */
+ * pairs first, then by their pairs in key order), JSON (as strings). Total; 0
+ * means equal. Costs as value_equal(). */
 int value_order(const uint8_t *a, const uint8_t *b);
 
 /* Equal values have equal hashes under one seed, in every process and

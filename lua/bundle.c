@@ -89,7 +89,7 @@ static err read_all(const char *path, char **text, size_t *bytes, int *error)
     return ERR_IO;
 }
 
-static const char *unfit(const char *text, size_t bytes)
+static const char *unfit(const struct bundle *b, const char *text, size_t bytes)
 {
     if (bytes > TEXT_MAX) return "is larger than 1 MB; move code to modules";
     if (bytes > 0 && text[0] == '\033')
@@ -97,15 +97,15 @@ static const char *unfit(const char *text, size_t bytes)
     size_t blank = 0; /* the text at hand need not end with a 0 */
     while (blank < bytes && isspace((unsigned char)text[blank]))
         blank++;
-    if (blank == bytes)
-        return "is empty; a definition ends with return topology \"name\" {…}";
-    return NULL;
+    if (blank < bytes) return NULL;
+    if (b->needs) return b->needs;
+    return "is empty; a definition ends with return topology \"name\" {…}";
 }
 
 err bundle_add(struct bundle *b, const char *name, const char *path,
                const char *text, size_t bytes, char *why, size_t why_bytes)
 {
-    const char *fault = unfit(text, bytes);
+    const char *fault = unfit(b, text, bytes);
     if (fault) {
         snprintf(why, why_bytes, "%s: the file %s", path, fault);
         return ERR_CONFIG;

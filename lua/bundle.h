@@ -32,6 +32,8 @@ struct bundle {
     unsigned param_count;
     uint64_t digest; /* of the graph that it describes; 0: not known yet */
     uint64_t seed;
+    const char *needs; /* what an empty file lacks, for people; NULL: a
+                        * topology. Borrowed */
 };
 
 /* NULL: out of memory. One reference, the caller's: ref_drop(). */

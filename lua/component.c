@@ -3,7 +3,10 @@
 #include "core/alloc.h"
 #include "core/log.h"
 #include "core/node.h"
+#include "lua/grouping.h"
 #include "lua/guest.h"
+#include "lua/held.h"
+#include "lua/json.h"
 #include "lua/value.h"
 #include <lauxlib.h>
 #include <stdio.h>
@@ -45,6 +48,11 @@ static int self_index(lua_State *L)
     const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     if (strcmp(key, "tuple") == 0)
         push_tuple(L, guest_of(L));
+    else if (strcmp(key, "hold") == 0 || strcmp(key, "emit_from") == 0)
+        return luaL_error(L,
+                          "self.%s is for bolts that settle their tuples "
+                          "themselves; add acking = \"manual\"",
+                          key);
     else
         lua_pushnil(L);
     return 1;
@@ -52,7 +60,7 @@ static int self_index(lua_State *L)
 
 static int self_newindex(lua_State *L)
 {
-    static const char *const own[] = {"tuple", "state", "hold", NULL};
+    static const char *const own[] = {"tuple", "state", NULL};
     const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     for (int i = 0; own[i]; i++)
         if (strcmp(own[i], key) == 0)
@@ -113,6 +121,7 @@ static void push_execute(lua_State *L, struct guest *g)
 static void tuple_through(struct guest *g)
 {
     g->in_hand = false;
+    if (g->touched) held_keep(g);
     input_done(g->context, g->input, g->end);
 }
 
@@ -169,6 +178,7 @@ static void fail_tuple(struct guest *g, const char *why)
             end = value_skip(end);
     }
     g->in_hand = false;
+    held_undo(g);
     char text[256];
     if (strcmp(why, "not enough memory") == 0) {
         size_t bytes = vm_config_of(g->script.vm)->memory_bytes;
@@ -253,10 +263,26 @@ static enum step guest_execute(struct component_context *context, void *self,
 
 /* ---- one function of the component ---- */
 
+/* The numbers of each component's tasks, by its name. */
+static void push_tasks(lua_State *L, const struct plan *plan)
+{
+    lua_createtable(L, 0, (int)plan->count);
+    for (unsigned i = 0; i < plan->count; i++) {
+        const struct component_plan *c = &plan->components[i];
+        if (strncmp(c->name, "__", 2) == 0) continue; /* the engine's own */
+        lua_createtable(L, (int)c->tasks, 0);
+        for (unsigned k = 0; k < c->tasks; k++) {
+            lua_pushinteger(L, (lua_Integer)c->first_task + k);
+            lua_rawseti(L, -2, k + 1);
+        }
+        lua_setfield(L, -2, c->name);
+    }
+}
+
 static void push_context(lua_State *L, struct guest *g)
 {
     struct component_context *c = g->context;
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 7);
     lua_pushstring(L, c->plan->name);
     lua_setfield(L, -2, "topology");
     lua_pushstring(L, c->component->name);
@@ -267,6 +293,8 @@ static void push_context(lua_State *L, struct guest *g)
     lua_setfield(L, -2, "index");
     lua_pushinteger(L, (lua_Integer)c->component->tasks);
     lua_setfield(L, -2, "tasks");
+    push_tasks(L, c->plan);
+    lua_setfield(L, -2, "tasks_of");
     /* config: the component's over the topology's. */
     lua_newtable(L);
     vref_push(L, &g->script.now.record);
@@ -336,6 +364,12 @@ static enum step guest_open(struct component_context *context, void *self)
 static enum step guest_finish(struct component_context *context, void *self)
 {
     return call(self, "finish");
+}
+
+static enum step guest_activate(struct component_context *context, void *self,
+                                bool active)
+{
+    return call(self, active ? "activate" : "deactivate");
 }
 
 static enum step guest_tick(struct component_context *context, void *self)
@@ -414,6 +448,7 @@ static int find_body(lua_State *L)
     a->has_fail = has_function(L, "fail");
     a->has_cleanup = has_function(L, "cleanup");
     vref_take(L, a->body);
+    if (a->body == &g->body) custom_adopt(L, g, &a->edition->record);
     return 0;
 }
 
@@ -443,6 +478,8 @@ static void guest_fini(struct guest *g)
     vref_drop(&g->self);
     vref_drop(&g->ids);
     vref_drop(&g->engine_emit);
+    custom_fini(g);
+    held_fini(g);
     script_fini(&g->script);
     for (unsigned i = g->notice_next; i < g->notice_count; i++)
         mem_free(g->notices[i].reason);
@@ -493,6 +530,20 @@ static err guest_make(struct component_context *context, void *self)
     return e;
 }
 
+/* What the sinks say of what they write themselves. */
+static int say_replaced(lua_State *L)
+{
+    struct guest *g = lua_touserdata(L, 1);
+    uint64_t replaced = json_replaced(L);
+    if (replaced > 0)
+        executor_log(g->context, LOG_WARN,
+                     "%llu times JSON could not say what a value held: bytes "
+                     "that are not UTF-8 became U+FFFD, NaN and infinities "
+                     "null",
+                     (unsigned long long)replaced);
+    return 0;
+}
+
 static void guest_free(struct component_context *context, void *self)
 {
     struct guest *g = self;
@@ -502,6 +553,8 @@ static void guest_free(struct component_context *context, void *self)
         if (script_run(&g->script, guest_seat(g), call_body, g) != OK)
             executor_log(context, LOG_WARN, "cleanup: %s", g->script.error);
     }
+    if (!vm_is_suspended(g->script.vm))
+        vm_protect(g->script.vm, say_replaced, g);
     guest_fini(g);
 }
 
@@ -579,6 +632,7 @@ const struct component_class lua_class = {
     .ack = guest_ack,
     .fail = guest_fail,
     .notify = guest_notify,
+    .activate = guest_activate,
     .replay = guest_replay,
     .load_code = guest_load_code,
     .switch_code = guest_switch_code,

@@ -62,6 +62,19 @@ static void push_generator(lua_State *L)
     lua_setfield(L, -2, "options");
 }
 
+/* From each format to the field that brings the whole, or false. */
+static void push_records(lua_State *L, const struct record_format *r)
+{
+    lua_newtable(L);
+    for (; r && r->format; r++) {
+        if (r->whole)
+            lua_pushstring(L, r->whole);
+        else
+            lua_pushboolean(L, false);
+        lua_setfield(L, -2, r->format);
+    }
+}
+
 static void push_connectors(lua_State *L)
 {
     static const char *const types[] = {
@@ -79,7 +92,8 @@ static void push_connectors(lua_State *L)
         lua_pushboolean(L, c->sink != NULL);
         lua_setfield(L, -2, "sink");
         if (c->field) set_text(L, "field", c->field);
-        if (c->columns) set_text(L, "columns", c->columns);
+        push_records(L, c->records);
+        lua_setfield(L, -2, "records");
         lua_createtable(L, (int)c->option_count, 0);
         for (unsigned k = 0; k < c->option_count; k++) {
             const struct option *o = &c->options[k];
@@ -148,6 +162,9 @@ static void take_streams(lua_State *L, struct loader *l,
     for (unsigned i = 0; i < c->stream_count; i++) {
         lua_rawgeti(L, -1, i + 1);
         c->streams[i].name = text_field(L, l, "name");
+        lua_getfield(L, -1, "direct");
+        c->streams[i].direct = lua_toboolean(L, -1);
+        lua_pop(L, 1);
         lua_getfield(L, -1, "fields");
         c->streams[i].fields = take_names(L, l, &c->streams[i].arity);
         lua_pop(L, 2);
@@ -159,9 +176,11 @@ static void take_inputs(lua_State *L, struct loader *l,
                         struct component_plan *c)
 {
     static const char *const groupings[] = {
-        [GROUPING_SHUFFLE] = "shuffle",
-        [GROUPING_FIELDS] = "fields",
-        [GROUPING_GLOBAL] = "global",
+        [GROUPING_SHUFFLE] = "shuffle", [GROUPING_LOCAL] = "local_or_shuffle",
+        [GROUPING_FIELDS] = "fields",   [GROUPING_GLOBAL] = "global",
+        [GROUPING_NONE] = "none",       [GROUPING_PARTIAL_KEY] = "partial_key",
+        [GROUPING_ALL] = "all",         [GROUPING_DIRECT] = "direct",
+        [GROUPING_CUSTOM] = "custom",
     };
     lua_getfield(L, -1, "inputs");
     c->input_count = (unsigned)lua_rawlen(L, -1);
@@ -172,7 +191,7 @@ static void take_inputs(lua_State *L, struct loader *l,
         input->component = (unsigned)number_field(L, "component");
         input->stream = (unsigned)number_field(L, "stream");
         const char *grouping = text_field(L, l, "grouping");
-        for (int g = GROUPING_SHUFFLE; g <= GROUPING_GLOBAL; g++)
+        for (int g = GROUPING_SHUFFLE; g <= GROUPING_CUSTOM; g++)
             if (strcmp(grouping, groupings[g]) == 0)
                 input->grouping = (enum grouping)g;
         lua_getfield(L, -1, "keys");
@@ -289,11 +308,31 @@ static void take_guest(lua_State *L, struct loader *l, struct component_plan *c,
     c->class = &lua_class;
 }
 
+/* The place of a text in a list that ends with NULL; 0: it isn't there. */
+static int choice_field(lua_State *L, const char *key, const char *const *list)
+{
+    lua_getfield(L, -1, key);
+    const char *text = lua_tostring(L, -1);
+    int place = 0;
+    for (int i = 0; text && list[i]; i++)
+        if (strcmp(list[i], text) == 0) place = i;
+    lua_pop(L, 1);
+    return place;
+}
+
+static const char *const on_errors[] = {
+    [ON_ERROR_FAIL] = "fail",
+    [ON_ERROR_DROP] = "drop",
+    [ON_ERROR_CRASH] = "crash",
+    NULL,
+};
+
 static void take_component(lua_State *L, struct loader *l,
                            struct component_plan *c)
 {
     const char *kind = text_field(L, l, "kind");
     l->line = (int)number_field(L, "line");
+    c->line = l->line;
     c->name = text_field(L, l, "name");
     c->kind = strcmp(kind, "spout") == 0  ? COMPONENT_SPOUT
               : strcmp(kind, "bolt") == 0 ? COMPONENT_BOLT
@@ -301,7 +340,14 @@ static void take_component(lua_State *L, struct loader *l,
     c->tasks = (unsigned)number_field(L, "tasks");
     c->retries = (int)number_field(L, "retries");
     c->every_ns = number_field(L, "every_ns");
+    c->on_error = (enum on_error)choice_field(L, "on_error", on_errors);
+    lua_getfield(L, -1, "manual");
+    c->manual = lua_toboolean(L, -1);
+    lua_pop(L, 1);
     take_streams(L, l, c);
+    lua_getfield(L, -1, "names_fields");
+    c->names_fields = lua_toboolean(L, -1);
+    lua_pop(L, 1);
     take_inputs(L, l, c);
     const char *name = text_field(L, l, "connector");
     const struct connector *connector = name ? connector_named(name) : NULL;
@@ -320,6 +366,9 @@ static void take_plan(lua_State *L, struct loader *l)
     if (plan->file == NULL) luaL_error(L, "out of memory");
     plan->timeout_ns = number_field(L, "timeout_ns");
     plan->pending_max = (unsigned)number_field(L, "max_pending");
+    lua_getfield(L, -1, "inactive");
+    plan->inactive = lua_toboolean(L, -1);
+    lua_pop(L, 1);
     const char *guarantee = text_field(L, l, "guarantee");
     plan->guarantee =
         strcmp(guarantee, "at-most-once") == 0 ? AT_MOST_ONCE : AT_LEAST_ONCE;
@@ -516,6 +565,7 @@ static bool same_component(const struct component_plan *a,
     if (strcmp(a->name, b->name) || a->kind != b->kind ||
         a->class != b->class || a->tasks != b->tasks ||
         a->stream_count != b->stream_count ||
+        a->names_fields != b->names_fields ||
         a->input_count != b->input_count || a->every_ns != b->every_ns)
         return false;
     for (unsigned i = 0; i < a->stream_count; i++) {

@@ -1,8 +1,11 @@
 /* emit.c - from Lua's stack into batches: self.emit and its like. */
 #include "actors/stream/emitter.h"
 #include "core/log.h"
+#include "lua/grouping.h"
 #include "lua/guest.h"
+#include "lua/held.h"
 #include "lua/hint.h"
+#include "lua/record.h"
 #include "lua/value.h"
 #include <lauxlib.h>
 #include <math.h>
@@ -63,10 +66,11 @@ __attribute__((noreturn)) static void refused(lua_State *L)
     __builtin_unreachable();
 }
 
-/* Bytes that the values take at most; 0: there is a table or worse. */
+/* Bytes that scalars and views take at most; 0: there is a table or worse. */
 static size_t scalars_bytes(lua_State *L, int first, int count)
 {
     size_t bytes = 0, length;
+    struct json text;
     for (int i = first; i < first + count; i++) {
         switch (lua_type(L, i)) {
         case LUA_TSTRING:
@@ -77,6 +81,10 @@ static size_t scalars_bytes(lua_State *L, int first, int count)
         case LUA_TNUMBER:
         case LUA_TBOOLEAN:
         case LUA_TNIL: bytes += VALUE_SCALAR_MAX; break;
+        case LUA_TUSERDATA:
+            if (!record_text(L, i, &text)) return 0;
+            bytes += (size_t)(text.end - text.at) + VALUE_JSON_HEAD_MAX;
+            break;
         default: return 0;
         }
     }
@@ -87,6 +95,7 @@ static uint8_t *put_scalar(lua_State *L, int index, uint8_t *at)
 {
     size_t length;
     const char *bytes;
+    struct json text;
     switch (lua_type(L, index)) {
     case LUA_TSTRING:
         bytes = lua_tolstring(L, index, &length);
@@ -96,6 +105,9 @@ static uint8_t *put_scalar(lua_State *L, int index, uint8_t *at)
             return value_put_int(at, lua_tointeger(L, index));
         return value_put_float(at, lua_tonumber(L, index));
     case LUA_TBOOLEAN: return value_put_bool(at, lua_toboolean(L, index));
+    case LUA_TUSERDATA:
+        record_text(L, index, &text); /* scalars_bytes() has seen that it is */
+        return value_put_json(at, text.at, (uint32_t)(text.end - text.at));
     default: return value_put_nil(at);
     }
 }
@@ -114,7 +126,7 @@ static void try_keys(lua_State *L, struct guest *g, unsigned stream, int first)
 {
     const struct out_stream *out = &g->context->emitter->streams[stream];
     for (unsigned i = 0; i < out->route_count; i++)
-        if (out->routes[i].input->grouping == GROUPING_FIELDS)
+        if (grouping_has_keys(out->routes[i].input->grouping))
             hash_keys(L, g, stream, out->routes[i].input, first);
 }
 
@@ -125,26 +137,70 @@ void guest_try_emit(lua_State *L, struct guest *g, unsigned stream, int first,
     try_keys(L, g, stream, first);
 }
 
-/* Tables first become bytes, then every route gets a copy. */
-static void emit_encoded(lua_State *L, struct guest *g, unsigned stream,
-                         int first, int count)
+/* A tuple that is being emitted: `count` values from stack slot `first`. */
+struct tuple {
+    unsigned stream;
+    int first, count;
+    uint32_t bytes; /* at most */
+    bool encoded;   /* in g->scratch, since there is a table among them */
+};
+
+static void put(lua_State *L, struct guest *g, const struct tuple *t,
+                struct port *port)
 {
     struct emitter *e = g->context->emitter;
-    uint32_t bytes = encode(L, g, first, count);
-    struct out_stream *out = &e->streams[stream];
+    uint8_t *at = port_reserve(e, port, t->bytes);
+    if (at == NULL) refused(L);
+    if (t->encoded) {
+        memcpy(at, g->scratch.data, t->bytes);
+        at += t->bytes;
+    } else {
+        for (int k = t->first; k < t->first + t->count; k++)
+            at = put_scalar(L, k, at);
+    }
+    port_commit(e, port, at);
+}
+
+static uint64_t route_hash(lua_State *L, struct guest *g, const struct tuple *t,
+                           const struct route *route)
+{
+    if (!grouping_has_keys(route->input->grouping)) return 0;
+    if (t->encoded) g->scratch.used = t->bytes; /* keys are put behind it */
+    return hash_keys(L, g, t->stream, route->input, t->first);
+}
+
+/* `picks`: where the choices of the custom groupings begin on the stack. */
+static void put_all(lua_State *L, struct guest *g, const struct tuple *t,
+                    int picks)
+{
+    struct emitter *e = g->context->emitter;
+    struct out_stream *out = &e->streams[t->stream];
     for (unsigned i = 0; i < out->route_count; i++) {
         struct route *route = &out->routes[i];
-        uint64_t hash = 0;
-        if (route->input->grouping == GROUPING_FIELDS) {
-            g->scratch.used = bytes;
-            hash = hash_keys(L, g, stream, route->input, first);
+        uint32_t port = 0;
+        switch (route->input->grouping) {
+        case GROUPING_ALL:
+            while (port < route->port_count)
+                put(L, g, t, &route->ports[port++]);
+            break;
+        case GROUPING_CUSTOM:
+            for (int at = 1; custom_pick(L, picks, at, &port); at++)
+                put(L, g, t, &route->ports[port]);
+            picks++;
+            break;
+        default: put(L, g, t, route_port(e, route, route_hash(L, g, t, route)));
         }
-        struct port *port = route_port(route, hash);
-        uint8_t *at = port_reserve(e, port, bytes);
-        if (at == NULL) refused(L);
-        memcpy(at, g->scratch.data, bytes);
-        port_commit(e, port, at + bytes);
     }
+}
+
+static struct tuple tuple_at(lua_State *L, struct guest *g, unsigned stream,
+                             int first, int count)
+{
+    struct tuple t = {stream, first, count, 0, false};
+    size_t bytes = scalars_bytes(L, first, count);
+    t.encoded = bytes == 0;
+    t.bytes = t.encoded ? encode(L, g, first, count) : (uint32_t)bytes;
+    return t;
 }
 
 void guest_emit(lua_State *L, struct guest *g, unsigned stream, int first,
@@ -152,25 +208,13 @@ void guest_emit(lua_State *L, struct guest *g, unsigned stream, int first,
 {
     struct emitter *e = g->context->emitter;
     struct out_stream *out = &e->streams[stream];
-    size_t bytes = scalars_bytes(L, first, count);
+    int picks = lua_gettop(L) + 1;
     /* An error that the caller catches must leave no route with the tuple. */
     if (out->route_count > 1) try_keys(L, g, stream, first);
-    if (bytes == 0) {
-        emit_encoded(L, g, stream, first, count);
-    } else {
-        for (unsigned i = 0; i < out->route_count; i++) {
-            struct route *route = &out->routes[i];
-            uint64_t hash = 0;
-            if (route->input->grouping == GROUPING_FIELDS)
-                hash = hash_keys(L, g, stream, route->input, first);
-            struct port *port = route_port(route, hash);
-            uint8_t *at = port_reserve(e, port, (uint32_t)bytes);
-            if (at == NULL) refused(L);
-            for (int k = first; k < first + count; k++)
-                at = put_scalar(L, k, at);
-            port_commit(e, port, at);
-        }
-    }
+    if (!out->simple) custom_choose(L, g, stream, first, count);
+    struct tuple t = tuple_at(L, g, stream, first, count);
+    put_all(L, g, &t, picks);
+    lua_settop(L, picks - 1);
     e->emitted++;
     g->emitted++;
 }
@@ -192,8 +236,8 @@ static void wrong_arity(lua_State *L, struct guest *g, unsigned stream,
                plan->name, (int)plan->arity, count);
 }
 
-static void check_emit(lua_State *L, struct guest *g, unsigned stream,
-                       int first, int count)
+static void check_values(lua_State *L, struct guest *g, unsigned stream,
+                         int first, int count)
 {
     if (!g->may_emit)
         luaL_error(L, "emit works only while the engine calls the component");
@@ -208,6 +252,23 @@ static void check_emit(lua_State *L, struct guest *g, unsigned stream,
     }
 }
 
+static void refuse_direct(lua_State *L, struct guest *g, unsigned stream)
+{
+    const struct stream_plan *plan = &g->context->component->streams[stream];
+    if (plan->direct)
+        luaL_error(L,
+                   "stream '%s' is direct; name the task: self.emit_direct("
+                   "task, \"%s\", …)",
+                   plan->name, plan->name);
+}
+
+void guest_check_emit(lua_State *L, struct guest *g, unsigned stream, int first,
+                      int count)
+{
+    check_values(L, g, stream, first, count);
+    refuse_direct(L, g, stream);
+}
+
 static void tell_untracked(struct guest *g)
 {
     if (g->told_untracked || !guest_is_spout(g) || !executor_tracks(g->context))
@@ -218,16 +279,26 @@ static void tell_untracked(struct guest *g)
                  "lost; use self.emit_id(id, …)");
 }
 
-static void emit_untracked(lua_State *L, struct guest *g, unsigned stream,
-                           int first, int count)
+static void before_untracked(struct guest *g)
 {
-    check_emit(L, g, stream, first, count);
     if (!g->anchored && g->context->emitter->root != 0)
         executor_unroot(g->context); /* of a tracked emit that was refused */
-    guest_emit(L, g, stream, first, count);
+}
+
+static void after_untracked(struct guest *g)
+{
     if (g->anchored) return; /* kept when its tuple is through */
     executor_emitted(g->context);
     if (!g->told_untracked) tell_untracked(g);
+}
+
+static void emit_untracked(lua_State *L, struct guest *g, unsigned stream,
+                           int first, int count)
+{
+    guest_check_emit(L, g, stream, first, count);
+    before_untracked(g);
+    guest_emit(L, g, stream, first, count);
+    after_untracked(g);
 }
 
 /* The case that costs most of all, in one go: a bolt emits one short string to
@@ -236,7 +307,7 @@ static inline bool emit_short(lua_State *L, struct guest *g)
 {
     struct emitter *e = g->context->emitter;
     struct out_stream *out = &e->streams[0];
-    if (!g->anchored || out->arity != 1 || out->route_count != 1 ||
+    if (!g->anchored || out->arity != 1 || !out->simple ||
         lua_type(L, 1) != LUA_TSTRING || lua_gettop(L) != 1)
         return false;
     size_t length;
@@ -245,8 +316,8 @@ static inline bool emit_short(lua_State *L, struct guest *g)
     struct short_string text = short_read(bytes, length);
     struct route *route = out->routes;
     uint64_t hash = 0;
-    if (route->input->grouping == GROUPING_FIELDS) hash = short_hash(text, 0);
-    struct port *port = route_port(route, hash);
+    if (grouping_has_keys(route->input->grouping)) hash = short_hash(text, 0);
+    struct port *port = route_port(e, route, hash);
     uint8_t *at = port_reserve(e, port, 1 + sizeof text);
     if (at == NULL) refused(L);
     *at = (uint8_t)(MSGPACK_FIXSTR | length);
@@ -263,7 +334,7 @@ static int emit(lua_State *L)
     return 0;
 }
 
-static unsigned stream_at(lua_State *L, struct guest *g, int index)
+unsigned guest_stream_at(lua_State *L, struct guest *g, int index)
 {
     const struct component_plan *plan = g->context->component;
     const char *name = luaL_checkstring(L, index);
@@ -279,18 +350,74 @@ static unsigned stream_at(lua_State *L, struct guest *g, int index)
 static int emit_to(lua_State *L)
 {
     struct guest *g = guest_of(L);
-    unsigned stream = stream_at(L, g, 1);
+    unsigned stream = guest_stream_at(L, g, 1);
     emit_untracked(L, g, stream, 2, lua_gettop(L) - 1);
     return 0;
+}
+
+/* To the subscribers that have the task: there is one, or it raises. */
+static void put_direct(lua_State *L, struct guest *g, const struct tuple *t,
+                       lua_Integer task)
+{
+    struct emitter *e = g->context->emitter;
+    struct out_stream *out = &e->streams[t->stream];
+    bool found = false;
+    for (unsigned i = 0; i < out->route_count; i++) {
+        struct port *port = route_port_of(&out->routes[i], task);
+        if (port == NULL) continue;
+        put(L, g, t, port);
+        found = true;
+    }
+    if (!found)
+        luaL_error(L,
+                   "task %d reads no stream '%s' of this component; take one "
+                   "of context.tasks_of",
+                   (int)task, g->context->component->streams[t->stream].name);
+}
+
+static int emit_direct(lua_State *L)
+{
+    struct guest *g = guest_of(L);
+    lua_Integer task = luaL_checkinteger(L, 1);
+    unsigned stream = guest_stream_at(L, g, 2);
+    int count = lua_gettop(L) - 2;
+    check_values(L, g, stream, 3, count);
+    if (!g->context->component->streams[stream].direct)
+        luaL_error(L,
+                   "stream '%s' is not direct; declare it as %s = { direct = "
+                   "true, … }",
+                   lua_tostring(L, 2), lua_tostring(L, 2));
+    before_untracked(g);
+    struct tuple t = tuple_at(L, g, stream, 3, count);
+    put_direct(L, g, &t, task);
+    g->context->emitter->emitted++;
+    g->emitted++;
+    after_untracked(g);
+    return 0;
+}
+
+/* At most once: the spout may forget it, as soon as it has left. */
+static void ack_at_once(lua_State *L, struct guest *g, int id)
+{
+    vref_push(L, &g->body);
+    if (lua_getfield(L, -1, "ack") == LUA_TFUNCTION) {
+        vref_push(L, &g->self);
+        lua_pushvalue(L, id);
+        lua_call(L, 2, 0);
+        lua_pop(L, 1);
+    } else {
+        lua_pop(L, 2);
+    }
 }
 
 static void emit_tracked(lua_State *L, struct guest *g, unsigned stream, int id,
                          int first, int count)
 {
-    check_emit(L, g, stream, first, count);
-    if (!executor_tracks(g->context)) { /* at-most-once: nobody asks again */
+    guest_check_emit(L, g, stream, first, count);
+    if (!executor_tracks(g->context)) {
         guest_emit(L, g, stream, first, count);
         executor_emitted(g->context);
+        ack_at_once(L, g, id);
         return;
     }
     /* What can raise comes first; then the root, then the tuple. */
@@ -318,7 +445,7 @@ static int emit_id(lua_State *L)
 static int emit_id_to(lua_State *L)
 {
     struct guest *g = guest_of(L);
-    unsigned stream = stream_at(L, g, 1);
+    unsigned stream = guest_stream_at(L, g, 1);
     luaL_checkany(L, 2);
     emit_tracked(L, g, stream, 2, 3, lua_gettop(L) - 2);
     return 0;
@@ -334,9 +461,11 @@ void guest_add_emits(lua_State *L, struct guest *g)
 {
     add_method(L, "emit", emit);
     add_method(L, "emit_to", emit_to);
+    add_method(L, "emit_direct", emit_direct);
     if (guest_is_spout(g)) {
         add_method(L, "emit_id", emit_id);
         add_method(L, "emit_id_to", emit_id_to);
     }
+    if (g->context->component->manual) held_add_methods(L);
     hint_names(L, "self");
 }

@@ -49,7 +49,11 @@ struct guest {
     unsigned notice_count, notice_room, notice_next;
     unsigned untold; /* tokens of emit_id() without a notice so far */
     bool has_fail, has_cleanup; /* functions of the component */
-    struct buffer scratch;      /* a tuple with tables */
+    struct custom *customs;     /* owned: see grouping.h */
+    unsigned custom_count;
+    struct held *touched;  /* held tuples, by the call in hand: see held.h */
+    struct root_list from; /* of the tuples that one is made of */
+    struct buffer scratch; /* a tuple with tables */
 };
 
 static inline struct guest *guest_of(lua_State *L)
@@ -97,6 +101,11 @@ void guest_add_emits(lua_State *L, struct guest *g);
  * [-0, +0, v] */
 void guest_emit(lua_State *L, struct guest *g, unsigned stream, int first,
                 int count);
+/* Raises where an emit of `count` values can't be. [-0, +0, v] */
+void guest_check_emit(lua_State *L, struct guest *g, unsigned stream, int first,
+                      int count);
+/* The number of the stream that is named at `index`. [-0, +0, v] */
+unsigned guest_stream_at(lua_State *L, struct guest *g, int index);
 /* Raises what guest_emit() would, but for a lack of room. [-0, +0, v] */
 void guest_try_emit(lua_State *L, struct guest *g, unsigned stream, int first,
                     int count);

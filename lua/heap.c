@@ -384,6 +384,7 @@ void *heap_realloc(void *heap, void *block, size_t old_bytes, size_t new_bytes)
         if (fresh == NULL) return NULL;
         h->count.allocations++;
         h->count.used_bytes += new_bytes;
+        if (new_bytes > SMALL_BYTES) h->count.large_bytes += new_bytes;
         return fresh;
     }
     if (new_bytes == 0) {
@@ -395,6 +396,8 @@ void *heap_realloc(void *heap, void *block, size_t old_bytes, size_t new_bytes)
     void *moved = block_resize(h, block, old_bytes, new_bytes);
     if (moved == NULL) return NULL;
     h->count.allocations += new_bytes > old_bytes;
+    if (new_bytes > old_bytes && new_bytes > SMALL_BYTES)
+        h->count.large_bytes += new_bytes;
     h->count.used_bytes += new_bytes - old_bytes;
     return moved;
 }

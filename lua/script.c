@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/value.h"
 #include "lua/hint.h"
+#include "lua/json.h"
 #include "lua/sandbox.h"
 #include "lua/tables.h"
 #include "lua/value.h"
@@ -70,7 +71,15 @@ static int take_grouping(lua_State *L)
     if (lua_type(L, 1) != LUA_TSTRING)
         return luaL_error(L, "%s names no component; write %s \"name\"", name,
                           name);
-    if (keys > 0 && strcmp(name, "fields") != 0)
+    bool is_custom = strcmp(name, "custom") == 0;
+    if (is_custom && (keys != 1 || lua_type(L, 2) != LUA_TFUNCTION))
+        return luaL_error(L,
+                          "custom takes a component and a function; write "
+                          "custom(\"%s\", function(values, tasks, state) … "
+                          "end)",
+                          lua_tostring(L, 1));
+    if (keys > 0 && !is_custom && strcmp(name, "fields") != 0 &&
+        strcmp(name, "partial_key") != 0)
         return luaL_error(L,
                           "%s takes no keys; write %s \"%s\" or "
                           "fields(\"%s\", …)",
@@ -83,6 +92,11 @@ static int take_grouping(lua_State *L)
     lua_setfield(L, -2, "from");
     lua_pushinteger(L, line);
     lua_setfield(L, -2, "line");
+    if (is_custom) {
+        lua_pushvalue(L, 2);
+        lua_setfield(L, -2, "choose");
+        keys = 0;
+    }
     lua_createtable(L, keys, 0);
     for (int i = 1; i <= keys; i++) {
         lua_pushvalue(L, i + 1);
@@ -209,33 +223,38 @@ static int random_number(lua_State *L)
     return 1;
 }
 
+int64_t script_duration(lua_State *L, int index)
+{
+    lua_Number seconds = -1;
+    if (lua_type(L, index) == LUA_TNUMBER) {
+        seconds = lua_tonumber(L, index);
+    } else if (lua_type(L, index) == LUA_TSTRING) {
+        char unit[4] = "";
+        const char *text = lua_tostring(L, index);
+        if (sscanf(text, "%lf%3s", &seconds, unit) != 2) return -1;
+        if (strcmp(unit, "ms") == 0)
+            seconds /= 1e3;
+        else if (strcmp(unit, "m") == 0)
+            seconds *= 60;
+        else if (strcmp(unit, "h") == 0)
+            seconds *= 3600;
+        else if (strcmp(unit, "s") != 0)
+            return -1;
+    }
+    return seconds >= 0 && seconds < 1e9 ? (int64_t)(seconds * 1e9) : -1;
+}
+
 static int sleep_for(lua_State *L)
 {
     struct script *s = script_of(L);
     if (s->loading) return refuse_loading(L, "sleep");
-    lua_Number seconds = -1;
-    if (lua_type(L, 1) == LUA_TNUMBER) {
-        seconds = lua_tonumber(L, 1);
-    } else if (lua_type(L, 1) == LUA_TSTRING) {
-        char unit[4] = "";
-        const char *text = lua_tostring(L, 1);
-        if (sscanf(text, "%lf%3s", &seconds, unit) == 2) {
-            if (strcmp(unit, "ms") == 0)
-                seconds /= 1e3;
-            else if (strcmp(unit, "m") == 0)
-                seconds *= 60;
-            else if (strcmp(unit, "h") == 0)
-                seconds *= 3600;
-            else if (strcmp(unit, "s") != 0)
-                seconds = -1;
-        }
-    }
-    if (!(seconds >= 0 && seconds < 1e9))
+    int64_t ns = script_duration(L, 1);
+    if (ns < 0)
         return luaL_error(L, "sleep takes a duration like \"5s\" or \"100ms\"");
     if (s->may_sleep == NULL || !s->may_sleep(s))
         return luaL_error(L, "sleep in a bolt would hold up its tuples; use "
                              "tick with every, or a spout");
-    return vm_sleep(L, (uint64_t)(seconds * 1e9));
+    return vm_sleep(L, (uint64_t)ns);
 }
 
 static bool less_key(lua_State *L, int b, int a)
@@ -275,9 +294,13 @@ static int sorted(lua_State *L)
 
 /* ---- the vocabulary ---- */
 
+static const char *const groupings[] = {
+    "shuffle", "local_or_shuffle", "fields", "global", "none", "partial_key",
+    "all",     "direct",           "custom", NULL,
+};
+
 static const char *const loading_words[] = {
-    "topology", "spout",  "bolt",  "sink", "shuffle",
-    "fields",   "global", "param", NULL,
+    "topology", "spout", "bolt", "sink", "param", NULL,
 };
 
 /* `null { … }`: the value that is called like a connector. */
@@ -338,27 +361,13 @@ static void add_log(lua_State *L)
     lua_setfield(L, -2, "log");
 }
 
-/* [-0, +1, m] */
-static void push_vocabulary(lua_State *L)
+void script_add_words(lua_State *L)
 {
-    lua_createtable(L, 0, 32);
-    add_kind(L, "topology");
-    add_kind(L, "spout");
-    add_kind(L, "bolt");
-    add_kind(L, "sink");
-    add_grouping(L, "shuffle");
-    add_grouping(L, "fields");
-    add_grouping(L, "global");
-    lua_pushcfunction(L, param);
-    lua_setfield(L, -2, "param");
-    add_connectors(L);
     add_log(L);
-    value_open(L); /* its null comes instead of the connector's name */
-    add_null(L);
+    value_open(L);
+    json_open(L);
     lua_pushcfunction(L, now);
     lua_setfield(L, -2, "now");
-    lua_pushcfunction(L, sleep_for);
-    lua_setfield(L, -2, "sleep");
     lua_pushcfunction(L, sorted);
     lua_setfield(L, -2, "sorted");
     lua_pushnil(L);
@@ -366,13 +375,36 @@ static void push_vocabulary(lua_State *L)
     lua_setfield(L, -2, "random");
 }
 
+static void add_definition_words(lua_State *L)
+{
+    add_kind(L, "topology");
+    add_kind(L, "spout");
+    add_kind(L, "bolt");
+    add_kind(L, "sink");
+    for (int i = 0; groupings[i]; i++)
+        add_grouping(L, groupings[i]);
+    lua_pushcfunction(L, param);
+    lua_setfield(L, -2, "param");
+    add_connectors(L);
+    script_add_words(L); /* its null comes instead of the connector's name */
+    add_null(L);
+    lua_pushcfunction(L, sleep_for);
+    lua_setfield(L, -2, "sleep");
+}
+
+static void forget_words(lua_State *L, int index, const char *const *words)
+{
+    for (; *words; words++) {
+        lua_pushnil(L);
+        lua_setfield(L, index, *words);
+    }
+}
+
 /* Those that make records exist only while a file is loaded. */
 static void close_vocabulary(lua_State *L, int index)
 {
-    for (int i = 0; loading_words[i]; i++) {
-        lua_pushnil(L);
-        lua_setfield(L, index, loading_words[i]);
-    }
+    forget_words(L, index, loading_words);
+    forget_words(L, index, groupings);
     const struct connector *c;
     for (unsigned i = 0; (c = connector_at(i)) != NULL; i++) {
         if (strcmp(c->name, "null") == 0) continue; /* a value, too */
@@ -485,7 +517,11 @@ static int load_file(lua_State *L)
 {
     struct script *s = lua_touserdata(L, 1);
     struct edition *edition = s->loading;
-    push_vocabulary(L);
+    lua_createtable(L, 0, 32);
+    if (s->add_words)
+        s->add_words(L);
+    else
+        add_definition_words(L);
     hint_globals(L);
     vref_take(L, &edition->vocabulary);
     lua_newtable(L);

@@ -29,6 +29,9 @@ struct script {
     struct edition *loading; /* NULL: none is */
     bool reads_disk;         /* the loader: modules are added to the bundle */
     bool usage;              /* what failed is the command line, not the file */
+    /* Sets other words than a definition's in the table at the top, while it is
+     * loaded: a spec file's. NULL: those of definitions. */
+    void (*add_words)(lua_State *L);
     /* A line of print() or log.*; level is enum log_level. */
     void (*say)(struct script *script, int level, const char *text,
                 size_t bytes);
@@ -51,6 +54,13 @@ err script_load_next(struct script *script, struct bundle *bundle,
 void script_take(struct script *script);
 void script_drop(struct script *script);
 void script_fini(struct script *script);
+
+/* Sets the words for running code that all files have in the table at the top:
+ * log, null, array, now, sorted, random. [-0, +0, m] */
+void script_add_words(lua_State *L);
+/* Nanoseconds of 5, "5s", "100ms", "1m", "2h" at `index`; -1: it is none.
+ * [-0, +0, -] */
+int64_t script_duration(lua_State *L, int index);
 
 /* Pushes the record of a component; false: there is none of that name, and
  * nothing is pushed. Inside a run. [-0, +(0|1), m] */

@@ -1,4 +1,5 @@
 #include "lua/value.h"
+#include "lua/record.h"
 #include <lauxlib.h>
 #include <math.h>
 #include <stdlib.h>
@@ -6,7 +7,7 @@
 /* Keys of the registry: their addresses. */
 static const char null_key, array_key;
 
-static void push_null(lua_State *L)
+void value_push_null(lua_State *L)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &null_key);
 }
@@ -29,7 +30,7 @@ static const uint8_t *push_array(lua_State *L, const uint8_t *at,
     }
     for (uint32_t i = 1; i <= count; i++) {
         if (*at == MSGPACK_NIL) {
-            push_null(L);
+            value_push_null(L);
             at++;
         } else {
             at = value_push(L, at);
@@ -46,7 +47,7 @@ static const uint8_t *push_map(lua_State *L, const uint8_t *at, uint32_t pairs)
     for (uint32_t i = 0; i < pairs; i++) {
         at = value_push(L, at);
         if (*at == MSGPACK_NIL) {
-            push_null(L);
+            value_push_null(L);
             at++;
         } else {
             at = value_push(L, at);
@@ -68,6 +69,7 @@ const uint8_t *value_push_long(lua_State *L, const uint8_t *at)
     case VALUE_BYTES: lua_pushlstring(L, v.as.bytes, v.count); return at;
     case VALUE_ARRAY: return push_array(L, at, v.count);
     case VALUE_MAP: return push_map(L, at, v.count);
+    case VALUE_JSON: record_push(L, (struct json){at - v.count, at}); return at;
     }
     return at;
 }
@@ -221,10 +223,20 @@ static void encode_table(lua_State *L, struct encoder *e, int index)
     e->depth--;
 }
 
+static void encode_record(lua_State *L, struct encoder *e, struct json text)
+{
+    size_t count = (size_t)(text.end - text.at);
+    if (e->depth > 0 && e->depth + json_depth(text) > VALUE_DEPTH_MAX)
+        refuse(L, e, "a value is nested deeper than 64 tables; flatten it");
+    wrote(e, value_put_json(room(L, e, count + VALUE_JSON_HEAD_MAX), text.at,
+                            (uint32_t)count));
+}
+
 static void encode(lua_State *L, struct encoder *e, int index)
 {
     size_t length;
     const char *bytes;
+    struct json text;
     switch (lua_type(L, index)) {
     case LUA_TNIL:
         wrote(e, value_put_nil(room(L, e, VALUE_SCALAR_MAX)));
@@ -250,7 +262,11 @@ static void encode(lua_State *L, struct encoder *e, int index)
         return;
     case LUA_TTABLE: encode_table(L, e, index); return;
     default:
-        push_null(L);
+        if (record_text(L, index, &text)) {
+            encode_record(L, e, text);
+            return;
+        }
+        value_push_null(L);
         if (lua_rawequal(L, -1, index)) {
             lua_pop(L, 1);
             wrote(e, value_put_nil(room(L, e, VALUE_SCALAR_MAX)));

@@ -1,7 +1,8 @@
 /* value.h - Lua values into tuples and back.
  * nil, booleans, integers, floats and strings one to one; a table is an array
  * when its keys are 1..n (or `array {}` made it), else a map; `null` stands for
- * nil inside containers, where Lua can't hold one. */
+ * nil inside containers, where Lua can't hold one. JSON bytes are a view of
+ * them (lua/record.h), and a view is JSON bytes again. */
 #ifndef LUA_VALUE_H
 #define LUA_VALUE_H
 
@@ -19,6 +20,9 @@ const uint8_t *value_push_long(lua_State *L, const uint8_t *at);
  * function can't travel in a tuple; …", too deep, too large, out of memory.
  * [-0, +0, v] */
 void value_encode(lua_State *L, int index, struct buffer *out);
+
+/* Pushes what stands for nil inside containers. [-0, +1, -] */
+void value_push_null(lua_State *L);
 
 /* Names for scripts: `null`, `array`; sets them in the table at the top. The
  * marks are the VM's own. [-0, +0, m] */

@@ -8,8 +8,9 @@
 #include <string.h>
 
 enum {
-    COUNT_STEPS = 1000, /* a hook that is always on: between two looks */
-    TRACE_LEVELS = 20,  /* lines of a traceback */
+    COUNT_STEPS = 1000,  /* a hook that is always on: between two looks */
+    BYTES_PER_STEP = 64, /* what is copied in the time of a step */
+    TRACE_LEVELS = 20,   /* lines of a traceback */
     /* Each nested close has a C stack of its own of up to 200 calls. */
     CLOSES_MAX = 6,
 };
@@ -38,6 +39,7 @@ struct vm {
     bool ticking;         /* the hook is always on: counting, or no signals */
     uint64_t steps;       /* counting: instructions so far */
     uint64_t slice_steps; /* counting: `steps` when the slice began */
+    uint64_t large_bytes; /* counting: of the heap, so far */
     /* How many frames between here and the host can't yield: calls of
      * coroutine.resume in such frames, and closings. */
     uint32_t pinned;
@@ -287,12 +289,22 @@ static void hold_up(struct vm *vm)
         vm->config.held_up(vm->config.host);
 }
 
+/* Instructions since the hook before, and what took large blocks meanwhile: a
+ * text that grows by a byte is copied whole. */
+static uint64_t steps_since(struct vm *vm, lua_State *L)
+{
+    uint64_t large_bytes = heap_counted(vm->heap).large_bytes;
+    uint64_t more = large_bytes - vm->large_bytes;
+    vm->large_bytes = large_bytes;
+    return (uint64_t)lua_gethookcount(L) + more / BYTES_PER_STEP;
+}
+
 /* The count hook: fires once after the watchdog's signal, at every instruction
  * of a doomed call, and when counting every COUNT_STEPS. */
 static void on_count(lua_State *L, lua_Debug *ar)
 {
     struct vm *vm = vm_of(L);
-    if (vm->config.counting) vm->steps += (uint64_t)lua_gethookcount(L);
+    if (vm->config.counting) vm->steps += steps_since(vm, L);
     /* The signal repeats; and another coroutine's hook may be left over from a
      * slice long ago. */
     if (!vm->ticking || lua_gethookcount(L) != COUNT_STEPS) calm(vm, L);

@@ -239,14 +239,31 @@ SPEC(batch, is_refused_when_a_count_lies)
     sim_free(sim);
 }
 
-SPEC(batch, is_refused_when_an_anchor_holds_no_tuple)
+/* The first anchor's tuple is the second's, too. */
+SPEC(batch, takes_tuples_of_several_roots)
 {
     struct sim *sim = sim_new(1);
     struct env *env = sim_env(sim_node(sim, 1));
     uint8_t bytes[HEADER + 5 + 2 * ANCHOR];
     size_t count = two_tuples(bytes);
     set32(bytes, 61, 0);
-    set32(bytes, 61 + ANCHOR, 2); /* their sum is right */
+    set32(bytes, 61 + ANCHOR, 2);
+    struct msg *m;
+    CHECK_EQ(batch_decode(env, bytes, count, 1, &m), OK);
+    CHECK_EQ(batch_anchor(batch_of(m), 0)->tuples, 0);
+    CHECK_EQ(batch_anchor(batch_of(m), 1)->tuples, 2);
+    msg_free(env, m);
+    sim_free(sim);
+}
+
+SPEC(batch, is_refused_when_an_anchor_joins_none)
+{
+    struct sim *sim = sim_new(1);
+    struct env *env = sim_env(sim_node(sim, 1));
+    uint8_t bytes[HEADER + 5 + 2 * ANCHOR];
+    size_t count = two_tuples(bytes);
+    set32(bytes, 61, 2); /* their sum is right */
+    set32(bytes, 61 + ANCHOR, 0);
     CHECK_EQ(refusal(env, bytes, count, 1), ERR_FORMAT);
     sim_free(sim);
 }

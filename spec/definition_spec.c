@@ -55,7 +55,7 @@ static const struct fault of_topologies[] = {
     {"timeuot = 1,",
      "'timeuot' is no option of a topology; did you mean 'timeout'?"},
     {"[true] = 1,", "'true' is no option of a topology; there are: config, "
-                    "guarantee, max_pending, timeout"},
+                    "guarantee, initial, max_pending, timeout"},
     {"timeout = \"5 parsecs\",",
      "timeout of the topology is '5 parsecs'; give a duration like \"5s\" or "
      "\"100ms\""},
@@ -103,12 +103,27 @@ static const struct fault of_components[] = {
     {"bolt \"b\" { from = shuffle \"nums\", exceute = print, " NOTHING " },",
      "'exceute' is no option of a bolt; did you mean 'execute'?"},
     {"bolt \"b\" { from = shuffle \"nums\", qqq = 1, " NOTHING " },",
-     "'qqq' is no option of a bolt; there are: budget, cleanup, config, "
-     "every, execute, fields, finish, from, memory, on_reload, prepare, "
-     "streams, tasks, tick"},
-    {"bolt \"b\" { from = shuffle \"nums\", acking = \"manual\", " NOTHING
-     " },",
-     "'acking' of bolt 'b' is not in this version; leave it out"},
+     "'qqq' is no option of a bolt; there are: acking, budget, cleanup, "
+     "config, every, execute, fields, finish, from, memory, on_error, "
+     "on_reload, prepare, streams, tasks, tick"},
+    {"bolt \"b\" { from = shuffle \"nums\", acking = \"mine\", " NOTHING " },",
+     "acking of bolt 'b' is 'mine'; give \"auto\" or \"manual\""},
+    {"bolt \"b\" { from = shuffle \"nums\", on_error = 1, " NOTHING " },",
+     "on_error of bolt 'b' is 1; give \"fail\" or \"drop\" or \"crash\""},
+    {"bolt \"b\" { from = direct \"nums\", " NOTHING " },",
+     "stream 'default' of spout 'nums' is not direct; declare it as default = "
+     "{ direct = true, … }"},
+    {"bolt \"b\" { from = partial_key \"nums\", " NOTHING " },",
+     "partial_key(\"nums\") names no key; write partial_key(\"nums\", "
+     "\"key\")"},
+    {"bolt \"b\" { from = custom(\"nums\", function() end), " NOTHING " },",
+     "custom reads spout 'nums', which runs no Lua to choose the task; put a "
+     "bolt between them"},
+    {"bolt \"c\" { from = shuffle \"nums\", streams = { a = { direct = 1, "
+     "\"n\" } }, " NOTHING " },",
+     "direct of stream 'a' of bolt 'c' is 1; give true or false"},
+    {"bolt \"b\" { from = shuffle \"nums\", executors = 2, " NOTHING " },",
+     "'executors' of bolt 'b' is not in this version; leave it out"},
     {"bolt \"b\" { from = shuffle \"nums\", tasks = 0, " NOTHING " },",
      "tasks of bolt 'b' is 0; give a whole number from 1 to 1000"},
     {"bolt \"b\" { from = shuffle \"nums\", tasks = 1001, " NOTHING " },",
@@ -146,9 +161,9 @@ static const struct fault of_components[] = {
      "retries of spout 's' is 4294967296; give a whole number from 0 to "
      "1000000, or \"forever\""},
     {"spout \"s\" { next = print, from = shuffle \"nums\" },",
-     "'from' is no option of a spout; there are: ack, budget, cleanup, "
-     "config, every, fail, fields, memory, next, on_reload, open, retries, "
-     "streams, tasks, tick"},
+     "'from' is no option of a spout; there are: ack, activate, budget, "
+     "cleanup, config, deactivate, every, fail, fields, memory, next, "
+     "on_reload, open, retries, streams, tasks, tick"},
 };
 
 static const struct fault of_fields[] = {
@@ -266,6 +281,11 @@ static const struct fault of_connectors[] = {
      "spout 's' has both list and next; a connector does that itself"},
     {"spout \"s\" { stdin {}, list {{1}}, fields = { \"x\" } },",
      "spout 's' has more than one connector; keep one"},
+    {"spout \"s\" { stdin { format = \"json\" }, fields = {} },",
+     "fields of spout 's' is empty; name keys of the JSON objects, "
+     "or leave it out"},
+    {"spout \"s\" { stdin { format = \"csv\" } },",
+     "format of stdin is 'csv'; give one of text, json"},
     {"spout \"s\" { stdin {}, fields = { \"a\", \"b\" } },",
      "stdin brings 1 field, spout 's' names 2"},
     {"spout \"s\" { file {} },", "file has no path; write file { path = … }"},
@@ -764,4 +784,13 @@ SPEC(definition, can_be_taken_over_when_its_graph_is_the_same)
         definition_free(next);
     }
     definition_free(now);
+}
+
+/* Each step copies the whole text: instructions alone would last for hours. */
+SPEC(definition, that_lets_a_text_grow_is_stopped)
+{
+    char *errors = errors_of("local s = ''\n"
+                             "for i = 1, 1e9 do s = s .. ('x'):rep(100) end\n");
+    CHECK_HAS(errors, "t.lua:2: the call was over its budget of");
+    mem_free(errors);
 }

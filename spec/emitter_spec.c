@@ -473,7 +473,8 @@ static err refuse_the_first(struct env *env, void *context)
     static const uint8_t nothing[1];
     s->emitter.env = env;
     /* The call goes on without it, and is kept. */
-    struct port *port = route_port(&s->emitter.streams[0].routes[0], 0);
+    struct port *port =
+        route_port(&s->emitter, &s->emitter.streams[0].routes[0], 0);
     CHECK(port_reserve(&s->emitter, port, BATCH_MAX_BYTES) == NULL);
     CHECK(port->open == NULL && s->emitter.failed);
     emitter_keep(&s->emitter);

@@ -4,9 +4,9 @@
 #include "core/alloc.h"
 #include "core/disk.h"
 #include "core/random.h"
+#include "core/sim_disk.h"
 #include "spec/fault.h"
 #include "spec/pack.h"
-#include "spec/sim/disk.h"
 #include "spec/spec.h"
 #include <errno.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ static void begin(struct unpacking *u, const struct buffer *packed)
 {
     char why[200];
     *u = (struct unpacking){.disk = sim_disk_new(spec_seed)};
-    sim_disk_put(u->disk, "packed", packed->data, packed->used);
+    CHECK_EQ(sim_disk_put(u->disk, "packed", packed->data, packed->used), OK);
     u->calls = sim_disk_calls(u->disk);
     u->file = u->calls->open(u->calls->context, "packed", DISK_READ);
     CHECK(u->file >= 0);

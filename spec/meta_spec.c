@@ -1,25 +1,33 @@
 /* lua/meta/engine.lua tells editors what definitions may use: each name that
  * the engine knows stands in it. */
+#define _GNU_SOURCE /* realpath */
 #include "actors/connectors/connector.h"
 #include "core/alloc.h"
 #include "core/log.h"
 #include "lua/definition.h"
 #include "lua/script.h"
+#include "lua/testing.h"
 #include "spec/spec.h"
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-static char *meta_text(void)
+static char *text_of(const char *path)
 {
     enum { ROOM = 1 << 16 };
-    FILE *file = fopen("lua/meta/engine.lua", "rb");
+    FILE *file = fopen(path, "rb");
     CHECK(file != NULL);
     char *text = mem_zero(1, ROOM);
     CHECK(fread(text, 1, ROOM - 1, file) > 0);
     fclose(file);
     return text;
+}
+
+static char *meta_text(void)
+{
+    return text_of("lua/meta/engine.lua");
 }
 
 /* before, name and after stand in a row. */
@@ -29,8 +37,7 @@ static void check_has(const char *text, const char *before, const char *name,
     char wanted[128];
     snprintf(wanted, sizeof wanted, "%s%s%s", before, name, after);
     if (strstr(text, wanted) == NULL)
-        spec_fail(__FILE__, __LINE__, "no \"%s\" in lua/meta/engine.lua",
-                  wanted);
+        spec_fail(__FILE__, __LINE__, "no \"%s\" in lua/meta", wanted);
 }
 
 /* ---- globals ---- */
@@ -174,10 +181,83 @@ SPEC(meta, has_every_option_of_the_connectors)
     mem_free(text);
 }
 
-SPEC(meta, is_lua)
+/* ---- spec files ---- */
+
+/* Each name between quotes in a list, `there are: never, is, …`. */
+static void check_list(const char *text, const char *before, char *list,
+                       const char *after)
+{
+    char *rest = NULL;
+    int count = 0;
+    for (char *name = strtok_r(list, ", ", &rest); name;
+         name = strtok_r(NULL, ", ", &rest), count++)
+        check_has(text, before, name, after);
+    CHECK(count >= 5);
+}
+
+/* What the engine lists when it finds a name that it doesn't know. */
+static char *listed(const char *path, const char *body, const char *before)
+{
+    char source[4400];
+    snprintf(source, sizeof source, "test 't' (function() %s end)\n", body);
+    FILE *file = fopen(path, "wb");
+    CHECK(file && fputs(source, file) >= 0 && fclose(file) == 0);
+    struct testing *t = NULL;
+    char *errors = NULL;
+    CHECK_EQ(testing_open(path, &t, &errors), OK);
+    struct testing_result r;
+    CHECK_EQ(testing_run(t, 0, 1, &r), OK);
+    testing_close(t);
+    CHECK_HAS(r.error, before);
+    char *list = strstr(r.error, before) + strlen(before);
+    list = mem_text(list, strcspn(list, "\n"));
+    mem_free(r.error);
+    mem_free(r.log);
+    return list;
+}
+
+SPEC(meta, has_every_word_of_a_spec_file)
+{
+    char *text = text_of("lua/meta/testing.lua");
+    char path[] = "/tmp/meta_spec_XXXXXX";
+    int file = mkstemp(path);
+    CHECK(file >= 0);
+    close(file);
+    static const char *const functions[] = {"test", "load_topology", "expect"};
+    for (int i = 0; i < 3; i++)
+        check_has(text, "\nfunction ", functions[i], "(");
+    check_has(text, "\n", "feeder", " = {}");
+    char *matchers = listed(path, "expect(1):qqqqqq()", "there are: never, ");
+    check_list(text, "\nfunction Expectation:", matchers, "(");
+    check_has(text, "\n---@field ", "never", " engine.Expectation");
+    mem_free(matchers);
+    char body[4200], *topology = realpath("topologies/word_count.lua", NULL);
+    CHECK(topology != NULL);
+    snprintf(body, sizeof body,
+             "local t = load_topology '%s'.start { lines = feeder } "
+             "return t.qqqqqq",
+             topology);
+    free(topology);
+    char *methods = listed(path, body, "the methods ");
+    check_list(text, "\nfunction Run:", methods, "(");
+    static const char *const fields[] = {"acked", "failed", "out"};
+    for (int i = 0; i < 3; i++)
+        check_has(text, "\n---@field ", fields[i], " ");
+    mem_free(methods);
+    mem_free(text);
+    unlink(path);
+}
+
+static void check_lua(const char *path)
 {
     lua_State *L = luaL_newstate();
-    if (luaL_loadfile(L, "lua/meta/engine.lua") != LUA_OK)
+    if (luaL_loadfile(L, path) != LUA_OK)
         spec_fail(__FILE__, __LINE__, "%s", lua_tostring(L, -1));
     lua_close(L);
+}
+
+SPEC(meta, is_lua)
+{
+    check_lua("lua/meta/engine.lua");
+    check_lua("lua/meta/testing.lua");
 }

@@ -3,8 +3,8 @@
 #include "actors/connectors/paths.h"
 #include "actors/connectors/rotate.h"
 #include "core/disk.h"
+#include "core/sim_disk.h"
 #include "spec/fault.h"
-#include "spec/sim/disk.h"
 #include "spec/spec.h"
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 static void put(struct sim_disk *disk, const char *path)
 {
-    sim_disk_put(disk, path, path, strlen(path));
+    CHECK_EQ(sim_disk_put(disk, path, path, strlen(path)), OK);
 }
 
 static void check_paths(const struct disk *disk, const char *pattern, int error,
@@ -116,7 +116,7 @@ SPEC(rotate, moves_each_file_one_on_and_drops_the_oldest)
     const struct disk *disk = sim_disk_calls(sim);
     static const char *const texts[] = {"one", "two", "three"};
     for (int i = 0; i < 3; i++) {
-        sim_disk_put(sim, "log", texts[i], strlen(texts[i]));
+        CHECK_EQ(sim_disk_put(sim, "log", texts[i], strlen(texts[i])), OK);
         CHECK_EQ(rotate_files(disk, "log", 2), 0);
         check_file(sim, "log", NULL);
         check_file(sim, "log.1", texts[i]);
@@ -132,10 +132,10 @@ SPEC(rotate, drops_no_file_more_however_often_it_fails)
     {
         struct sim_disk *sim = sim_disk_new(spec_seed);
         const struct disk *disk = sim_disk_calls(sim);
-        sim_disk_put(sim, "log", "5", 1);
-        sim_disk_put(sim, "log.1", "4", 1);
-        sim_disk_put(sim, "log.2", "3", 1);
-        sim_disk_put(sim, "log.3", "2", 1);
+        CHECK_EQ(sim_disk_put(sim, "log", "5", 1), OK);
+        CHECK_EQ(sim_disk_put(sim, "log.1", "4", 1), OK);
+        CHECK_EQ(sim_disk_put(sim, "log.2", "3", 1), OK);
+        CHECK_EQ(sim_disk_put(sim, "log.3", "2", 1), OK);
         struct sim_faults faults = {.rename_fails = 700};
         sim_disk_set_faults(sim, &faults);
         int error;

@@ -167,7 +167,7 @@ SPEC(source, never_takes_another_file_for_the_one_that_was_read)
     for (int i = 0; i < FILES; i++) {
         snprintf(path, sizeof path, "f%02d", i);
         sim_file_put(node, "new", "short\nwrong\n", 12);
-        sim_disk_rename(sim_disk(node), "new", path);
+        CHECK_EQ(sim_disk_rename(sim_disk(node), "new", path), OK);
     }
     const struct topology_end *end = stream_run(s);
     CHECK_EQ(end->why, OK);
@@ -332,7 +332,7 @@ static void write_some(struct sim *sim, struct writing *w, const char *path)
         size_t from = w->half ? 3 : 0;
         w->half = !w->half && sim_random(sim, 4) == 0;
         size_t to = w->half ? 3 : bytes;
-        sim_disk_add(w->disk, path, line + from, to - from);
+        CHECK_EQ(sim_disk_add(w->disk, path, line + from, to - from), OK);
         w->next += !w->half;
     }
 }
@@ -342,7 +342,7 @@ static void write_line(struct writing *w, const char *path)
     char line[20];
     size_t bytes = (size_t)sprintf(line, "%06u\n", w->next++);
     size_t from = w->half ? 3 : 0;
-    sim_disk_add(w->disk, path, line + from, bytes - from);
+    CHECK_EQ(sim_disk_add(w->disk, path, line + from, bytes - from), OK);
     w->half = false;
 }
 
@@ -351,7 +351,8 @@ static void end_half(struct writing *w, const char *path)
     char line[20];
     if (!w->half) return;
     sprintf(line, "%06u", w->next++);
-    sim_disk_add(w->disk, path, line + 3, 3); /* and no line feed */
+    CHECK_EQ(sim_disk_add(w->disk, path, line + 3, 3),
+             OK); /* and no line feed */
     w->half = false;
 }
 
@@ -362,7 +363,7 @@ SPEC(source, follows_a_file_through_rotation_and_truncation)
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 1);
         struct writing w = {.disk = sim_disk(node)};
-        sim_disk_add(w.disk, "log", "", 0);
+        CHECK_EQ(sim_disk_add(w.disk, "log", "", 0), OK);
         bool kills = sim_random(sim, 2) > 0;
         struct stream *s = stream_start(sim, node, follower);
         for (int i = 0; i < 30; i++) {
@@ -377,11 +378,11 @@ SPEC(source, follows_a_file_through_rotation_and_truncation)
                 sim_advance(sim, 5000 * MS);
             }
             if (event == 0) { /* the writer goes on in the old one a while */
-                sim_disk_rename(w.disk, "log", "log.1");
+                CHECK_EQ(sim_disk_rename(w.disk, "log", "log.1"), OK);
                 sim_advance(sim, (int64_t)sim_random(sim, 300) * MS);
                 write_some(sim, &w, "log.1");
                 end_half(&w, "log.1");
-                sim_disk_add(w.disk, "log", "", 0);
+                CHECK_EQ(sim_disk_add(w.disk, "log", "", 0), OK);
             } else if (event == 1) {
                 end_half(&w, "log");
                 sim_advance(sim, 5000 * MS); /* all of it is read */
@@ -389,9 +390,9 @@ SPEC(source, follows_a_file_through_rotation_and_truncation)
                 sim_advance(sim, 5000 * MS); /* and that it is shorter */
             } else if (event == 2) {
                 end_half(&w, "log");
-                sim_disk_remove(w.disk, "log");
+                CHECK_EQ(sim_disk_remove(w.disk, "log"), OK);
                 sim_advance(sim, (int64_t)sim_random(sim, 300) * MS);
-                sim_disk_add(w.disk, "log", "", 0);
+                CHECK_EQ(sim_disk_add(w.disk, "log", "", 0), OK);
             }
         }
         bool half = w.half;
@@ -420,7 +421,7 @@ SPEC(source, looks_for_more_within_100_ms)
     struct sim *sim = sim_new(spec_seed);
     struct sim_node *node = sim_node(sim, 1);
     struct stream *s;
-    sim_disk_add(sim_disk(node), "log", "1\n", 2);
+    CHECK_EQ(sim_disk_add(sim_disk(node), "log", "1\n", 2), OK);
     s = stream_start(sim, node,
                      "return topology 't' {\n"
                      "  spout 'lines' { file { path = 'log', follow = true } },"
@@ -429,7 +430,7 @@ SPEC(source, looks_for_more_within_100_ms)
     sim_advance(sim, 1000 * MS);
     CHECK_EQ(stream_count(s), 1);
     for (unsigned i = 2; i < 10; i++) {
-        sim_disk_add(sim_disk(node), "log", "x\n", 2);
+        CHECK_EQ(sim_disk_add(sim_disk(node), "log", "x\n", 2), OK);
         sim_advance(sim, 101 * MS);
         CHECK_EQ(stream_count(s), i);
     }
@@ -443,14 +444,14 @@ SPEC(source, waits_for_a_followed_file_that_was_deleted)
 {
     struct sim *sim = sim_new(spec_seed);
     struct sim_node *node = sim_node(sim, 1);
-    sim_disk_add(sim_disk(node), "log", "0\n", 2);
+    CHECK_EQ(sim_disk_add(sim_disk(node), "log", "0\n", 2), OK);
     struct stream *s = stream_start(sim, node, follower);
     sim_advance(sim, 1000 * MS);
     for (unsigned i = 1; i < 4; i++) {
-        sim_disk_remove(sim_disk(node), "log");
+        CHECK_EQ(sim_disk_remove(sim_disk(node), "log"), OK);
         sim_advance(sim, 1000 * MS);
         CHECK_EQ(stream_totals(s, "lines").errors, i); /* said once */
-        sim_disk_add(sim_disk(node), "log", "1\n", 2);
+        CHECK_EQ(sim_disk_add(sim_disk(node), "log", "1\n", 2), OK);
         sim_advance(sim, 1000 * MS);
     }
     stream_drain(s, 100000 * MS);

@@ -75,6 +75,20 @@ static void any_bytes(struct sample *s, uint64_t *state, const char *text)
     s->used += strlen(text);
 }
 
+/* In the form for its length, or a wider one. */
+static void any_json(struct sample *s, uint64_t *state, const char *text,
+                     size_t count)
+{
+    unsigned width = (unsigned)below(state, 3);
+    s->bytes[s->used++] = (uint8_t)(0xc7 + width);
+    big_endian(s, count, 1u << width);
+    s->bytes[s->used++] = 'J';
+    memcpy(s->bytes + s->used, text, count);
+    s->used += count;
+}
+
+static const char *const jsons[] = {"{}", "[]", "[1]", "[1.0]", "{\"a\":[]}"};
+
 static const char *const words[] = {"", "a", "b", "ab", "aa", "1"};
 
 /* Few different ones, so that pairs of them are often equal. */
@@ -85,12 +99,14 @@ static void any_scalar(struct sample *s, uint64_t *state, bool as_key)
         0x1p63, -0x1p63, 1e300, HUGE_VAL, -HUGE_VAL};
     static const int64_t ints[] = {
         0, 1, -1, 2, 9007199254740992, 9007199254740993, INT64_MAX, INT64_MIN};
-    switch (below(state, as_key ? 4 : 6)) {
+    const char *json = jsons[below(state, 5)];
+    switch (below(state, as_key ? 4 : 7)) {
     case 0: any_int(s, state, ints[below(state, 8)]); break;
     case 1: any_float(s, state, floats[below(state, 11)]); break;
     case 2: any_bytes(s, state, words[below(state, 6)]); break;
     case 3: s->bytes[s->used++] = (uint8_t)(0xc2 + below(state, 2)); break;
     case 4: s->bytes[s->used++] = 0xc0; break;
+    case 5: any_json(s, state, json, strlen(json)); break;
     default: any_float(s, state, below(state, 2) ? NAN : -NAN);
     }
 }
@@ -167,6 +183,7 @@ static const uint8_t *same_again(struct sample *s, uint64_t *state,
         memcpy(text, v.as.bytes, v.count);
         any_bytes(s, state, text);
         return next;
+    case VALUE_JSON: any_json(s, state, v.as.bytes, v.count); return next;
     case VALUE_ARRAY:
         s->bytes[s->used++] = 0xdd;
         big_endian(s, v.count, 4);
@@ -248,6 +265,7 @@ static const uint8_t *canon(const uint8_t *at, char *out)
         strcat(out, "]");
         break;
     case VALUE_MAP: return canon_map(next, v.count, out);
+    case VALUE_JSON: sprintf(out, "json %.*s", (int)v.count, v.as.bytes); break;
     }
     return next;
 }
@@ -441,6 +459,65 @@ SPEC(value, refuses_what_is_no_value)
     }
     CHECK_EQ(check_text("\xcf\x80\0\0\0\0\0\0\0", 9), ERR_FORMAT);
     CHECK_EQ(check_text("\xcf\xff\xff\xff\xff\xff\xff\xff\xff", 9), ERR_FORMAT);
+}
+
+static void check_json(const char *text, unsigned around, err expected)
+{
+    uint8_t bytes[512], *to = bytes;
+    const uint8_t *next = NULL;
+    struct value v;
+    size_t count = strlen(text);
+    for (unsigned i = 0; i < around; i++)
+        to = value_put_array_head(to, 1);
+    uint8_t *at = to;
+    to = value_put_json(to, (const uint8_t *)text, (uint32_t)count);
+    CHECK_EQ(value_check(bytes, to, &next), expected);
+    if (expected != OK) return;
+    CHECK(next == to && value_skip(bytes) == to && value_get(at, &v) == to);
+    CHECK_EQ(v.type, VALUE_JSON);
+    CHECK_EQ(v.count, count);
+    CHECK(memcmp(v.as.bytes, text, count) == 0);
+    CHECK_EQ(value_check(bytes, to - 1, &next), ERR_TRUNCATED);
+}
+
+SPEC(value, carries_json_that_is_a_container_without_space_around)
+{
+    char deep[2 * VALUE_DEPTH_MAX + 1] = {0};
+    memset(deep, '[', VALUE_DEPTH_MAX);
+    memset(deep + VALUE_DEPTH_MAX, ']', VALUE_DEPTH_MAX);
+    check_json("{}", 0, OK);
+    check_json("[1, {\"a\" : \"\xc3\xa9\"}]", 0, OK);
+    check_json(deep, 0, OK);
+    check_json(deep, 1, ERR_DEEP);
+    check_json(deep + 1, 1, ERR_FORMAT); /* a ] too many */
+    check_json("[[]]", VALUE_DEPTH_MAX - 2, OK);
+    check_json("[[]]", VALUE_DEPTH_MAX - 1, ERR_DEEP);
+    check_json("", 0, ERR_FORMAT);
+    check_json("1", 0, ERR_FORMAT);
+    check_json("\"a\"", 0, ERR_FORMAT);
+    check_json("null", 0, ERR_FORMAT);
+    check_json(" {}", 0, ERR_FORMAT);
+    check_json("{} ", 0, ERR_FORMAT);
+    check_json("[1,\n2]", 0, ERR_FORMAT);
+    check_json("{]", 0, ERR_FORMAT);
+    check_json("[\"\xc3\"]", 0, ERR_FORMAT);
+    CHECK_EQ(check_text("\xc7\x02J{}", 5), OK);
+    CHECK_EQ(check_text("\xc7\x02K{}", 5), ERR_FORMAT);
+    CHECK_EQ(check_text("\x81\xc7\x02J{}\x01", 7), ERR_FORMAT); /* a key */
+}
+
+SPEC(value, tells_json_apart_by_its_bytes)
+{
+    uint8_t a[32], b[32];
+    value_put_json(a, (const uint8_t *)"{\"a\":1}", 7);
+    value_put_json(b, (const uint8_t *)"{\"a\":1}", 7);
+    CHECK(value_equal(a, b) && value_hash(a, 3) == value_hash(b, 3));
+    CHECK(value_is_key(a));
+    value_put_json(b, (const uint8_t *)"{\"a\": 1}", 8);
+    CHECK(!value_equal(a, b) && value_order(a, b) > 0);
+    value_put_bytes(b, "{\"a\":1}", 7);
+    CHECK(!value_equal(a, b) && value_order(a, b) > 0);
+    CHECK(value_hash(a, 3) != value_hash(b, 3));
 }
 
 SPEC(value, refuses_keys_no_table_can_have)

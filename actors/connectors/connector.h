@@ -47,6 +47,14 @@ struct option_value {
 
 enum { OPTIONS_MAX = 12 };
 
+/* A value of a source's option `format` by which a spout's `fields` picks from
+ * each record by name. */
+struct record_format {
+    const char *format;
+    const char *whole; /* the field that brings all of it when `fields` is left
+                        * out; NULL: `fields` must be given */
+};
+
 struct connector {
     const char *name;
     const char *doc;
@@ -55,9 +63,9 @@ struct connector {
     const struct component_class *source; /* NULL: it is no source */
     const struct component_class *sink;   /* NULL: it is no sink */
     const char *field; /* of a source that brings one; NULL: user names them */
-    /* The values of its option `format` by which the user names them all the
-     * same; NULL: none. */
-    const char *columns;
+    /* By which formats a source that brings one field brings records instead,
+     * up to one without a name; NULL: none. */
+    const struct record_format *records;
     /* What the table can't say. False: `why` says what to do. May be NULL. */
     bool (*check)(const struct option_value *values, bool sink, char *why,
                   size_t why_bytes);

@@ -11,6 +11,8 @@
  * files, CSV, pipes and devices, what is followed) is read by one. A line that
  * fails is read again, as long as the file isn't changed in place.
  *
+ * `format = "json"` brings the object in each line (see parse.h) in the field
+ * "record", or its keys that the spout's `fields` names.
  * `format = "csv"` brings the values of records instead (see csv.h), each as a
  * string: the spout's `fields` name columns of the header, or, with
  * `header = false`, all columns by position.
@@ -21,10 +23,10 @@
  * truncated. A last line without an end is held back until it has one, or the
  * file ends in one of these ways, or the run is drained.
  *
- * A file that can't be read, data that are damaged, a line above 16 MB, a
- * record with too many values: each is said once and counted, the rest goes
- * on, and the run ends with exit 1. Only a path or pattern that names nothing
- * ends it at once.
+ * A file that can't be read, data that are damaged, a line above 16 MB or
+ * that is no object, a record with too many values: each is said once and
+ * counted, the rest goes on, and the run ends with exit 1. Only a path or
+ * pattern that names nothing ends it at once.
  *
  * The sink writes a line for each tuple: `format = "text" | "json" | "csv"`
  * (see format.h). The file is replaced when the run begins; `append = true`
@@ -52,12 +54,14 @@ static err source_make(struct component_context *context, void *self)
 {
     const struct option_value *path = connector_option(context, PATH);
     const struct option_value *paths = connector_option(context, PATHS);
+    const struct option_value *format = connector_option(context, FORMAT);
     const struct option_value *header = connector_option(context, HEADER);
     const struct reader_plan plan = {
         .paths = path->set ? path->text : (const char *)paths->bytes,
         .count = path->set ? 1 : (unsigned)paths->rows,
         .follow = connector_option(context, FOLLOW)->flag,
-        .csv = is(connector_option(context, FORMAT), "csv"),
+        .json = is(format, "json"),
+        .csv = is(format, "csv"),
         .header = !header->set || header->flag,
     };
     return reader_make(context, self, &plan);
@@ -116,8 +120,7 @@ static const struct option options[] = {
     [FORMAT] = {.name = "format",
                 .type = OPTION_CHOICE,
                 .choices = "text json csv",
-                .doc = "of the lines; text if not given; as a source text or "
-                       "csv"},
+                .doc = "of the lines; text if not given"},
     [HEADER] = {.name = "header",
                 .type = OPTION_FLAG,
                 .doc = "as a source of csv: the first line names the columns; "
@@ -154,9 +157,6 @@ static const char *source_fault(const struct option_value *values)
     const struct option_value *path = &values[PATH];
     if (path->set && values[PATHS].set)
         return "path and paths are both given; keep one";
-    if (is(&values[FORMAT], "json"))
-        return "format \"json\" is one of file as a sink; as a source it is "
-               "\"text\" or \"csv\"";
     if (values[HEADER].set && !is(&values[FORMAT], "csv"))
         return "header is an option of format = \"csv\"; add that";
     if (values[FOLLOW].flag && (!path->set || paths_is_pattern(path->text)))
@@ -192,6 +192,12 @@ static bool check(const struct option_value *values, bool as_sink, char *why,
     return other == NULL && fault == NULL;
 }
 
+static const struct record_format records[] = {
+    {.format = "json", .whole = "record"},
+    {.format = "csv"},
+    {0},
+};
+
 const struct connector connector_file = {
     .name = "file",
     .doc = "the lines of files, or a file of lines",
@@ -200,6 +206,6 @@ const struct connector connector_file = {
     .source = &source,
     .sink = &sink,
     .field = "line",
-    .columns = "csv",
+    .records = records,
     .check = check,
 };

@@ -2,18 +2,15 @@
  * What sinks print and files hold. Lines end with "\n" in all three.
  *
  * text  the values joined by tabs, byte strings raw, nil as nothing
- * json  one object with the fields in their order, without spaces
+ * json  one object with the fields in their order, without spaces; a tuple of
+ *       one value that is an object in JSON bytes: those
  * csv   RFC 4180 but for its line ends: a value with a comma, a quote, CR or
  *       LF stands in quotes, nil is nothing
  *
- * Arrays and maps are JSON in all three, in CSV always in quotes; a map's keys
- * become strings there. Floats keep their ".0" and are as short as reads back
- * the same: the first of %.15g, %.16g, %.17g that does; they read "nan",
- * "inf" and "-inf" where they are not in JSON.
+ * JSON is as core/json_write.h writes it. Arrays and maps are JSON in all
+ * three, in CSV always in quotes; JSON bytes are copied through. Floats read
+ * "nan", "inf" and "-inf" where they are not in JSON.
  *
- * JSON can't say everything: each maximal ill-formed part of a string that is
- * not UTF-8 becomes U+FFFD (Unicode 15, 3.9, "U+FFFD Substitution of Maximal
- * Subparts"), NaN and the infinities become null, and each is counted.
  * No state, no locale but "C": any thread. */
 #ifndef ACTORS_CONNECTORS_FORMAT_H
 #define ACTORS_CONNECTORS_FORMAT_H

@@ -132,6 +132,15 @@ static enum step listed(struct component_context *context, struct reader *r)
 
 /* ---- life ---- */
 
+static void choose_parser(struct component_context *context, struct reader *r)
+{
+    const struct stream_plan *stream = &context->component->streams[0];
+    if (!r->plan.json) return;
+    r->parser.line = parse_json;
+    r->parser.fields = stream->fields;
+    if (context->component->names_fields) r->parser.field_count = stream->arity;
+}
+
 err reader_make(struct component_context *context, struct reader *r,
                 const struct reader_plan *plan)
 {
@@ -142,6 +151,7 @@ err reader_make(struct component_context *context, struct reader *r,
                 (plan->count == 1 && !paths_is_pattern(plan->paths));
     r->tracked = executor_tracks(context);
     r->stripe_end = INT64_MAX;
+    choose_parser(context, r);
     if (!r->single) return OK;
     r->ended = context->index > 0 && (plan->csv || plan->follow);
     return take_paths(context, r, &one) ? OK : ERR_NOMEM;
@@ -198,6 +208,7 @@ static struct intake *new_intake(struct component_context *context,
 static void restart_splitter(struct reader *r)
 {
     csv_restart(&r->csv);
+    r->number = 0;
     r->columns.known = false;
     r->skipping = false;
 }
@@ -324,10 +335,9 @@ static inline bool emit(struct component_context *context, struct reader *r,
 {
     struct emitter *e = context->emitter;
     struct out_stream *stream = &e->streams[0];
-    if (stream->route_count != 1 ||
-        stream->routes[0].input->grouping == GROUPING_FIELDS)
+    if (!stream->simple || grouping_has_keys(stream->routes[0].input->grouping))
         return emit_slow(context, r, bytes, count);
-    struct port *port = route_port(&stream->routes[0], 0);
+    struct port *port = route_port(e, &stream->routes[0], 0);
     uint8_t *at = port_reserve(e, port, VALUE_HEAD_MAX + count);
     if (at == NULL) return false;
     port_commit(e, port, value_put_bytes(at, (const char *)bytes, count));
@@ -374,7 +384,6 @@ static bool keep(struct reader *r, const uint8_t *bytes, size_t count,
 static bool emit_line(struct component_context *context, struct reader *r,
                       const struct line *line)
 {
-    charge(context, r, line->count);
     if (!r->tracked) {
         bool ok = emit(context, r, line->bytes, line->count);
         executor_emitted(context);
@@ -387,18 +396,20 @@ static bool emit_line(struct component_context *context, struct reader *r,
     return false;
 }
 
-/* The tuple is in `scratch`. */
-static bool emit_record(struct component_context *context, struct reader *r)
+/* The tuple is in `scratch`; its line begins at `offset`. A record of CSV is
+ * always kept. */
+static bool emit_record(struct component_context *context, struct reader *r,
+                        int64_t offset)
 {
     const struct buffer *tuple = &r->scratch;
-    uint64_t token;
-    charge(context, r, tuple->used);
     if (!r->tracked) {
         bool ok = emit_encoded(context, tuple->data, tuple->used);
         executor_emitted(context);
         return ok;
     }
-    if (!keep(r, tuple->data, tuple->used, &token)) return false;
+    uint64_t token = (uint64_t)(offset + r->base);
+    if ((r->plan.csv || r->keeps) && !keep(r, tuple->data, tuple->used, &token))
+        return false;
     if (emit_root_encoded(context, token, tuple->data, tuple->used))
         return true;
     reader_release(context, r, token);
@@ -407,12 +418,51 @@ static bool emit_record(struct component_context *context, struct reader *r)
 
 /* ---- lines and records ---- */
 
+static void say_no_tuple(struct component_context *context, struct reader *r,
+                         const struct line *line,
+                         const struct parse_fault *fault)
+{
+    const char *path = r->intake->path;
+    if (r->stripe_end == INT64_MAX)
+        executor_fault(context, LOSS_INPUT,
+                       "%s:%llu: %s; mend the line, it was left out", path,
+                       (unsigned long long)r->number, fault->why);
+    else
+        executor_fault(context, LOSS_INPUT,
+                       "%s: the line at byte %lld: %s; mend it, it was left "
+                       "out",
+                       path, (long long)line->offset, fault->why);
+}
+
+/* Into `scratch`. OK with nothing there: the line holds no tuple. */
+static err parse(struct reader *r, const struct line *line,
+                 struct parse_fault *fault)
+{
+    r->scratch.used = 0;
+    return r->parser.line(&r->parser, line->bytes, line->count, &r->scratch,
+                          fault);
+}
+
+/* False: out of memory. */
+static bool emit_parsed(struct component_context *context, struct reader *r,
+                        const struct line *line)
+{
+    struct parse_fault fault;
+    err e = parse(r, line, &fault);
+    if (e == ERR_FORMAT) say_no_tuple(context, r, line, &fault);
+    if (e != OK || r->scratch.used == 0) return e != ERR_NOMEM;
+    return emit_record(context, r, line->offset);
+}
+
 /* The line is out of the splitter: if it can't be emitted, the task's next
  * actor does it. */
 static enum step take_line(struct component_context *context, struct reader *r,
                            const struct line *line)
 {
-    r->owing = !emit_line(context, r, line);
+    /* What is parsed is looked at twice. */
+    charge(context, r, (size_t)line->count << (r->parser.line != NULL));
+    r->owing = r->parser.line ? !emit_parsed(context, r, line)
+                              : !emit_line(context, r, line);
     if (!r->owing) return STEP_DONE;
     r->line = *line;
     return no_memory(context);
@@ -457,6 +507,7 @@ static enum step take_record(struct component_context *context,
                              struct reader *r, const struct csv_record *record)
 {
     char why[300];
+    charge(context, r, 0);
     if (!know_columns(context, r, record)) return STEP_DONE;
     if (record->count == 0 && r->columns.width > 1) return STEP_DONE;
     if (!columns_fit(&r->columns, record, why, sizeof why)) {
@@ -467,7 +518,8 @@ static enum step take_record(struct component_context *context,
     }
     r->scratch.used = 0;
     r->owing = columns_encode(&r->columns, record, &r->scratch) != OK ||
-               !emit_record(context, r);
+               !emit_record(context, r, 0);
+    r->cost += r->scratch.used;
     if (!r->owing) return STEP_DONE;
     r->record = *record;
     return no_memory(context);
@@ -486,6 +538,7 @@ static enum step take_rest(struct component_context *context, struct reader *r)
     }
     if (!lines_end(&r->lines, &line)) return STEP_DONE;
     r->places[r->place].eof = r->lines.offset;
+    r->number++;
     return take_line(context, r, &line);
 }
 
@@ -560,6 +613,7 @@ static enum step next_lines(struct component_context *context, struct reader *r)
     while (step == STEP_DONE && may_go_on(context, r)) {
         enum lines_step found = lines_next(&r->lines, &line);
         if (found == LINES_NOMEM) return no_memory(context);
+        r->number += found == LINES_LINE || found == LINES_LONG;
         int64_t start =
             found == LINES_MORE ? lines_start(&r->lines) : line.offset;
         if (start >= r->stripe_end) /* the next one is another's */
@@ -689,10 +743,26 @@ static enum step replay_kept(struct component_context *context,
         return STEP_END;
     }
     env_charge(context->env, 1);
-    bool ok = r->plan.csv
+    bool ok = r->plan.csv || r->parser.line
                   ? emit_root_encoded(context, token, kept->bytes, kept->count)
                   : emit_root(context, r, token, kept->bytes, kept->count);
     return ok ? STEP_DONE : no_memory(context);
+}
+
+/* It was a tuple when it was read first. */
+static enum step replay_parsed(struct component_context *context,
+                               struct reader *r, uint64_t token,
+                               const struct intake *in, const struct line *line)
+{
+    struct parse_fault fault;
+    err e = parse(r, line, &fault);
+    if (e == ERR_FORMAT || (e == OK && r->scratch.used == 0))
+        return lost(context, in->path, line->offset, 0);
+    const struct buffer *tuple = &r->scratch;
+    return e == OK &&
+                   emit_root_encoded(context, token, tuple->data, tuple->used)
+               ? STEP_DONE
+               : no_memory(context);
 }
 
 enum step reader_replay(struct component_context *context, void *self,
@@ -712,6 +782,7 @@ enum step reader_replay(struct component_context *context, void *self,
                    ? lost(context, in->path, offset, r->window->error)
                    : window_start(context, r, place, offset);
     env_charge(context->env, 1);
+    if (r->parser.line) return replay_parsed(context, r, token, in, &line);
     return emit_root(context, r, token, line.bytes, line.count)
                ? STEP_DONE
                : no_memory(context);

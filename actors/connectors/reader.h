@@ -18,6 +18,7 @@
 #include "actors/connectors/intake.h"
 #include "actors/connectors/kept.h"
 #include "actors/connectors/lines.h"
+#include "actors/connectors/parse.h"
 #include "actors/connectors/paths.h"
 #include "actors/stream/component.h"
 
@@ -35,6 +36,7 @@ struct reader_plan {
     const char *paths; /* `count` texts, each ended by 0, one behind another */
     unsigned count;    /* 0: stdin */
     bool follow;
+    bool json;   /* each line is an object */
     bool csv;    /* records, not lines */
     bool header; /* of CSV: the first record names the columns */
 };
@@ -54,8 +56,8 @@ struct reader {
     struct csv csv; /* instead of lines, by plan.csv */
     struct columns columns;
     struct kept kept;
-    struct buffer
-        scratch; /* one encoded line, for many subscribers; a record */
+    struct parser parser;  /* of the lines */
+    struct buffer scratch; /* one tuple, encoded */
     struct reader_plan plan;
     struct listing *listing; /* a reference; NULL: none is under way */
     struct paths paths;      /* the task's, in order; one unnamed for stdin */
@@ -68,6 +70,7 @@ struct reader {
     int64_t base;            /* places[place].base */
     int64_t stripe_end;      /* a line that starts here or later is another's */
     int64_t look_at_ns;      /* followed: not before this; 0: at once */
+    uint64_t number;         /* of the line, where no stripes are cut */
     uint64_t cost;           /* not charged yet, in 1/COST_UNIT reductions */
     bool tracked, reading, ended;
     bool single;    /* one path, and no pattern */

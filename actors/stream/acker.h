@@ -60,6 +60,7 @@ enum {
 struct acker_fail {
     uint64_t root;
     uint32_t task; /* that failed it; UINT32_MAX: none did, time ran out */
+    bool innocent; /* it was only there: this try doesn't count */
     char reason[REASON_BYTES]; /* text, cut to fit; only its bytes are sent */
 };
 

@@ -94,7 +94,11 @@ static err read_anchors(const uint8_t *at, struct batch *b)
         a->edge = get64(&at);
         a->tuples = get32(&at);
         tuples += a->tuples;
-        if (a->tuples == 0) return ERR_FORMAT;
+        /* What joins is tracked, and joins something. */
+        bool joins = a->tuples == 0;
+        if (joins && (a->root == 0 || i + 1 == b->anchors)) return ERR_FORMAT;
+        if (a->root == 0 && i > 0 && batch_anchor(b, i - 1)->tuples == 0)
+            return ERR_FORMAT;
         /* Without an edge a root would seem processed too early. */
         if ((a->root == 0) != (a->edge == 0)) return ERR_FORMAT;
     }
@@ -122,7 +126,8 @@ err batch_decode(struct env *env, const uint8_t *bytes, size_t count,
     uint64_t whole = HEADER_BYTES + (uint64_t)head.used +
                      (uint64_t)head.anchors * ANCHOR_BYTES;
     if (whole > count) return ERR_TRUNCATED;
-    if (whole < count || head.anchors > head.count) return ERR_FORMAT;
+    if (whole < count || (head.anchors > 0 && head.count == 0))
+        return ERR_FORMAT;
     if (head.marker != BATCH_DATA && head.count != 0) return ERR_FORMAT;
     err e = check_values(at, at + head.used, head.count, arity);
     if (e != OK) return e;

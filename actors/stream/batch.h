@@ -7,8 +7,9 @@
  *
  * An anchor says: the next `tuples` tuples belong to `root` (0: untracked), and
  * `edge` is the id that this batch entered into the root's XOR: one per root
- * and batch. No anchors at all: the whole batch is untracked. SHORT_SLACK bytes
- * behind all of it may be read. */
+ * and batch. No anchors at all: the whole batch is untracked. Tuples of several
+ * roots have an anchor for each: all but the last say 0 tuples, and join the
+ * next. SHORT_SLACK bytes behind all of it may be read. */
 #ifndef ACTORS_STREAM_BATCH_H
 #define ACTORS_STREAM_BATCH_H
 
@@ -27,8 +28,8 @@ enum batch_marker {
 struct anchor {
     uint64_t root;
     uint64_t edge;
-    uint32_t tuples;
-    uint32_t unused;
+    uint32_t tuples; /* 0: those of the next anchor */
+    uint32_t joined; /* writer: by others, so no more tuples belong to it */
 };
 
 struct batch {

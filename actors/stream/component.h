@@ -48,14 +48,15 @@ struct component_context {
 
 /* Tuples to be executed: a cursor over one batch. */
 struct input {
-    struct batch *batch; /* borrowed */
-    const uint8_t *at;   /* values of the tuple in hand or next */
-    uint32_t left;       /* tuples not begun */
-    uint32_t run_left;   /* of the anchor's tuples, not begun */
-    uint32_t anchor;     /* number of the next one */
-    uint64_t root;       /* of the run; 0: untracked */
-    uint64_t edges;      /* XOR gathered for the root in this batch */
-    unsigned source;     /* which of the component's inputs it came by */
+    struct batch *batch;     /* borrowed */
+    const uint8_t *at;       /* values of the tuple in hand or next */
+    uint32_t left;           /* tuples not begun */
+    uint32_t run_left;       /* of the anchor's tuples, not begun */
+    uint32_t anchor;         /* number of the next one */
+    uint64_t root;           /* of the run; 0: untracked; or ROOT_LIST */
+    uint64_t edges;          /* XOR gathered for the root in this batch */
+    struct root_list *roots; /* ROOT_LIST: these */
+    unsigned source;         /* which of the component's inputs it came by */
 };
 
 struct component_class {
@@ -97,6 +98,10 @@ struct component_class {
     /* The tuple of this token failed. NULL: VERDICT_REPLAY. */
     enum verdict (*fail)(struct component_context *context, void *self,
                          uint64_t token, const char *reason);
+    /* It may emit from now on, or may not; also told before its first next().
+     * May suspend. NULL: not interested. */
+    enum step (*activate)(struct component_context *context, void *self,
+                          bool active);
     /* What ack() and fail() left to be done; may suspend. NULL: nothing. */
     enum step (*notify)(struct component_context *context, void *self);
     /* Emit the tuple of this token once more. STEP_IDLE: it can't be had yet,
@@ -168,6 +173,30 @@ static inline void input_done(struct component_context *context,
     input->edges ^= e->edges;
     emitter_keep(context->emitter);
 }
+
+/* ---- for bolts that settle tuples themselves ---- */
+
+/* How many roots the tuple in hand has. */
+static inline uint32_t input_roots(const struct input *input)
+{
+    if (input->root == 0) return 0;
+    return input->root == ROOT_LIST ? input->roots->count : 1;
+}
+
+/* The tuple in hand is held: each of its roots, input_roots() many, stays open
+ * under an edge id of its own until executor_settle_held() is given it. */
+void executor_hold(struct component_context *context, struct input *input,
+                   struct list_root *out);
+/* The held roots are processed: their edges are acked. */
+void executor_settle_held(struct component_context *context,
+                          const struct list_root *roots, uint32_t count);
+/* They have failed, for a reason (copied). */
+void executor_fail_held(struct component_context *context,
+                        const struct list_root *roots, uint32_t count,
+                        const char *reason);
+/* They are worked on: their time begins anew. */
+void executor_touch_held(struct component_context *context,
+                         const struct list_root *roots, uint32_t count);
 
 /* ---- for spouts ---- */
 

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+enum { DETOURS_MAX = 8 }; /* tasks that are looked at for one that lags */
+
 err emitter_init(struct emitter *e, const struct component_plan *component,
                  uint32_t task, uint64_t seed)
 {
@@ -13,7 +15,9 @@ err emitter_init(struct emitter *e, const struct component_plan *component,
     e->streams = mem_lines(component->stream_count, sizeof *e->streams);
     if (e->streams == NULL) return ERR_NOMEM;
     for (unsigned i = 0; i < e->stream_count; i++)
-        e->streams[i].arity = component->streams[i].arity;
+        e->streams[i] =
+            (struct out_stream){.arity = component->streams[i].arity,
+                                .direct = component->streams[i].direct};
     return OK;
 }
 
@@ -75,8 +79,54 @@ err emitter_route(struct emitter *e, unsigned stream_number,
         /* Tasks of one component don't all begin with the same one. */
         .next = e->task % edge_count,
     };
+    stream->simple = stream->route_count == 1 && input->grouping < GROUPING_ALL;
     return have_markers(e);
 }
+
+/* ---- which port ---- */
+
+/* Its reader is behind by half the window: a reader that has nearly nothing to
+ * do takes its turn. So a slow task doesn't hold up the rest, and equal ones
+ * get exactly equal shares.
+ * Source: Apache Storm, LoadAwareShuffleGrouping: fewer tuples to loaded
+ * tasks; its load is a guess sent once a second, ours is the edge's credit. */
+struct port *route_detour(struct route *route, struct port *port)
+{
+    int64_t window = port->edge->window_bytes;
+    port->lags = edge_used_bytes(port->edge) > window / 4;
+    if (!port->lags) return port;
+    for (uint32_t i = 1; i < route->port_count && i <= DETOURS_MAX; i++) {
+        uint32_t next = (route->next + i) % route->port_count;
+        if (edge_used_bytes(route->ports[next].edge) >= window / 8) continue;
+        route->next = next;
+        return &route->ports[next];
+    }
+    return port;
+}
+
+/* Source: "The power of both choices", Nasir et al., 2015; as in Storm. */
+static struct port *less_used(struct route *route, uint64_t hash)
+{
+    uint64_t count = route->port_count;
+    uint64_t first = ((hash >> 32) * count) >> 32;
+    if (count == 1) return &route->ports[0];
+    uint64_t step = 1 + (((hash & UINT32_MAX) * (count - 1)) >> 32);
+    struct port *a = &route->ports[first];
+    struct port *b = &route->ports[(first + step) % count];
+    struct port *port = b->chosen < a->chosen ? b : a;
+    port->chosen++;
+    return port;
+}
+
+struct port *route_choose(struct emitter *e, struct route *route, uint64_t hash)
+{
+    if (route->input->grouping == GROUPING_PARTIAL_KEY)
+        return less_used(route, hash);
+    uint64_t any = rng_next(&e->rng) >> 32;
+    return &route->ports[(any * route->port_count) >> 32];
+}
+
+/* ---- what a call emits ---- */
 
 /* The first touch in this call: note how the port was, to come back to. */
 void port_mark(struct emitter *e, struct port *port)
@@ -140,10 +190,12 @@ static uint32_t first_room(const struct port *port, uint32_t need)
 uint8_t *port_reserve_slow(struct emitter *e, struct port *port, uint32_t bytes)
 {
     struct msg *m = port->open;
-    uint64_t need = bytes + 2 * sizeof(struct anchor);
-    if (m)
-        need +=
-            batch_of(m)->used + batch_of(m)->anchors * sizeof(struct anchor);
+    uint64_t anchors = 1 + (e->root == ROOT_LIST ? e->roots->count : 1);
+    if (m) anchors += batch_of(m)->anchors;
+    uint64_t need = bytes + anchors * sizeof(struct anchor);
+    if (m) need += batch_of(m)->used;
+    if (m && need <= batch_of(m)->room)
+        return batch_of(m)->data + batch_of(m)->used;
     uint64_t most = BATCH_ROOM; /* every port may have that */
     if (need > most) most = room_left(e, port);
     if (need > most) {
@@ -167,17 +219,40 @@ uint8_t *port_reserve_slow(struct emitter *e, struct port *port, uint32_t bytes)
     return batch_of(m)->data + batch_of(m)->used;
 }
 
+uint64_t emitter_edge(struct emitter *e)
+{
+    uint64_t edge;
+    do
+        edge = rng_next(&e->rng);
+    while (edge == 0);
+    return edge;
+}
+
+/* One of each root: the last has the tuple, the others join it. */
+static void anchor_list(struct emitter *e, struct batch *b)
+{
+    struct root_list *list = e->roots;
+    for (uint32_t i = 0; i < list->count; i++) {
+        uint64_t edge = emitter_edge(e);
+        list->roots[i].emitted ^= edge;
+        *batch_anchor(b, b->anchors++) =
+            (struct anchor){.root = list->roots[i].root,
+                            .edge = edge,
+                            .tuples = i + 1 == list->count,
+                            .joined = list->count > 1};
+    }
+}
+
 /* The tuple at hand has another root than the one before: a new anchor. */
 void port_anchor(struct emitter *e, struct batch *b)
 {
     if (b->anchors == 0 && b->count > 0) /* untracked ones came first */
         *batch_anchor(b, b->anchors++) = (struct anchor){.tuples = b->count};
-    uint64_t edge = 0;
-    if (e->root != 0) {
-        do
-            edge = rng_next(&e->rng);
-        while (edge == 0);
+    if (e->root == ROOT_LIST) {
+        anchor_list(e, b);
+        return;
     }
+    uint64_t edge = e->root != 0 ? emitter_edge(e) : 0;
     e->edges ^= edge;
     *batch_anchor(b, b->anchors++) =
         (struct anchor){.root = e->root, .edge = edge, .tuples = 1};
@@ -195,20 +270,31 @@ static uint64_t key_hash(const struct input_plan *input, const uint8_t *values)
     return hash;
 }
 
+static bool put_at(struct emitter *e, struct port *port, const uint8_t *values,
+                   uint32_t bytes)
+{
+    uint8_t *at = port_reserve(e, port, bytes);
+    if (at == NULL) return false;
+    memcpy(at, values, bytes);
+    port_commit(e, port, at + bytes);
+    return true;
+}
+
 bool emitter_put(struct emitter *e, unsigned stream_number,
                  const uint8_t *values, uint32_t bytes)
 {
     struct out_stream *stream = &e->streams[stream_number];
     for (unsigned i = 0; i < stream->route_count; i++) {
         struct route *route = &stream->routes[i];
-        uint64_t hash = route->input->grouping == GROUPING_FIELDS
+        if (route->input->grouping == GROUPING_ALL) {
+            for (uint32_t p = 0; p < route->port_count; p++)
+                if (!put_at(e, &route->ports[p], values, bytes)) return false;
+            continue;
+        }
+        uint64_t hash = grouping_has_keys(route->input->grouping)
                             ? key_hash(route->input, values)
                             : 0;
-        struct port *port = route_port(route, hash);
-        uint8_t *at = port_reserve(e, port, bytes);
-        if (at == NULL) return false;
-        memcpy(at, values, bytes);
-        port_commit(e, port, at + bytes);
+        if (!put_at(e, route_port(e, route, hash), values, bytes)) return false;
     }
     e->emitted++;
     return true;
@@ -224,6 +310,7 @@ static void port_send(struct emitter *e, struct port *port)
     uint32_t cost_bytes = batch_cost_bytes(b);
     port->many = cost_bytes > BATCH_ROOM_FEW;
     edge_send(e->env, port->edge, port->open, cost_bytes);
+    port->lags = edge_used_bytes(port->edge) > port->edge->window_bytes / 2;
     if (port->edge->blocked) e->parked = port;
     port->open = NULL; /* stays listed until the flush */
 }
@@ -254,6 +341,7 @@ void emitter_keep(struct emitter *e)
             b->count >= BATCH_SEAL_TUPLES)
             port_send(e, port);
     }
+    if (e->root == ROOT_LIST) roots_keep(e->roots);
     e->emitted_kept = e->emitted;
     e->touched = NULL;
     e->edges = 0;
@@ -272,6 +360,7 @@ void emitter_undo(struct emitter *e)
         if (b->anchors)
             batch_anchor(b, b->anchors - 1)->tuples = port->mark_tuples;
     }
+    if (e->root == ROOT_LIST) roots_undo(e->roots);
     e->emitted = e->emitted_kept;
     e->touched = NULL;
     e->edges = 0;

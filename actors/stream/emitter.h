@@ -10,6 +10,7 @@
 
 #include "actors/stream/batch.h"
 #include "actors/stream/plan.h"
+#include "actors/stream/roots.h"
 #include "core/actor.h"
 #include "core/edge.h"
 #include "core/random.h"
@@ -22,9 +23,11 @@ struct port {
     struct port *next_open, *next_touched;
     bool listed;     /* among the emitter's open ports */
     bool many;       /* the last batch was more than BATCH_ROOM_FEW */
+    bool lags;       /* half the window was on its way at the last send */
     uint32_t schema; /* number of its stream */
     uint64_t call;   /* in which it was touched last */
     uint32_t mark_used, mark_count, mark_anchors, mark_tuples;
+    uint64_t chosen; /* tuples, of a route by partial key */
 };
 
 struct route {
@@ -38,6 +41,8 @@ struct out_stream {
     struct route *routes; /* owned */
     unsigned route_count;
     unsigned arity;
+    bool direct;
+    bool simple; /* one route that chooses one port for each tuple */
 };
 
 struct emitter {
@@ -45,8 +50,9 @@ struct emitter {
     struct out_stream *streams; /* owned; by the component's stream number */
     unsigned stream_count;
     uint32_t task, epoch;
-    uint64_t call;  /* number of the call in hand */
-    uint64_t root;  /* of the tuple in hand; 0: untracked */
+    uint64_t call; /* number of the call in hand */
+    uint64_t root; /* of the tuple in hand; 0: untracked; or ROOT_LIST */
+    struct root_list *roots; /* ROOT_LIST: these; borrowed */
     uint64_t edges; /* XOR of the edge ids given to `root` in this call */
     uint64_t emitted, emitted_kept; /* all; without the call in hand */
     struct port *touched, *open_ports;
@@ -68,6 +74,9 @@ err emitter_route(struct emitter *e, unsigned stream,
 bool emitter_put(struct emitter *e, unsigned stream, const uint8_t *values,
                  uint32_t bytes);
 
+/* A new edge id: not 0. */
+uint64_t emitter_edge(struct emitter *e);
+
 /* The call was right: what it emitted stays, full batches leave. */
 void emitter_keep(struct emitter *e);
 /* It failed: what it emitted is taken back. */
@@ -85,17 +94,37 @@ void emitter_drop(struct emitter *e, void (*lost)(void *context, uint64_t root),
 
 /* ---- for writers that encode straight into a batch ---- */
 
-/* Picks the port of one tuple; `hash` is that of its keys (GROUPING_FIELDS). */
-static inline struct port *route_port(struct route *route, uint64_t hash)
+/* Instead of one that lags: another that doesn't, if there is one. */
+struct port *route_detour(struct route *route, struct port *port);
+/* Of the groupings below that aren't decided there. */
+struct port *route_choose(struct emitter *e, struct route *route,
+                          uint64_t hash);
+/* Picks the port of one tuple; `hash` is that of its keys, if it goes by keys.
+ * For groupings that choose exactly one. */
+static inline struct port *route_port(struct emitter *e, struct route *route,
+                                      uint64_t hash)
 {
     switch (route->input->grouping) {
     case GROUPING_FIELDS: /* the hash as a fraction: no division */
         return &route->ports[((hash >> 32) * route->port_count) >> 32];
     case GROUPING_GLOBAL: return &route->ports[0];
-    default:
+    case GROUPING_SHUFFLE:
+    case GROUPING_LOCAL: {
         if (++route->next >= route->port_count) route->next = 0;
-        return &route->ports[route->next];
+        struct port *port = &route->ports[route->next];
+        return port->lags ? route_detour(route, port) : port;
     }
+    default: return route_choose(e, route, hash);
+    }
+}
+
+/* The port to a task by its number in the plan; NULL: it isn't this
+ * subscriber's. */
+static inline struct port *route_port_of(struct route *route, int64_t task)
+{
+    int64_t place = task - (int64_t)route->input->first_task;
+    return place < 0 || place >= route->port_count ? NULL
+                                                   : &route->ports[place];
 }
 
 /* Where `bytes` may be written (NULL: refused, see emitter.failed), then
@@ -111,7 +140,7 @@ static inline uint8_t *port_reserve(struct emitter *e, struct port *port,
         struct batch *b = batch_of(port->open);
         uint64_t need = (uint64_t)b->used + bytes +
                         (b->anchors + 2) * sizeof(struct anchor);
-        if (need <= b->room) return b->data + b->used;
+        if (need <= b->room && e->root != ROOT_LIST) return b->data + b->used;
     }
     return port_reserve_slow(e, port, bytes);
 }
@@ -122,9 +151,10 @@ static inline void port_commit(struct emitter *e, struct port *port,
 {
     struct batch *b = batch_of(port->open);
     b->used = (uint32_t)(end - b->data);
-    if (b->anchors > 0 && batch_anchor(b, b->anchors - 1)->root == e->root)
-        batch_anchor(b, b->anchors - 1)->tuples++;
-    else if (b->anchors > 0 || e->root != 0)
+    struct anchor *last = b->anchors ? batch_anchor(b, b->anchors - 1) : NULL;
+    if (last && last->root == e->root && !last->joined)
+        last->tuples++;
+    else if (last || e->root != 0)
         port_anchor(e, b);
     b->count++;
 }

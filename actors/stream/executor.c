@@ -1,6 +1,6 @@
-/* executor.c - runs one task: takes batches, calls the class, keeps the acks,
- * aligns markers, and ends when its inputs have. A spout's roots, replays and
- * turns are in source.c.
+/* executor.c - runs one task: takes batches, calls the class, aligns markers,
+ * and ends when its inputs have. What becomes of tuples is in settle.c, a
+ * spout's roots, replays and turns in source.c.
  * A class's call may be suspended (its Lua slice is over, it sleeps): then the
  * executor takes no data and puts off every message but the few that end or
  * resume it. */
@@ -15,11 +15,6 @@
 
 enum { DRAIN_MS = 10000 };
 
-static struct log *log_of(struct executor *x)
-{
-    return node_log(env_node(x->context.env));
-}
-
 /* Every activation has its own view of the node. */
 static void enter(struct executor *x, struct env *env)
 {
@@ -31,103 +26,6 @@ err executor_set_timer(struct executor *x, deadline_id *timer, int64_t at_ns,
 {
     deadline_cancel(x->context.env, timer);
     return deadline_set(x->context.env, at_ns, cookie, timer);
-}
-
-/* ---- acks ---- */
-
-struct msg *executor_updates(struct executor *x, uint16_t kind)
-{
-    struct msg *m = msg_new(x->context.env, kind, MSG_BYTES_PAGE);
-    if (m) ((struct acker_updates *)msg_body(m))->count = 0;
-    return m;
-}
-
-static void acks_send(struct executor *x)
-{
-    while (x->acks_first) {
-        struct msg *m = x->acks_first;
-        x->acks_first = m->next;
-        struct acker_updates *u = msg_body(m);
-        uint32_t spout = root_task(u->list[0].root);
-        actor_post(x->context.env, topology_acker(x->topology, spout), m);
-    }
-    x->acks_last = NULL;
-}
-
-/* Gathers one update. Those of one message go to one acker. */
-static void ack(struct executor *x, uint64_t root, uint64_t edges)
-{
-    struct acker_updates *u = x->acks_last ? msg_body(x->acks_last) : NULL;
-    if (u && (u->count == UPDATES_MAX ||
-              root_task(u->list[0].root) != root_task(root)))
-        u = NULL;
-    if (u == NULL) {
-        struct msg *m = executor_updates(x, ACKER_ACK);
-        if (m == NULL) { /* the root's time will run out, and it comes again */
-            x->errors++;
-            return;
-        }
-        m->next = NULL;
-        if (x->acks_last)
-            x->acks_last->next = m;
-        else
-            x->acks_first = m;
-        x->acks_last = m;
-        u = msg_body(m);
-    }
-    u->list[u->count++] = (struct acker_update){root, edges};
-}
-
-static void root_fail(struct env *env, struct topology *topology, uint64_t root,
-                      uint32_t task, const char *reason)
-{
-    struct acker_fail body = {.root = root, .task = task};
-    size_t length = strlen(reason);
-    if (length >= REASON_BYTES) length = REASON_BYTES - 1;
-    memcpy(body.reason, reason, length);
-    uint32_t bytes =
-        (uint32_t)(offsetof(struct acker_fail, reason) + length + 1);
-    struct msg *m = msg_new(env, ACKER_FAIL, bytes);
-    if (m == NULL) return; /* its time will run out */
-    memcpy(msg_body(m), &body, bytes);
-    actor_post(env, topology_acker(topology, root_task(root)), m);
-}
-
-/* The anchor of the run that ends, then the next run's. */
-void input_run(struct component_context *context, struct input *input)
-{
-    struct executor *x = executor_of(context);
-    if (input->root != 0) ack(x, input->root, input->edges);
-    input->root = 0;
-    if (input->anchor < input->batch->anchors) {
-        struct anchor *a = batch_anchor(input->batch, input->anchor++);
-        input->root = a->root;
-        input->edges = a->edge;
-        input->run_left = a->tuples;
-    } else {
-        input->run_left = input->left; /* untracked; or all are through */
-    }
-    context->emitter->root = input->root;
-}
-
-void executor_fail(struct component_context *context, struct input *input,
-                   const uint8_t *end, const char *reason)
-{
-    struct executor *x = executor_of(context);
-    input->at = end;
-    emitter_undo(&x->emitter);
-    if (x->class->undo) x->class->undo(context, x->self);
-    x->errors++;
-    /* The first line for the eye, the whole with its traceback below it. */
-    size_t first = strcspn(reason, "\n");
-    log_text(log_of(x), x->task->component->name, (int)x->task->index, LOG_WARN,
-             0, reason, first, reason[first] ? reason + first + 1 : NULL);
-    if (input->root != 0)
-        root_fail(context->env, x->topology, input->root, x->task->number,
-                  reason);
-    /* No ack for this run: should the news of the failure be lost, the root
-     * must run out of time. */
-    input->root = 0;
 }
 
 /* ---- ends ---- */
@@ -167,7 +65,7 @@ static bool inputs_ended(struct executor *x)
 
 /* ---- bolts: batches and markers ---- */
 
-static void hold(struct channel *c, struct msg *m)
+static void hold_batch(struct channel *c, struct msg *m)
 {
     m->next = NULL;
     if (c->held_first)
@@ -185,6 +83,7 @@ static err begin_batch(struct executor *x, struct msg *m)
     x->executed += b->count;
     x->input = (struct input){
         .batch = b, .at = b->data, .left = b->count, .source = c->input};
+    tally_begin(x, b->count);
     env_charge(x->context.env, b->count);
     return executor_after(x, CALL_EXECUTE,
                           x->class->execute(&x->context, x->self, &x->input));
@@ -325,7 +224,7 @@ static err take_batch(struct executor *x, struct msg *m)
 {
     struct channel *c = m->by->context;
     if (!waits(x, c) && c->held_first == NULL) return run_batch(x, m);
-    hold(c, m);
+    hold_batch(c, m);
     return OK;
 }
 
@@ -366,9 +265,10 @@ err executor_after(struct executor *x, enum call call, enum step step)
     if (step == STEP_CRASH || step == STEP_HOPELESS) {
         executor_unroot(&x->context);
         emitter_undo(&x->emitter);
+        tally_fault(x, x->context.error);
         size_t first = strcspn(x->context.error, "\n");
-        log_text(log_of(x), x->task->component->name, (int)x->task->index,
-                 LOG_ERROR, 0, x->context.error, first,
+        log_text(node_log(env_node(x->context.env)), x->task->component->name,
+                 (int)x->task->index, LOG_ERROR, 0, x->context.error, first,
                  x->context.error[first] ? x->context.error + first + 1 : NULL);
         return step == STEP_CRASH ? ERR_CRASHED : ERR_HOPELESS;
     }
@@ -381,8 +281,10 @@ err executor_after(struct executor *x, enum call call, enum step step)
     switch (call) {
     case CALL_OPEN: e = opened(x); break;
     case CALL_EXECUTE:
+        if (x->crashing) return ERR_POISONED;
         if (x->input.root != 0) input_run(&x->context, &x->input);
         x->emitter.root = 0;
+        tally_end(x, x->input.batch->count);
         msg_done(x->context.env, x->hand);
         x->hand = NULL;
         x->gathering = x->class->settle != NULL;
@@ -390,6 +292,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
         break;
     case CALL_NEXT: e = source_after_next(x, step); break;
     case CALL_REPLAY:
+    case CALL_ACTIVATE:
     case CALL_NOTIFY: env_again(x->context.env); break;
     case CALL_FINISH:
         emitter_keep(&x->emitter);
@@ -549,28 +452,6 @@ static err executor_receive(struct env *env, void *self, const struct msg *m)
     return now ? receive_now(x, m) : put_off(x, m);
 }
 
-static void count(struct executor *x)
-{
-    const struct component_metrics *ids = x->metrics;
-    const struct env *env = x->context.env;
-    struct metric_cells *cells =
-        metrics_cells(node_metrics(env_node(env)), env_thread(env));
-    struct {
-        metric_id id;
-        uint64_t *n;
-    } all[] = {
-        {ids->executed, &x->executed}, {ids->acked, &x->acked},
-        {ids->failed, &x->failed},     {ids->replayed, &x->replayed},
-        {ids->gave_up, &x->gave_up},   {ids->errors, &x->errors},
-        {ids->left_out, &x->left_out}, {ids->emitted, &x->emitter.emitted}};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (*all[i].n == 0) continue;
-        metric_add(cells, all[i].id, *all[i].n);
-        *all[i].n = 0;
-    }
-    x->emitter.emitted_kept = 0;
-}
-
 static err executor_settle(struct env *env, void *self)
 {
     struct executor *x = self;
@@ -588,8 +469,8 @@ static err executor_settle(struct env *env, void *self)
     /* What a spout has emitted stays, even while its call sleeps. */
     bool between = x->suspended == CALL_NONE || is_spout(x);
     if (between) emitter_flush(&x->emitter);
-    if (!x->gathering) acks_send(x);
-    if (between) count(x);
+    if (!x->gathering) settle_send(x);
+    if (between) tally_count(x);
     return e == OK && is_spout(x) ? source_settle(x) : e;
 }
 
@@ -692,8 +573,9 @@ static err executor_init(struct env *env, void *self, const void *args)
     e = connect(env, x);
     if (e == OK) e = prepare(env, x);
     if (e != OK) {
-        executor_log(&x->context, LOG_ERROR, "%s",
-                     x->context.error[0] ? x->context.error : err_text(e));
+        const char *why = x->context.error[0] ? x->context.error : err_text(e);
+        executor_log(&x->context, LOG_ERROR, "%s", why);
+        tally_fault(x, why);
         if (x->last_word) msg_free(env, x->last_word);
         emitter_fini(&x->emitter);
         return e;
@@ -706,28 +588,13 @@ static err executor_init(struct env *env, void *self, const void *args)
     return e;
 }
 
-static void lose_root(void *context, uint64_t root)
-{
-    struct executor *x = context;
-    root_fail(x->context.env, x->topology, root, x->task->number,
-              "the task crashed");
-}
-
-static void lose_batch(struct executor *x, struct msg *m)
-{
-    struct batch *b = batch_of(m);
-    for (uint32_t i = 0; i < b->anchors; i++)
-        if (batch_anchor(b, i)->root) lose_root(x, batch_anchor(b, i)->root);
-    msg_done(x->context.env, m);
-}
-
 static void executor_terminate(struct env *env, void *self, err why)
 {
     struct executor *x = self;
     enter(x, env);
     emitter_undo(&x->emitter); /* of a call that doesn't come back */
-    count(x);
-    if (x->hand) lose_batch(x, x->hand);
+    tally_count(x);
+    if (x->hand) settle_lose_batch(x, x->hand);
     for (unsigned i = 0; i < x->task->input_count; i++) {
         struct channel *c = x->task->inputs[i];
         while (c->held_first) {
@@ -737,24 +604,18 @@ static void executor_terminate(struct env *env, void *self, err why)
             if (b->marker == BATCH_END) at_store(&c->ended, true, RELEASE);
             if (b->marker == BATCH_RELOAD)
                 at_store(&c->marker, b->number, RELEASE);
-            lose_batch(x, m);
+            settle_lose_batch(x, m);
         }
     }
-    while (x->acks_first) { /* processed, but what they emitted is lost */
-        struct msg *m = x->acks_first;
-        x->acks_first = m->next;
-        struct acker_updates *u = msg_body(m);
-        for (uint32_t i = 0; i < u->count; i++)
-            lose_root(x, u->list[i].root);
-        msg_free(env, m);
-    }
-    emitter_drop(&x->emitter, lose_root, x);
+    settle_lose(x);
+    emitter_drop(&x->emitter, settle_lose_root, x);
     while (x->later_first) {
         struct msg *m = x->later_first;
         x->later_first = m->next;
         msg_free(env, m);
     }
     if (x->last_word) msg_free(env, x->last_word);
+    roots_fini(&x->roots);
     deadline_id *timers[] = {&x->sleep_timer, &x->idle_timer, &x->replay_timer,
                              &x->check_timer, &x->tick_timer};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++)
@@ -789,8 +650,9 @@ void executor_log(struct component_context *context, int level,
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    log_text(log_of(x), context->component->name, (int)context->index,
-             (enum log_level)level, 0, text, strlen(text), NULL);
+    log_text(node_log(env_node(x->context.env)), context->component->name,
+             (int)context->index, (enum log_level)level, 0, text, strlen(text),
+             NULL);
 }
 
 /* Each of a kind is one place of the log, so that a flood is counted. */
@@ -805,8 +667,10 @@ void executor_fault(struct component_context *context, enum loss loss,
     va_end(args);
     x->errors++;
     if (loss == LOSS_INPUT) x->left_out++;
-    log_text(log_of(x), context->component->name, (int)context->index,
-             LOG_ERROR, (uint64_t)(uintptr_t)format, text, strlen(text), NULL);
+    tally_fault(x, text);
+    log_text(node_log(env_node(x->context.env)), context->component->name,
+             (int)context->index, LOG_ERROR, (uint64_t)(uintptr_t)format, text,
+             strlen(text), NULL);
 }
 
 const struct actor_kind executor_kind = {

@@ -15,10 +15,12 @@ enum executor_kind {
     EXECUTOR_ACKER,   /* topology: the acker was started anew */
     EXECUTOR_GO,      /* topology: every task can be reached, emit */
     EXECUTOR_CLOSE,   /* topology: sources end now (drain) */
+    EXECUTOR_ACTIVE,  /* topology: look at topology_is_active() */
     EXECUTOR_LOAD,    /* topology: struct reload_code *: load it, answer */
     EXECUTOR_SWITCH,  /* topology to spouts: put the marker in the streams */
     EXECUTOR_DROP,    /* topology: forget the loaded code */
     EXECUTOR_LOOK,    /* topology: a marker may have come unseen */
+    EXECUTOR_WAKE,    /* outside: something came for an idle source */
 };
 
 /* args: struct task * */

@@ -1,6 +1,7 @@
-/* executor_state.h - the state of a task's actor and how its two sides call
- * each other: executor.c has what all tasks do, source.c a spout's roots,
- * replays, turns and end. For these two only. */
+/* executor_state.h - the state of a task's actor and how its sides call each
+ * other: executor.c has what all tasks do, settle.c what becomes of tuples,
+ * source.c a spout's roots, replays, turns and end,
+ * tally.c what is counted. For these only. */
 #ifndef ACTORS_STREAM_EXECUTOR_STATE_H
 #define ACTORS_STREAM_EXECUTOR_STATE_H
 
@@ -16,6 +17,7 @@ enum call {
     CALL_NEXT,
     CALL_REPLAY,
     CALL_NOTIFY,
+    CALL_ACTIVATE,
     CALL_FINISH,
     CALL_TICK,
     CALL_SWITCH,
@@ -44,12 +46,17 @@ struct executor {
     enum call suspended;
     struct msg *later_first, *later_last; /* put off while suspended */
 
+    int64_t began_ns; /* the call of execute in hand; if it is timed */
+    uint32_t weight;  /* for how many such calls it stands; 0: not timed */
+    unsigned small;   /* small batches since the last that was timed */
     struct input input;
+    struct root_list roots;             /* of input, when it has several */
     struct msg *hand;                   /* the batch of `input` */
     struct msg *last_word;              /* TOPOLOGY_ENDED; NULL once said */
     struct msg *acks_first, *acks_last; /* ACKER_ACK, filling; the last */
     bool gathering;  /* settle() is owed or not through: acks wait for it */
     bool releasing;  /* release_held() is running */
+    bool crashing;   /* a tuple failed where that ends the task */
     uint64_t marker; /* that is being passed on; 0: none */
     uint64_t loaded_version; /* of the newest code in the class */
 
@@ -59,6 +66,7 @@ struct executor {
     uint32_t root_tries;
     uint64_t marker_wanted; /* to be put in when no call is suspended */
     bool source_ended, closing, idle;
+    bool active;  /* as the class was told */
     bool drained; /* drain() was called */
     bool notices; /* notify() is owed */
     deadline_id sleep_timer, idle_timer, replay_timer, check_timer, tick_timer;
@@ -67,6 +75,7 @@ struct executor {
     bool told_parked;  /* a check said so */
 
     uint64_t executed, acked, failed, replayed, gave_up, errors, left_out;
+    uint64_t dropped;
 };
 
 static inline struct executor *executor_of(struct component_context *context)
@@ -88,11 +97,32 @@ err executor_after(struct executor *x, enum call call, enum step step);
 err executor_switch(struct executor *x, uint64_t version);
 /* The marker of the end is passed on, the topology is told. */
 err executor_end(struct executor *x);
-/* An empty message of updates; NULL: out of memory. Owned. */
-struct msg *executor_updates(struct executor *x, uint16_t kind);
 /* Sets a timer anew. ERR_NOMEM: it isn't set. */
 err executor_set_timer(struct executor *x, deadline_id *timer, int64_t at_ns,
                        enum timer cookie);
+
+/* ---- tally.c ---- */
+
+/* Adds what the activation has counted to the node's metrics. */
+void tally_count(struct executor *x);
+/* A batch of so many tuples goes into execute, and is through: a part of the
+ * time between for each tuple is its latency. */
+void tally_begin(struct executor *x, uint32_t tuples);
+void tally_end(struct executor *x, uint32_t tuples);
+/* Remembers what went wrong, for who asks; see faults.h. */
+void tally_fault(struct executor *x, const char *text);
+
+/* ---- settle.c ---- */
+
+/* An empty message of updates; NULL: out of memory. Owned. */
+struct msg *settle_updates(struct executor *x, uint16_t kind);
+/* The acks gathered so far leave. */
+void settle_send(struct executor *x);
+/* The actor ends: what was processed fails, since what it emitted is lost. */
+void settle_lose(struct executor *x);
+void settle_lose_root(void *executor, uint64_t root);
+/* A batch that wasn't processed; it is done with. */
+void settle_lose_batch(struct executor *x, struct msg *m);
 
 /* ---- source.c ---- */
 

@@ -47,7 +47,10 @@ void plan_number(struct plan *plan)
 {
     plan->tasks = 0;
     for (unsigned i = 0; i < plan->count; i++) {
-        plan->components[i].first_task = plan->tasks;
-        plan->tasks += plan->components[i].tasks;
+        struct component_plan *c = &plan->components[i];
+        c->first_task = plan->tasks;
+        for (unsigned k = 0; k < c->input_count; k++)
+            c->inputs[k].first_task = plan->tasks;
+        plan->tasks += c->tasks;
     }
 }

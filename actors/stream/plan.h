@@ -12,12 +12,32 @@
 #include "core/err.h"
 
 enum grouping {
-    GROUPING_SHUFFLE, /* round robin */
-    GROUPING_FIELDS,  /* equal keys, same task */
-    GROUPING_GLOBAL,  /* the first task */
+    GROUPING_SHUFFLE,     /* round robin, past those that lag behind */
+    GROUPING_LOCAL,       /* tasks of this process if any, else shuffle */
+    GROUPING_FIELDS,      /* equal keys, same task */
+    GROUPING_GLOBAL,      /* the first task */
+    GROUPING_NONE,        /* any task: at random */
+    GROUPING_PARTIAL_KEY, /* of a key's two tasks the one less used */
+    /* These may choose several tasks, or none: */
+    GROUPING_ALL,    /* each task */
+    GROUPING_DIRECT, /* the sender names the task */
+    GROUPING_CUSTOM, /* the subscriber's function does; its sender runs Lua */
 };
 
+/* Does it go by the values of fields? */
+static inline bool grouping_has_keys(enum grouping grouping)
+{
+    return grouping == GROUPING_FIELDS || grouping == GROUPING_PARTIAL_KEY;
+}
+
 enum component_kind { COMPONENT_SPOUT, COMPONENT_BOLT, COMPONENT_SINK };
+
+/* What an error in execute does. */
+enum on_error {
+    ON_ERROR_FAIL,  /* the tuple fails */
+    ON_ERROR_DROP,  /* it counts as processed */
+    ON_ERROR_CRASH, /* it fails, and the task crashes */
+};
 
 enum guarantee { AT_MOST_ONCE, AT_LEAST_ONCE };
 
@@ -29,27 +49,33 @@ struct input_plan {
     enum grouping grouping;
     unsigned key_count;
     unsigned keys[KEYS_MAX]; /* places of the fields */
+    unsigned first_task;     /* of the reader, whose input it is */
 };
 
 struct stream_plan {
     const char *name; /* "default" */
     const char *const *fields;
     unsigned arity;
+    bool direct; /* each emit names its task */
 };
 
 struct component_plan {
     const char *name;
+    int line; /* of the file, where it is declared; 0: not known */
     enum component_kind kind;
     const struct component_class *class; /* what its executors run */
     const void *config;                  /* the class's own */
     struct stream_plan *streams;
     unsigned stream_count;
+    bool names_fields; /* a source's fields are the user's choice */
     struct input_plan *inputs;
     unsigned input_count;
     unsigned tasks;      /* 1 to COMPONENT_TASKS_MAX */
     unsigned first_task; /* number of its first one */
     int retries;         /* of a failed tuple by its connector; -1: forever */
     int64_t every_ns;    /* tick; 0: none */
+    enum on_error on_error;
+    bool manual; /* acking: the component may hold tuples */
 };
 
 struct plan {
@@ -58,6 +84,7 @@ struct plan {
     enum guarantee guarantee;
     int64_t timeout_ns; /* of a tuple without progress */
     unsigned pending_max;
+    bool inactive; /* nothing starts before it is activated */
     struct component_plan *components;
     unsigned count;
     unsigned tasks;

@@ -33,7 +33,7 @@ bool executor_root(struct component_context *context, uint64_t token)
     uint64_t sequence;
     executor_unroot(context);
     if (x->inits == NULL) {
-        x->inits = executor_updates(x, ACKER_INIT);
+        x->inits = settle_updates(x, ACKER_INIT);
         if (x->inits == NULL) return false;
     }
     if (pending_add(&x->pending, token, x->root_tries, env_now(context->env),
@@ -139,9 +139,12 @@ static void roots_acked(struct executor *x, const struct acker_settled *in)
 
 static void say_gave_up(struct executor *x, uint32_t tries, const char *reason)
 {
-    executor_log(&x->context, LOG_ERROR,
-                 "a tuple failed for good after %u tr%s: %.*s", tries + 1,
-                 tries == 0 ? "y" : "ies", (int)strcspn(reason, "\n"), reason);
+    char text[REASON_BYTES + 64];
+    snprintf(text, sizeof text, "a tuple failed for good after %u tr%s: %.*s",
+             tries + 1, tries == 0 ? "y" : "ies", (int)strcspn(reason, "\n"),
+             reason);
+    executor_log(&x->context, LOG_ERROR, "%s", text);
+    tally_fault(x, text);
 }
 
 static err root_failed(struct executor *x, const struct acker_fail *in)
@@ -155,6 +158,7 @@ static err root_failed(struct executor *x, const struct acker_fail *in)
     const char *reason = in->task == UINT32_MAX
                              ? "timeout: no progress within the message timeout"
                              : in->reason;
+    if (in->task == UINT32_MAX) tally_fault(x, reason);
     x->failed++;
     enum verdict verdict = VERDICT_REPLAY;
     if (x->class->fail)
@@ -166,15 +170,16 @@ static err root_failed(struct executor *x, const struct acker_fail *in)
         return OK;
     }
     int retries = x->context.component->retries;
-    if (verdict == VERDICT_FINAL ||
-        (retries >= 0 && entry.tries >= (uint32_t)retries)) {
+    bool again = retries < 0 || entry.tries < (uint32_t)retries;
+    if (verdict == VERDICT_FINAL || (!again && !in->innocent)) {
         x->gave_up++;
         say_gave_up(x, entry.tries, reason);
         release(x, entry.token);
         return OK;
     }
     int64_t due_ns = env_now(x->context.env) + retry_wait_ns(entry.tries);
-    pending_replay(&x->pending, entry.token, entry.tries + 1, due_ns);
+    uint32_t tries = entry.tries + (in->innocent ? 0 : 1);
+    pending_replay(&x->pending, entry.token, tries, due_ns);
     return OK;
 }
 
@@ -187,7 +192,8 @@ struct lost_roots {
 static void lose_pending(void *context, uint64_t sequence)
 {
     struct lost_roots *lost = context;
-    struct acker_fail in = {.root = root_of(lost->x->task->number, sequence)};
+    struct acker_fail in = {.root = root_of(lost->x->task->number, sequence),
+                            .innocent = true};
     snprintf(in.reason, sizeof in.reason, "%s", lost->reason);
     err e = root_failed(lost->x, &in);
     if (e != OK) lost->e = e;
@@ -332,6 +338,14 @@ static bool may_drain(struct executor *x)
            !executor_full(&x->context);
 }
 
+static err activate(struct executor *x)
+{
+    x->active = !x->active;
+    if (x->class->activate == NULL) return OK;
+    return executor_after(x, CALL_ACTIVATE,
+                          x->class->activate(&x->context, x->self, x->active));
+}
+
 err source_pump(struct executor *x)
 {
     struct env *env = x->context.env;
@@ -344,6 +358,14 @@ err source_pump(struct executor *x)
             if (e != OK) return e;
             continue;
         }
+        if (x->active != topology_is_active(x->topology)) {
+            err e = activate(x);
+            if (e != OK) return e;
+            continue;
+        }
+        /* While it isn't, what failed waits; a drain settles it all the same.
+         */
+        if (!x->active && !x->closing) return end_if_over(x);
         bool any;
         enum step step = replay_due(x, &any);
         if (any) {
@@ -403,6 +425,8 @@ err source_receive(struct executor *x, const struct msg *m)
     case EXECUTOR_FAILED: return root_failed(x, msg_body(m));
     case EXECUTOR_ACKER: return begin_anew(x, "the acker crashed");
     case EXECUTOR_CLOSE: x->closing = true; return OK;
+    case EXECUTOR_ACTIVE:
+    case EXECUTOR_WAKE: return OK;
     default: return ERR_BADMSG;
     }
 }

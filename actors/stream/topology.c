@@ -4,6 +4,7 @@
 #include "actors/stream/topology.h"
 #include "actors/stream/acker.h"
 #include "actors/stream/executor.h"
+#include "actors/stream/faults.h"
 #include "core/alloc.h"
 #include "core/deadline.h"
 #include "core/log.h"
@@ -16,7 +17,13 @@
 enum timer { TIMER_DRAIN = 1, TIMER_OWED };
 
 /* What a task is to be told as soon as there is memory for it. */
-enum owed { OWED_LOAD = 1, OWED_DROP = 2, OWED_SWITCH = 4, OWED_CLOSE = 8 };
+enum owed {
+    OWED_LOAD = 1,
+    OWED_DROP = 2,
+    OWED_SWITCH = 4,
+    OWED_CLOSE = 8,
+    OWED_ACTIVE = 16,
+};
 enum { OWED_WAIT_NS = 10 * 1000 * 1000 };
 
 struct topology {
@@ -27,9 +34,11 @@ struct topology {
     struct channel **input_lists; /* owned: what tasks' inputs point into */
     unsigned channel_count;
     struct component_metrics *metrics; /* owned, by component */
+    struct faults *faults;             /* owned */
     struct child_spec *children;       /* owned */
     struct task **child_args;          /* owned: what specs of tasks point to */
     bool going; /* every task has been started once; the supervisor's */
+    _Atomic bool active;
     struct topology *self;    /* what specs of ackers point to */
     _Atomic actor_id *ackers; /* owned */
     pthread_mutex_t code_lock;
@@ -44,6 +53,7 @@ struct root {
     struct topology *topology;
     actor_id supervisor;   /* 0: it has ended */
     struct msg *end_order; /* owned: ends the supervisor */
+    bool begun;            /* it was started: not before the first activation */
     unsigned ended;
     bool *has_ended; /* owned, by task */
     uint8_t *owed;   /* owned, by task: enum owed */
@@ -51,6 +61,7 @@ struct root {
     bool draining, over;
     struct topology_end end;
     deadline_id drain_timer;
+    int64_t drain_ns; /* when it is over */
     /* A reload in hand. */
     struct code *loading; /* a reference */
     uint64_t versions;
@@ -102,6 +113,11 @@ struct code *topology_code(struct topology *t)
     return code;
 }
 
+struct faults *topology_faults(struct topology *t)
+{
+    return t->faults;
+}
+
 actor_id topology_actor(const struct topology *t)
 {
     return t->actor;
@@ -111,6 +127,11 @@ int64_t topology_clock_ns(const struct topology *t, int64_t now_ns)
 {
     int64_t stood_ns = at_load(&t->stood_ns, RELAXED);
     return stood_ns < 0 ? ~stood_ns : now_ns - stood_ns;
+}
+
+bool topology_is_active(const struct topology *t)
+{
+    return at_load(&t->active, SEQ_CST);
 }
 
 bool topology_aligns(const struct topology *t)
@@ -172,7 +193,7 @@ static bool discard(struct env *env, struct edge *edge, struct msg *m)
         tell_to_look(env, c, m);
         return true;
     }
-    struct acker_fail fail = {.task = c->to};
+    struct acker_fail fail = {.task = c->to, .innocent = true};
     int length =
         snprintf(fail.reason, sizeof fail.reason,
                  "task %u of %s ended before it was read",
@@ -246,12 +267,17 @@ static void lay_channels(struct topology *t)
     }
 }
 
+/* A spout's tuples take their time until they are acked, others' until the
+ * call that they are executed by is through. */
 static err register_latency(struct component_metrics *m,
-                            struct metrics *metrics, const char *labels)
+                            enum component_kind kind, struct metrics *metrics,
+                            const char *labels)
 {
     return metric_register(metrics, METRIC_HISTOGRAM,
-                           "engine_complete_latency_seconds", labels,
-                           &m->latency);
+                           kind == COMPONENT_SPOUT
+                               ? "engine_complete_latency_seconds"
+                               : "engine_execute_latency_seconds",
+                           labels, &m->latency);
 }
 
 static err register_metrics(struct topology *t, struct metrics *metrics)
@@ -281,8 +307,7 @@ static err register_metrics(struct topology *t, struct metrics *metrics)
                                     labels, all[i].id);
             if (e != OK) return e;
         }
-        if (plan->components[c].kind != COMPONENT_SPOUT) continue;
-        err e = register_latency(m, metrics, labels);
+        err e = register_latency(m, plan->components[c].kind, metrics, labels);
         if (e != OK) return e;
     }
     return OK;
@@ -364,7 +389,8 @@ static err tell(struct env *env, struct root *r, uint32_t task, enum owed what)
     static const uint16_t kinds[] = {[OWED_LOAD] = EXECUTOR_LOAD,
                                      [OWED_DROP] = EXECUTOR_DROP,
                                      [OWED_SWITCH] = EXECUTOR_SWITCH,
-                                     [OWED_CLOSE] = EXECUTOR_CLOSE};
+                                     [OWED_CLOSE] = EXECUTOR_CLOSE,
+                                     [OWED_ACTIVE] = EXECUTOR_ACTIVE};
     actor_id id = topology_task_id(r->topology, task);
     if (id == 0) return OK; /* is told when it has started */
     /* Of two that undo each other, the later counts. */
@@ -417,7 +443,7 @@ static err pay_what_is_owed(struct env *env, struct root *r)
 {
     r->owed_timer = 0;
     for (unsigned i = 0; i < r->topology->config.plan->tasks; i++)
-        for (int what = OWED_LOAD; what <= OWED_CLOSE; what *= 2) {
+        for (int what = OWED_LOAD; what <= OWED_ACTIVE; what *= 2) {
             if (!(r->owed[i] & what)) continue;
             r->owed[i] &= (uint8_t)~what;
             if (!is_wanted(r, (enum owed)what)) continue;
@@ -455,10 +481,17 @@ static err finish(struct env *env, struct root *r, err why)
 
 static err drain(struct env *env, struct root *r, int64_t limit_ns)
 {
-    if (r->draining || r->over) return OK;
+    int64_t at_ns = env_now(env) + limit_ns;
+    if (r->over || (r->draining && at_ns >= r->drain_ns)) return OK;
+    deadline_cancel(env, &r->drain_timer);
+    r->drain_ns = at_ns;
     r->draining = true;
-    err e = deadline_set(env, env_now(env) + limit_ns, TIMER_DRAIN,
-                         &r->drain_timer);
+    if (!r->begun) { /* nothing runs that could end by itself */
+        r->over = true;
+        r->end.why = ERR_STOPPED;
+        return ERR_DONE;
+    }
+    err e = deadline_set(env, at_ns, TIMER_DRAIN, &r->drain_timer);
     return e == OK ? tell_tasks(env, r, OWED_CLOSE, true) : e;
 }
 
@@ -480,6 +513,17 @@ static void clear_answers(struct root *r)
     memset(r->answered, 0, r->topology->config.plan->tasks);
 }
 
+/* The newest that tasks are made with. */
+static void take_code(struct env *env, struct topology *t, struct code *code)
+{
+    ref_take(&code->ref);
+    pthread_mutex_lock(&t->code_lock);
+    struct code *old = t->code;
+    t->code = code;
+    pthread_mutex_unlock(&t->code_lock);
+    if (old) ref_drop(env, &old->ref);
+}
+
 static err reload(struct env *env, struct root *r, const struct msg *m)
 {
     struct code *code = *(struct code **)msg_body(m);
@@ -491,8 +535,13 @@ static err reload(struct env *env, struct root *r, const struct msg *m)
         code->done(code, false, "the change before it is still being taken");
         return OK;
     }
-    ref_take(&code->ref);
     code->version = ++r->versions;
+    if (!r->begun) { /* all tasks will be made with it */
+        take_code(env, r->topology, code);
+        code->done(code, true, NULL);
+        return OK;
+    }
+    ref_take(&code->ref);
     r->loading = code;
     r->refused = r->switching = false;
     clear_answers(r);
@@ -527,12 +576,7 @@ static err loaded(struct env *env, struct root *r,
     }
     r->switching = true;
     clear_answers(r);
-    ref_take(&r->loading->ref);
-    pthread_mutex_lock(&t->code_lock);
-    struct code *old = t->code;
-    t->code = r->loading;
-    pthread_mutex_unlock(&t->code_lock);
-    if (old) ref_drop(env, &old->ref);
+    take_code(env, t, r->loading);
     stop_clock(t, env_now(env));
     return tell_tasks(env, r, OWED_SWITCH, true);
 }
@@ -567,10 +611,9 @@ static void root_fini(struct env *env, struct root *r)
     mem_free(r->owed);
 }
 
-static err root_init(struct env *env, void *self, const void *args)
+/* The ackers and tasks come to life. */
+static err begin(struct env *env, struct root *r)
 {
-    struct root *r = self;
-    memcpy(&r->topology, args, sizeof r->topology);
     struct topology *t = r->topology;
     struct supervisor_config config = supervisor_defaults();
     config.children = t->children;
@@ -580,6 +623,24 @@ static err root_init(struct env *env, void *self, const void *args)
     if (t->config.restarts) config.intensity = t->config.restarts;
     if (t->config.backoff_max_ns)
         config.backoff_max_ns = t->config.backoff_max_ns;
+    r->begun = true;
+    return actor_spawn_monitored(env, &supervisor_kind, &config, sizeof config,
+                                 &r->supervisor, NULL);
+}
+
+static err activate(struct env *env, struct root *r, bool active)
+{
+    if (r->over || r->draining) return OK;
+    at_store(&r->topology->active, active, SEQ_CST);
+    if (r->begun) return tell_tasks(env, r, OWED_ACTIVE, true);
+    return active ? begin(env, r) : OK;
+}
+
+static err root_init(struct env *env, void *self, const void *args)
+{
+    struct root *r = self;
+    memcpy(&r->topology, args, sizeof r->topology);
+    struct topology *t = r->topology;
     unsigned tasks = t->config.plan->tasks;
     r->answered = mem_zero(tasks, sizeof *r->answered);
     r->has_ended = mem_zero(tasks, sizeof *r->has_ended);
@@ -587,8 +648,7 @@ static err root_init(struct env *env, void *self, const void *args)
     r->end_order = actor_kill_order(env, ERR_STOPPED);
     err e = ERR_NOMEM;
     if (r->answered && r->has_ended && r->owed && r->end_order)
-        e = actor_spawn_monitored(env, &supervisor_kind, &config, sizeof config,
-                                  &r->supervisor, NULL);
+        e = t->active ? begin(env, r) : OK;
     if (e == OK) return OK;
     root_fini(env, r);
     r->end.why = e;
@@ -619,6 +679,8 @@ static err root_receive(struct env *env, void *self, const struct msg *m)
         return switched(env, r, answer->task, answer->version);
     }
     case TOPOLOGY_STARTED: return started(env, r, *(uint32_t *)msg_body(m));
+    case TOPOLOGY_ACTIVATE: return activate(env, r, true);
+    case TOPOLOGY_DEACTIVATE: return activate(env, r, false);
     case TOPOLOGY_KILL: /* a campaign's fault */
         return actor_kill(env, topology_task_id(t, *(uint32_t *)msg_body(m)),
                           ERR_KILLED);
@@ -674,6 +736,7 @@ err topology_start(struct env *env, const struct topology_config *config,
     if (t == NULL) return ERR_NOMEM;
     t->config = *config;
     t->self = t;
+    t->active = !plan->inactive;
     pthread_mutex_init(&t->code_lock, NULL);
     t->channel_count = count_channels(plan);
     t->tasks = mem_zero(plan->tasks, sizeof *t->tasks);
@@ -683,9 +746,10 @@ err topology_start(struct env *env, const struct topology_config *config,
     t->ackers = mem_zero(config->ackers, sizeof *t->ackers);
     t->children = mem_zero(config->ackers + plan->tasks, sizeof *t->children);
     t->child_args = mem_zero(plan->tasks, sizeof(struct task *));
+    t->faults = faults_new();
     err e = ERR_NOMEM;
     if (t->tasks && t->channels && t->input_lists && t->metrics && t->ackers &&
-        t->children && t->child_args)
+        t->children && t->child_args && t->faults)
         e = register_metrics(t, node_metrics(env_node(env)));
     if (e == OK) {
         lay_channels(t);
@@ -728,6 +792,7 @@ void topology_free(struct topology *t)
     mem_free(t->metrics);
     mem_free(t->ackers);
     mem_free(t->children);
+    faults_free(t->faults);
     mem_free(t->child_args);
     mem_free(t);
 }

@@ -11,6 +11,7 @@
 #include "core/metric.h"
 #include "core/ref.h"
 
+struct faults;
 struct topology;
 
 /* One way from a task to a task. */
@@ -45,17 +46,23 @@ struct task {
 struct component_metrics {
     metric_id executed, emitted, acked, failed, replayed, gave_up, errors;
     metric_id left_out; /* parts of a source's input, see executor_fault() */
-    metric_id latency;  /* spouts: from a root's emit to its ack, a histogram */
+    /* A histogram. Spouts: from a root's emit to its ack; others: of a call of
+     * execute, see tally_begin(). */
+    metric_id latency;
 };
 
 enum topology_kind {
     TOPOLOGY_ENDED = KIND_OWN, /* executor: uint32_t task */
     TOPOLOGY_STARTED,          /* supervisor: uint32_t task has a new actor */
-    TOPOLOGY_DRAIN,    /* from outside: end the sources; int64_t limit in ns */
+    /* From outside: end the sources; int64_t limit in ns. Told once more, an
+     * earlier end counts. */
+    TOPOLOGY_DRAIN,
     TOPOLOGY_RELOAD,   /* from outside: struct code *, with a reference */
     TOPOLOGY_LOADED,   /* executor: struct load_answer */
     TOPOLOGY_SWITCHED, /* executor: struct load_answer without error */
     TOPOLOGY_KILL,     /* from outside: uint32_t task, for campaigns */
+    TOPOLOGY_ACTIVATE, /* from outside: spouts emit; the first one starts all */
+    TOPOLOGY_DEACTIVATE, /* from outside: spouts emit nothing new */
 };
 
 /* Why a topology has ended. */
@@ -99,6 +106,8 @@ struct topology_config {
 err topology_start(struct env *env, const struct topology_config *config,
                    struct topology **out);
 void topology_free(struct topology *topology);
+/* What went wrong in it. Any thread. */
+struct faults *topology_faults(struct topology *topology);
 /* Its actor: for TOPOLOGY_DRAIN and TOPOLOGY_RELOAD. */
 actor_id topology_actor(const struct topology *topology);
 
@@ -120,6 +129,8 @@ struct code *topology_code(struct topology *topology);
  * while the tasks wait for a reload's markers. Any thread. */
 int64_t topology_clock_ns(const struct topology *topology, int64_t now_ns);
 bool topology_aligns(const struct topology *topology);
+/* Are spouts to emit? Any thread. */
+bool topology_is_active(const struct topology *topology);
 /* Channels from a task to all tasks of an input's component, in order.
  * ERR_LIMIT: there are more than `room`. */
 err topology_outputs(struct topology *topology, uint32_t task,

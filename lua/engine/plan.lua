@@ -10,7 +10,9 @@ local ERRORS_SHOWN = 50
 local NAME_SHOWN = 60     -- bytes
 
 local KINDS = { spout = true, bolt = true, sink = true }
-local GROUPINGS = { shuffle = true, fields = true, global = true }
+-- By the values of fields, or not.
+local GROUPINGS = { shuffle = "free", local_or_shuffle = "free", fields = "keys", global = "free", none = "free",
+                    partial_key = "keys", all = "free", direct = "free", custom = "free" }
 
 -- Keys of a component's table and what they hold. `later`: known to the
 -- language, not to this version.
@@ -19,23 +21,27 @@ local KEYS = {
             open = "function", next = "function", ack = "function",
             fail = "function", cleanup = "function", tick = "function",
             every = "duration", on_reload = "function", config = "table",
-            memory = "size", budget = "duration", streams = "streams" },
+            memory = "size", budget = "duration", streams = "streams",
+            activate = "function", deactivate = "function" },
   bolt = { from = "from", fields = "names", streams = "streams",
            tasks = "count", prepare = "function", execute = "execute",
            tick = "function", every = "duration", finish = "function",
            cleanup = "function", on_reload = "function", config = "table",
-           memory = "size", budget = "duration" },
+           memory = "size", budget = "duration", on_error = "on_error",
+           acking = "acking" },
   sink = { from = "from", tasks = "count", prepare = "function",
            execute = "execute", tick = "function", every = "duration",
            finish = "function", cleanup = "function",
            on_reload = "function", config = "table", memory = "size",
-           budget = "duration" },
+           budget = "duration", on_error = "on_error", acking = "acking" },
   topology = { guarantee = "guarantee", timeout = "duration",
-               max_pending = "count", config = "table" },
+               max_pending = "count", config = "table", initial = "initial" },
 }
-local LATER = { executors = true, acking = true, on_error = true,
-                initial = true, state = true, window = true, hooks = true,
-                activate = true, deactivate = true, combine = true }
+local LATER = { executors = true, state = true, window = true, hooks = true,
+                combine = true }
+-- Keys whose values are words, the default first.
+local CHOICES = { on_error = { "fail", "drop", "crash" }, acking = { "auto", "manual" },
+                  initial = { "active", "inactive" } }
 
 local UNITS = { ms = 1e6, s = 1e9, m = 60e9, h = 3600e9, us = 1e3, ns = 1 }
 local SIZES = { [""] = 1, KB = 2 ^ 10, MB = 2 ^ 20, GB = 2 ^ 30, B = 1 }
@@ -202,6 +208,9 @@ local function check(record, connectors, file)
       return bytes
     elseif what == "table" then
       if type(v) ~= "table" then bad("a table") end
+    elseif CHOICES[what] then
+      for _, choice in ipairs(CHOICES[what]) do if v == choice then return v end end
+      bad('"' .. table.concat(CHOICES[what], '" or "') .. '"')
     elseif what == "guarantee" then
       if v == "exactly-once" then
         fault(line, "guarantee \"exactly-once\" needs the store, which this version doesn't have; use \"at-least-once\"")
@@ -254,7 +263,8 @@ local function check(record, connectors, file)
       local checked = value(owner, key, KEYS.topology[key], v)
       if key == "guarantee" then plan.guarantee = checked
       elseif key == "timeout" then plan.timeout_ns = checked
-      elseif key == "max_pending" then plan.max_pending = checked end
+      elseif key == "max_pending" then plan.max_pending = checked
+      elseif key == "initial" then plan.inactive = checked == "inactive" end
     elseif LATER[key] then
       fault(record.line, "'%s' of a topology is not in this version; leave it out", named(key))
     else
@@ -407,7 +417,7 @@ local function check(record, connectors, file)
     c.title = ("%s '%s'"):format(c.kind, clean(c.name))
     c.index = index
     local out = { name = c.name, kind = c.kind, line = c.line, tasks = 1, retries = 5,
-                  every_ns = 0, memory = 0, budget_ns = 0, streams = {}, inputs = {} }
+                  every_ns = 0, memory = 0, budget_ns = 0, on_error = "fail", streams = {}, inputs = {} }
     c.out = out
     plan.components[index] = out
     if not is_name(c.name) then
@@ -425,6 +435,8 @@ local function check(record, connectors, file)
         if key == "tasks" then out.tasks = checked
         elseif key == "retries" then out.retries = checked
         elseif key == "every" then out.every_ns = checked
+        elseif key == "on_error" then out.on_error = checked
+        elseif key == "acking" then out.manual = checked == "manual"
         elseif key == "memory" then out.memory = checked
         elseif key == "budget" then out.budget_ns = checked end
       elseif LATER[key] then
@@ -444,11 +456,18 @@ local function check(record, connectors, file)
     if use and about then
       out.connector, out.options = use.connector, use.options
       if c.kind == "spout" then
-        local by_columns = false -- named by the user, though it brings a field
-        for format in (about.columns or ""):gmatch "%S+" do
-          by_columns = by_columns or use.options.format == format
-        end
-        if about.field and not by_columns then
+        -- Of records `fields` picks by name; nil: no such format, false: it must.
+        local whole = about.records and use.options.format and about.records[use.options.format]
+        if whole ~= nil then
+          out.names_fields = fields ~= nil
+          fields = fields or whole and { whole }
+          if not fields then
+            fault(c.line, "%s has no fields; add fields = { \"…\" }", c.title)
+          elseif #fields == 0 then
+            fault(c.line, "fields of %s is empty; name what it picks of each record%s", c.title,
+                  whole and ", or leave it out" or "")
+          end
+        elseif about.field then
           fields = fields or { about.field }
           if #fields ~= 1 then
             fault(c.line, "%s brings 1 field, %s names %d", use.connector, c.title, #fields)
@@ -459,7 +478,8 @@ local function check(record, connectors, file)
           fault(use.line, "a tuple of %s has %d values, fields names %d", use.connector, use.arity, #fields)
         end
       end
-      for _, key in ipairs { "open", "next", "execute", "prepare", "tick", "finish" } do
+      for _, key in ipairs { "open", "next", "execute", "prepare", "tick", "finish", "activate", "deactivate",
+                             "on_error", "acking" } do
         if c.body[key] then
           fault(c.line, "%s has both %s and %s; a connector does that itself", c.title, use.connector, key)
         end
@@ -486,7 +506,16 @@ local function check(record, connectors, file)
         if not is_name(stream) then
           fault(c.line, "%s has a stream called %s; use letters, digits, _ and -, and no __ in front", c.title, shown(stream))
         else
-          streams[#streams + 1] = { name = stream, fields = names(c, "stream '" .. clean(stream) .. "'", list) }
+          local direct = nil
+          if type(list) == "table" then
+            list = plain(list)
+            list.direct, direct = nil, list.direct
+          end
+          if direct ~= nil and type(direct) ~= "boolean" then
+            fault(c.line, "direct of stream '%s' of %s is %s; give true or false", stream, c.title, shown(direct))
+          end
+          streams[#streams + 1] = { name = stream, direct = direct == true,
+                                    fields = names(c, "stream '" .. stream .. "'", list) }
         end
       end
     end
@@ -567,11 +596,17 @@ local function check(record, connectors, file)
               end
             end
             if no_key then
-              fault(input.line, "key %d of fields(\"%s\", …) is nil; give a field's name", no_key, source)
-            elseif (input.grouping == "fields") ~= (key_count > 0) then
-              fault(input.line, "fields(\"%s\") names no key; write fields(\"%s\", \"key\")", source, source)
+              fault(input.line, "key %d of %s(\"%s\", …) is nil; give a field's name", no_key, input.grouping, source)
+            elseif (GROUPINGS[input.grouping] == "keys") ~= (key_count > 0) then
+              fault(input.line, "%s(\"%s\") names no key; write %s(\"%s\", \"key\")", input.grouping, source, input.grouping, source)
             elseif #keys > KEYS_MAX then
-              fault(input.line, "fields(\"%s\", …) has more than %d keys", source, KEYS_MAX)
+              fault(input.line, "%s(\"%s\", …) has more than %d keys", input.grouping, source, KEYS_MAX)
+            elseif input.grouping == "custom" and upstream.out.connector and upstream.out.connector ~= "generator" then
+              fault(input.line, "custom reads %s, which runs no Lua to choose the task; put a bolt between them", upstream.title)
+            elseif upstream.out.streams[found].direct and input.grouping ~= "direct" then
+              fault(input.line, "stream '%s' of %s is direct; read it with direct \"%s\"", stream_name, upstream.title, clean(input.from))
+            elseif input.grouping == "direct" and not upstream.out.streams[found].direct then
+              fault(input.line, "stream '%s' of %s is not direct; declare it as %s = { direct = true, … }", stream_name, upstream.title, stream_name)
             end
             c.out.inputs[#c.out.inputs + 1] = {
               component = upstream.index - 1, stream = found - 1, grouping = input.grouping,

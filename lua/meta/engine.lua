@@ -6,8 +6,17 @@
 -- ---- values ----
 
 --- What travels in a tuple: nil, booleans, 64-bit integers, floats, strings,
---- and tables of these, at most 64 deep and 16 MB.
----@alias engine.Value nil|boolean|integer|number|string|table|engine.Null
+--- and tables of these, at most 64 deep and 16 MB; views of JSON.
+---@alias engine.Value nil|boolean|integer|number|string|table|engine.Null|engine.View
+
+--- An object or array of JSON where it lies: reading a field decodes that field,
+--- `null` is a null, nil a field that isn't there. `#list`, `list[i]`, ipairs
+--- and pairs (in the order of the text) work; tostring gives the text. The
+--- object that a tuple brings can be changed, every other byte stays: a value
+--- keeps its place, a new key goes to the end, nil removes; a table is written
+--- down as it is then. What is inside it is read-only.
+---@class engine.View
+---@field [string|integer] any
 
 --- A number of seconds, or a text with a unit: "5s", "100ms", "1m", "2h".
 ---@alias engine.Duration number|string
@@ -26,6 +35,21 @@ null = {}
 ---@return T list the same table
 function array(list) end
 
+---@class engine.Json
+json = {}
+
+--- The JSON of any value that may travel in a tuple.
+---@param value engine.Value
+---@return string
+function json.encode(value) end
+
+--- The value of a JSON text, or of a view: objects and arrays as tables, a null
+--- as `null`. Or nil and why it is none.
+---@param text string|engine.View
+---@return engine.Value value
+---@return string? why
+function json.decode(text) end
+
 -- ---- the topology ----
 
 --- What `spout "…" { … }`, `bolt`, `sink` and `topology` give.
@@ -40,6 +64,7 @@ function array(list) end
 ---@field timeout? engine.Duration a root without progress for so long fails; "30s"
 ---@field max_pending? integer roots of a spout under way at once; 16384
 ---@field config? table for each component's context
+---@field initial? "active"|"inactive" nothing starts before it is activated; "active"
 
 --- Describes the graph; the file returns what it gives.
 ---@param name string
@@ -85,6 +110,40 @@ function shuffle(from) end
 ---@return engine.Grouping
 function fields(from, ...) end
 
+--- As shuffle; with several processes, to tasks of the sender's if there are any.
+---@param from string "component", or "component:stream"
+---@return engine.Grouping
+function local_or_shuffle(from) end
+
+--- Each tuple to any task, at random.
+---@param from string "component", or "component:stream"
+---@return engine.Grouping
+function none(from) end
+
+--- Tuples with equal keys to two tasks, to the one that the sender used less.
+---@param from string "component", or "component:stream"
+---@param ... string fields of that stream
+---@return engine.Grouping
+function partial_key(from, ...) end
+
+--- A copy of each tuple to every task.
+---@param from string "component", or "component:stream"
+---@return engine.Grouping
+function all(from) end
+
+--- The sender names the task: self.emit_direct. For streams that are direct.
+---@param from string "component:stream"
+---@return engine.Grouping
+function direct(from) end
+
+--- The function says which tasks get a tuple. The sender calls it, so that must
+--- be Lua: `tasks` are the numbers of the reader's tasks, `state` is a table of
+--- the sender's task that stays.
+---@param from string "component", or "component:stream"
+---@param choose fun(values: engine.Value[], tasks: integer[], state: table): integer[]
+---@return engine.Grouping
+function custom(from, choose) end
+
 --- All tuples to the first task.
 ---@param from string "component", or "component:stream"
 ---@return engine.Grouping
@@ -105,7 +164,9 @@ function global(from) end
 ---@class engine.Spout: engine.Component
 ---@field [1]? engine.Connector a source
 ---@field fields? string[] names of the values that it emits
----@field streams? table<string, string[]> for more than one stream
+---@field streams? table<string, string[]> for more than one stream; { direct = true, … } names its tasks
+---@field activate? fun(self: engine.SpoutSelf) it may emit from now on; also before its first next
+---@field deactivate? fun(self: engine.SpoutSelf) it may not
 ---@field retries? integer|"forever" how often a connector's tuple is tried again; 5
 ---@field open? fun(self: engine.SpoutSelf, context: engine.Context)
 ---@field next? fun(self: engine.SpoutSelf): boolean? emits; false: the input has ended
@@ -121,10 +182,12 @@ function global(from) end
 ---@class engine.Bolt: engine.Component
 ---@field from engine.From one input, or a list
 ---@field fields? string[] names of the values that it emits
----@field streams? table<string, string[]> for more than one stream
+---@field streams? table<string, string[]> for more than one stream; { direct = true, … } names its tasks
 ---@field prepare? fun(self: engine.Self, context: engine.Context)
 ---@field execute engine.Execute|table<string, engine.Execute> one tuple; a table: by source
 ---@field finish? fun(self: engine.Self) all inputs have ended; it may emit
+---@field on_error? "fail"|"drop"|"crash" what an error in execute does to its tuple: fails it, counts it as processed, or fails it and starts the task anew; "fail"
+---@field acking? "auto"|"manual" "manual" gives self.hold; "auto"
 
 ---@class engine.Sink: engine.Component
 ---@field [1]? engine.Connector a sink
@@ -132,6 +195,8 @@ function global(from) end
 ---@field prepare? fun(self: engine.Self, context: engine.Context)
 ---@field execute? engine.Execute|table<string, engine.Execute> one tuple; a table: by source
 ---@field finish? fun(self: engine.Self) all inputs have ended
+---@field on_error? "fail"|"drop"|"crash" as a bolt's
+---@field acking? "auto"|"manual" as a bolt's
 
 --- Where a task stands; the argument of prepare and open.
 ---@class engine.Context
@@ -140,6 +205,7 @@ function global(from) end
 ---@field task integer of the whole topology
 ---@field index integer of the component
 ---@field tasks integer of the component
+---@field tasks_of table<string, integer[]> the numbers of each component's tasks
 ---@field config table the component's over the topology's
 
 --- Where the tuple in hand came from.
@@ -154,8 +220,19 @@ function global(from) end
 ---@class engine.Self
 ---@field emit fun(...: engine.Value) to the default stream; with a dot
 ---@field emit_to fun(stream: string, ...: engine.Value)
+---@field emit_direct fun(task: integer, stream: string, ...: engine.Value) to one task of a direct stream's reader
+---@field hold fun(): engine.Held with acking = "manual": keeps the tuple in hand open
+---@field emit_from fun(held: engine.Held[], ...: engine.Value) made of these held tuples
+---@field emit_from_to fun(held: engine.Held[], stream: string, ...: engine.Value)
 ---@field tuple engine.Tuple? the tuple in hand; nil when there is none
 ---@field [any] any
+
+--- A tuple that a bolt holds beyond its call: settle it once. One that is let
+--- go of unsettled fails.
+---@class engine.Held
+---@field ack fun(self: engine.Held)
+---@field fail fun(self: engine.Held, reason?: string)
+---@field reset_timeout fun(self: engine.Held) it is worked on: its time begins anew
 
 ---@class engine.SpoutSelf: engine.Self
 ---@field emit_id fun(id: any, ...: engine.Value) tracked: ack or fail follows with the id
@@ -169,7 +246,7 @@ function global(from) end
 ---@field path? string relative to where the engine was started; a source: one
 --- with * ? [ ] names all files that match, in order
 ---@field paths? string[] a source: several, one after another
----@field format? "text"|"json"|"csv" a source: "text" or "csv"; "text"
+---@field format? "text"|"json"|"csv" of the lines; "text"
 ---@field header? boolean a source of csv: `fields` are names of the first
 --- line; true. With false they are the columns by position
 ---@field follow? boolean a source: wait for more at the end, as tail -F
@@ -178,15 +255,19 @@ function global(from) end
 --- becomes path.1, what that was path.2
 ---@field keep? integer a sink: how many of these there are; 5
 
---- A source that brings the field "line", or with format = "csv" those that
---- `fields` of the spout names; a sink. What gzip or zstd has compressed is
+--- A source that brings the field "line"; with format = "json" the field
+--- "record", a view, or the keys that `fields` of the spout names; with "csv"
+--- the columns that it names; a sink. What gzip or zstd has compressed is
 --- read as what it holds.
 ---@param options engine.FileOptions
 ---@return engine.Connector
 function file(options) end
 
---- A source that brings the field "line".
----@param options {}
+---@class engine.StdinOptions
+---@field format? "text"|"json" of the lines
+
+--- A source that brings what `file` does.
+---@param options engine.StdinOptions
 ---@return engine.Connector
 function stdin(options) end
 

@@ -138,6 +138,25 @@ local EXPERIMENTS = {
     },
   },
   {
+    name = "json", report = "line", messages = 1000000, quick = 20000,
+    programs = {
+      { "jansson", "build/release/bench-json jansson null {n}" },
+      { "jansson-file", "build/release/bench-json jansson file {n}" },
+      { "engine",
+        "build/release/bench-json engine null {n} " .. RUN .. "spec/bench/json.lua" },
+      { "engine-file",
+        "build/release/bench-json engine file {n} " .. RUN .. "spec/bench/json.lua" },
+    },
+    rows = {
+      { "JSON, Lua changes a field", value = "cpu_us", peers = { "jansson" },
+        note = "Fluent Bit 5.2", at_most = 2 },
+      { "JSON, Lua changes a field, to a file", program = "engine-file", value = "cpu_us",
+        peers = { "jansson-file" }, note = "Fluent Bit 8.1", at_most = 3 },
+      { "JSON, to a file, memory", program = "engine-file", value = "mb",
+        note = "Fluent Bit 26", at_most = 20 },
+    },
+  },
+  {
     name = "start", report = "line", messages = 20, quick = 3,
     programs = {
       { "engine", OUTSIDE .. "first {n} '{\"n\":1}' " .. RUN .. "spec/bench/first.lua --quiet" },

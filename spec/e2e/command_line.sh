@@ -90,6 +90,9 @@ e2e_says_which_verb_is_nearest() {
     engine rum t.lua
     exits 2
     says "there is no verb 'rum'; did you mean 'engine run'?"
+    engine stat t.lua
+    exits 2
+    says "did you mean 'engine stats'?"
     engine frobnicate
     exits 2
     says "there is no verb 'frobnicate'; engine --help lists them"
@@ -160,7 +163,7 @@ e2e_run_takes_one_file() {
     says "run takes one definition file: engine run FILE"
     engine run a.lua b.lua
     exits 2
-    says "run takes one definition file"
+    says "run takes one definition file, not 2: start engine once for each"
 }
 
 e2e_without_a_verb_the_overview_comes_and_exit_code_2() {
@@ -188,7 +191,7 @@ e2e_every_verb_has_a_help_with_an_example() {
 e2e_help_names_every_option_of_run() {
     engine run --help
     exits 0
-    for option in set threads watch drain quiet log-format log-level; do
+    for option in set threads watch for drain quiet json log-format log-level; do
         grep -q -- "^  --$option" out || fail "run --help does not name --$option"
     done
 }
@@ -196,7 +199,7 @@ e2e_help_names_every_option_of_run() {
 e2e_the_version_is_one_line_and_json_is_json() {
     engine version
     exits 0
-    grep -qE '^engine [0-9]+\.[0-9]+\.[0-9]+ \(Lua 5\.4\.[0-9]+, libevent [^)]+\)$' out || fail "seen: $(seen out)"
+    grep -qE '^engine [0-9]+\.[0-9]+\.[0-9]+( [0-9a-f]{12}\+?)? \(Lua 5\.4\.[0-9]+, libevent [^ ,]+, jansson [0-9.]+, xxHash [0-9.]+\)$' out || fail "seen: $(seen out)"
     cp out once
     engine --version
     exits 0

@@ -101,7 +101,7 @@ equal() { # equal SEEN EXPECTED WHAT
 figure() {
     local column
     case $2 in in) column=2 ;; out) column=3 ;; acked) column=4 ;; failed) column=5 ;; replayed) column=6 ;; esac
-    grep -E "^$1 +[0-9]+ +[0-9]+ +[0-9]+" err | tr -s ' ' | cut -d ' ' -f "$column"
+    grep -E "^$1 +[0-9]+ +[0-9]+ +[-0-9]+ +[0-9]+ " err | tr -s ' ' | cut -d ' ' -f "$column"
 }
 
 # fails_well N: the run went on to its end, N tuples failed and are counted.
@@ -139,6 +139,9 @@ run_case() {
         : > err
         : > out
         trap tidy EXIT
+        # Runs of one case see no others.
+        export XDG_RUNTIME_DIR="$BASE/$1.runs" HOME="$BASE/$1.runs"
+        mkdir -m 700 "$XDG_RUNTIME_DIR"
         "$3"
         look_for_sanitizers
     ) < /dev/null > "$BASE/$1.shell" 2>&1 && { rm -rf "$folder"; return; }

@@ -33,8 +33,8 @@ static void check_inputs(const struct plan *plan,
         assert(input->component < plan->count);
         const struct component_plan *from = &plan->components[input->component];
         assert(from != c && input->stream < from->stream_count);
-        assert(input->grouping <= GROUPING_GLOBAL);
-        assert((input->grouping == GROUPING_FIELDS) == (input->key_count > 0));
+        assert(input->grouping <= GROUPING_CUSTOM);
+        assert(grouping_has_keys(input->grouping) == (input->key_count > 0));
         assert(input->key_count <= KEYS_MAX);
         for (unsigned k = 0; k < input->key_count; k++)
             assert(input->keys[k] < from->streams[input->stream].arity);

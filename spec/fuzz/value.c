@@ -21,6 +21,9 @@ static void write_again(const uint8_t **at, uint8_t **to)
     case VALUE_INT: *to = value_put_int(*to, v.as.integer); return;
     case VALUE_FLOAT: *to = value_put_float(*to, v.as.number); return;
     case VALUE_BYTES: *to = value_put_bytes(*to, v.as.bytes, v.count); return;
+    case VALUE_JSON:
+        *to = value_put_json(*to, (const uint8_t *)v.as.bytes, v.count);
+        return;
     case VALUE_ARRAY:
         *to = value_put_array_head(*to, v.count);
         inside = v.count;

@@ -269,6 +269,14 @@ void stream_drain(struct stream *s, int64_t limit_ns)
              OK);
 }
 
+void stream_activate(struct stream *s, bool active)
+{
+    CHECK_EQ(actor_send(sim_env(s->node), topology_actor(s->topology),
+                        active ? TOPOLOGY_ACTIVATE : TOPOLOGY_DEACTIVATE, NULL,
+                        0),
+             OK);
+}
+
 static const struct component_plan *component(const struct stream *s,
                                               const char *name)
 {

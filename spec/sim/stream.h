@@ -33,6 +33,8 @@ bool stream_ended(const struct stream *stream);
 void stream_drain(struct stream *stream, int64_t limit_ns);
 /* Kills a task's actor: 0 is the component's first. */
 void stream_kill(struct stream *stream, const char *component, unsigned index);
+/* Its spouts may emit from now on, or may not. */
+void stream_activate(struct stream *stream, bool active);
 /* New text into the running topology. True: all tasks have taken it. Runs the
  * world until that is known. */
 bool stream_reload(struct stream *stream, const char *text, char *why,

@@ -1,7 +1,7 @@
 /* hash.h - the trace hash: FNV-1a over 64 bits, fed by words.
  * Source: Fowler, Noll and Vo. */
-#ifndef SPEC_SIM_HASH_H
-#define SPEC_SIM_HASH_H
+#ifndef CORE_HASH_H
+#define CORE_HASH_H
 
 #include <stddef.h>
 #include <stdint.h>

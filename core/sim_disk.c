@@ -1,11 +1,12 @@
-#include "spec/sim/disk.h"
+#include "core/sim_disk.h"
 #include "core/alloc.h"
 #include "core/buffer.h"
+#include "core/hash.h"
 #include "core/random.h"
-#include "spec/sim/hash.h"
-#include "spec/spec.h"
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { FILES_MAX = 256, HANDLES_MAX = 256, FIRST_HANDLE = 3 };
 
@@ -89,24 +90,26 @@ static void unname(struct sim_disk *disk, struct file *file)
     if (!is_open(disk, file)) lose(file);
 }
 
-static struct file *make(struct sim_disk *disk, const char *path)
+/* ERR_NOMEM; ERR_LIMIT: there are FILES_MAX. */
+static err make(struct sim_disk *disk, const char *path, struct file **out)
 {
     for (int i = 0; i < FILES_MAX; i++) {
         struct file *file = &disk->files[i];
         if (file->path || is_open(disk, file)) continue;
         lose(file);
-        file->number = ++disk->numbers;
         file->path = mem_text(path, strlen(path));
-        CHECK(file->path != NULL);
-        return file;
+        if (file->path == NULL) return ERR_NOMEM;
+        file->number = ++disk->numbers;
+        *out = file;
+        return OK;
     }
-    spec_fail(__FILE__, __LINE__, "more than %d simulated files", FILES_MAX);
+    return ERR_LIMIT;
 }
 
-static void copy(struct buffer *to, const struct buffer *from)
+static err copy(struct buffer *to, const struct buffer *from)
 {
     to->used = 0;
-    CHECK_EQ(buffer_append(to, from->data, from->used), OK);
+    return buffer_append(to, from->data, from->used);
 }
 
 static void empty(struct file *file)
@@ -152,7 +155,8 @@ static int disk_open(void *context, const char *path, enum disk_mode mode)
     if (chance(disk, disk->faults.open_fails)) return (int)end(disk, -EIO);
     struct file *file = find(disk, path);
     if (file == NULL && mode == DISK_READ) return (int)end(disk, -ENOENT);
-    if (file == NULL) file = make(disk, path);
+    err e = file ? OK : make(disk, path, &file);
+    if (e != OK) return (int)end(disk, e == ERR_LIMIT ? -ENFILE : -ENOMEM);
     int number = new_handle(disk, file, mode);
     if (number >= 0 && mode == DISK_REPLACE) empty(file);
     return (int)end(disk, number);
@@ -194,13 +198,17 @@ static int64_t disk_write(void *context, int number, const void *from,
     }
     if (count > 1 && chance(disk, disk->faults.writes_short))
         count = 1 + rng_below(&disk->rng, count - 1);
-    CHECK_EQ(buffer_append(&handle->file->seen, from, count), OK);
+    if (buffer_append(&handle->file->seen, from, count) != OK)
+        return end(disk, -ENOMEM);
     return end(disk, (int64_t)count);
 }
 
-/* Brings `kept` to where `seen` is; a failing disk keeps some sectors only. */
-static void keep(struct sim_disk *disk, struct file *file, bool whole)
+/* Brings `kept` to where `seen` is; a failing disk keeps some sectors only.
+ * ERR_NOMEM: nothing has changed. */
+static err keep(struct sim_disk *disk, struct file *file, bool whole)
 {
+    /* All that is written below, however much of it is there already. */
+    if (buffer_reserve(&file->kept, file->seen.used) != OK) return ERR_NOMEM;
     if (file->emptied) file->kept.used = 0;
     file->emptied = false;
     file->lasting = true;
@@ -210,7 +218,6 @@ static void keep(struct sim_disk *disk, struct file *file, bool whole)
         size_t sector_end = (at / SIM_SECTOR_BYTES + 1) * SIM_SECTOR_BYTES;
         if (sector_end > file->seen.used) sector_end = file->seen.used;
         size_t count = sector_end - at;
-        CHECK_EQ(buffer_reserve(&file->kept, count), OK);
         if (whole || rng_below(&disk->rng, 2))
             memcpy(file->kept.data + at, file->seen.data + at, count);
         else
@@ -218,6 +225,7 @@ static void keep(struct sim_disk *disk, struct file *file, bool whole)
         file->kept.used = at = sector_end;
     }
     file->clean = file->seen.used;
+    return OK;
 }
 
 static int disk_sync(void *context, int number)
@@ -227,7 +235,7 @@ static int disk_sync(void *context, int number)
     struct handle *handle = handle_at(disk, number);
     if (handle == NULL) return (int)end(disk, -EBADF);
     bool whole = !chance(disk, disk->faults.sync_fails);
-    keep(disk, handle->file, whole);
+    if (keep(disk, handle->file, whole) != OK) return (int)end(disk, -ENOMEM);
     return (int)end(disk, whole ? 0 : -EIO);
 }
 
@@ -263,7 +271,7 @@ static int rename_file(struct sim_disk *disk, const char *from, const char *to)
     if (file == NULL) return -ENOENT;
     if (old == file) return 0;
     char *path = mem_text(to, strlen(to));
-    CHECK(path != NULL);
+    if (path == NULL) return -ENOMEM;
     if (old) unname(disk, old);
     mem_free(file->path);
     file->path = path;
@@ -353,15 +361,16 @@ void sim_disk_set_faults(struct sim_disk *disk, const struct sim_faults *faults)
     disk->faults = *faults;
 }
 
-void sim_disk_put(struct sim_disk *disk, const char *path, const void *bytes,
-                  size_t count)
+err sim_disk_put(struct sim_disk *disk, const char *path, const void *bytes,
+                 size_t count)
 {
     struct file *file = find(disk, path);
-    if (file == NULL) file = make(disk, path);
+    err e = file ? OK : make(disk, path, &file);
+    if (e != OK) return e;
     file->seen.used = 0;
     file->clean = 0;
-    CHECK_EQ(buffer_append(&file->seen, bytes, count), OK);
-    keep(disk, file, true);
+    e = buffer_append(&file->seen, bytes, count);
+    return e == OK ? keep(disk, file, true) : e;
 }
 
 const uint8_t *sim_disk_get(const struct sim_disk *disk, const char *path,
@@ -373,25 +382,28 @@ const uint8_t *sim_disk_get(const struct sim_disk *disk, const char *path,
     return file->seen.data ? file->seen.data : (const uint8_t *)"";
 }
 
-void sim_disk_rename(struct sim_disk *disk, const char *from, const char *to)
+err sim_disk_rename(struct sim_disk *disk, const char *from, const char *to)
 {
-    CHECK_EQ(rename_file(disk, from, to), 0);
+    int error = rename_file(disk, from, to);
+    if (error == 0) return OK;
+    return error == -ENOMEM ? ERR_NOMEM : ERR_NOTFOUND;
 }
 
-void sim_disk_remove(struct sim_disk *disk, const char *path)
+err sim_disk_remove(struct sim_disk *disk, const char *path)
 {
     struct file *file = find(disk, path);
-    CHECK(file != NULL);
+    if (file == NULL) return ERR_NOTFOUND;
     unname(disk, file);
+    return OK;
 }
 
-void sim_disk_add(struct sim_disk *disk, const char *path, const void *bytes,
-                  size_t count)
+err sim_disk_add(struct sim_disk *disk, const char *path, const void *bytes,
+                 size_t count)
 {
     struct file *file = find(disk, path);
-    if (file == NULL) file = make(disk, path);
-    CHECK_EQ(buffer_append(&file->seen, bytes, count), OK);
-    keep(disk, file, true);
+    err e = file ? OK : make(disk, path, &file);
+    if (e == OK) e = buffer_append(&file->seen, bytes, count);
+    return e == OK ? keep(disk, file, true) : e;
 }
 
 void sim_disk_close_all(struct sim_disk *disk)
@@ -401,30 +413,37 @@ void sim_disk_close_all(struct sim_disk *disk)
 }
 
 /* What the disk wrote of its own accord before the lights went out. */
-static void cut(struct sim_disk *disk, struct file *file)
+static err cut(struct sim_disk *disk, struct file *file)
 {
+    err e = OK;
     bool dirty = file->emptied || file->clean < file->seen.used;
     if (!file->lasting && rng_below(&disk->rng, 2)) {
         lose(file);
-        return;
+        return OK;
     }
     /* The emptying and the new content are one or the other's. */
     if (dirty && !(file->emptied && rng_below(&disk->rng, 2))) {
         size_t more = file->seen.used - file->clean;
         file->seen.used = file->clean + (size_t)rng_below(&disk->rng, more + 1);
-        keep(disk, file, false);
+        e = keep(disk, file, false);
     }
-    copy(&file->seen, &file->kept);
+    if (e == OK) e = copy(&file->seen, &file->kept);
     file->clean = file->seen.used;
     file->emptied = false;
     file->lasting = true;
+    return e;
 }
 
-void sim_disk_power_cut(struct sim_disk *disk)
+err sim_disk_power_cut(struct sim_disk *disk)
 {
+    err worst = OK;
     sim_disk_close_all(disk);
-    for (int i = 0; i < FILES_MAX; i++)
-        if (disk->files[i].path) cut(disk, &disk->files[i]);
+    for (int i = 0; i < FILES_MAX; i++) {
+        if (disk->files[i].path == NULL) continue;
+        err e = cut(disk, &disk->files[i]);
+        if (e != OK) worst = e;
+    }
+    return worst;
 }
 
 int64_t sim_disk_took_ns(struct sim_disk *disk)

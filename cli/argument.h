@@ -1,0 +1,27 @@
+/* argument.h - what options and requests say in words: times and levels. */
+#ifndef CLI_ARGUMENT_H
+#define CLI_ARGUMENT_H
+
+#include "core/log.h"
+
+/* "10", "10s", "500ms", "1.5m", "2h" in nanoseconds; a bare number is seconds.
+ * False: it is none of them (nor is "NaN", "1e3" or "-1"). */
+bool argument_duration(const char *text, int64_t *ns);
+
+/* A component's level, for a time or for good. */
+struct argument_level {
+    char component[LOG_COMPONENT_BYTES + 1];
+    enum log_level level;
+    int64_t limit_ns; /* 0: none */
+};
+
+/* "split=warn", "split=DEBUG:10", "split=debug:5m": the level in any case, for
+ * so long (a bare number is seconds). False: `why` says what is wrong. */
+bool argument_level(const char *text, struct argument_level *out, char *why,
+                    size_t why_bytes);
+
+/* The texts a time is shown in: "1.2s", "3m05s", "2h07m", "4d03h". */
+enum { ARGUMENT_TIME_BYTES = 32 };
+void argument_time_text(double seconds, char text[ARGUMENT_TIME_BYTES]);
+
+#endif
