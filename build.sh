@@ -82,7 +82,7 @@ $(OUT)/spec: $(call obj,$(ENGINE) $(SPECS)) $(LUA)
 EXPLORE := $(wildcard spec/explore/*.c)
 $(OUT)/explore: $(call obj,$(EXPLORE) $(wildcard core/*.c))
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
-$(OUT)/bench-limit $(OUT)/bench-clock: $(OUT)/bench-%: $(OUT)/obj/spec/bench/%.o $(OUT)/obj/core/alloc.o
+$(OUT)/bench-limit $(OUT)/bench-clock $(OUT)/bench-words: $(OUT)/bench-%: $(OUT)/obj/spec/bench/%.o $(OUT)/obj/core/alloc.o
 	$(CC) $(LDFLAGS) -o $@ $^
 $(OUT)/bench-%: $(OUT)/obj/spec/bench/%.o $(call obj,$(ENGINE)) $(LUA)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)

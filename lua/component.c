@@ -7,6 +7,7 @@
 #include "lua/guest.h"
 #include "lua/held.h"
 #include "lua/json.h"
+#include "lua/sandbox.h"
 #include "lua/value.h"
 #include <lauxlib.h>
 #include <stdio.h>
@@ -430,6 +431,35 @@ static bool has_function(lua_State *L, const char *name)
     return found;
 }
 
+/* lua/engine/operators.lua, put into the binary by the linker. */
+extern const char _binary_operators_lua_start[], _binary_operators_lua_end[];
+
+/* The component's table is at the top and holds an operator: it becomes one
+ * with functions. */
+static void push_operator(lua_State *L, struct guest *g)
+{
+    const struct component_context *c = g->context;
+    const struct input_plan *input = &c->component->inputs[0];
+    const struct stream_plan *stream =
+        &c->plan->components[input->component].streams[input->stream];
+    size_t bytes =
+        (size_t)(_binary_operators_lua_end - _binary_operators_lua_start);
+    lua_pushnil(L);
+    sandbox_env(L);
+    sandbox_load(L, _binary_operators_lua_start, bytes, "=operator");
+    lua_pushstring(L, g->config->operator_name);
+    lua_rawgeti(L, -3, 1);
+    lua_getfield(L, -1, "args");
+    lua_replace(L, -2);
+    lua_createtable(L, (int)stream->arity, 0);
+    for (unsigned i = 0; i < stream->arity; i++) {
+        lua_pushstring(L, stream->fields[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_call(L, 3, 1);
+    lua_replace(L, -2);
+}
+
 /* Finds the component's table in an edition and checks the graph. */
 static int find_body(lua_State *L)
 {
@@ -445,6 +475,7 @@ static int find_body(lua_State *L)
     if (!script_component(L, &a->edition->record, g->config->component))
         return luaL_error(L, "component '%s' is gone", g->config->component);
     lua_getfield(L, -1, "body");
+    if (g->config->operator_name) push_operator(L, g);
     a->has_fail = has_function(L, "fail");
     a->has_cleanup = has_function(L, "cleanup");
     vref_take(L, a->body);

@@ -14,6 +14,11 @@ struct lua_config {
     struct lua_runtime *runtime; /* NULL: the simulated world */
     size_t memory_bytes;         /* 0: the default */
     int64_t budget_ns;           /* 0: the default */
+    /* A bolt with `map(fn)`, `reduce_by("k", "v", fn)` or their like: which
+     * (NULL: none), and the fields that are its arguments. */
+    const char *operator_name;
+    const char *const *arguments;
+    unsigned argument_count;
     /* A spout with `generator { … }`. */
     bool generates;
     int64_t rate;  /* tuples a second; 0: as fast as it goes */

@@ -1,5 +1,6 @@
 #include "lua/definition.h"
 #include "actors/connectors/connector.h"
+#include "actors/operators/operator.h"
 #include "core/alloc.h"
 #include "core/real.h"
 #include "core/value.h"
@@ -128,6 +129,14 @@ static const char *text_field(lua_State *L, struct loader *l, const char *key)
     return copy;
 }
 
+static bool flag_field(lua_State *L, const char *key)
+{
+    lua_getfield(L, -1, key);
+    bool flag = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return flag;
+}
+
 static int64_t number_field(lua_State *L, const char *key)
 {
     lua_getfield(L, -1, key);
@@ -201,7 +210,10 @@ static void take_inputs(lua_State *L, struct loader *l,
             input->keys[k] = (unsigned)lua_tointeger(L, -1);
             lua_pop(L, 1);
         }
-        lua_pop(L, 2);
+        lua_pop(L, 1);
+        input->combines = flag_field(L, "combines");
+        input->combine_key = (unsigned)number_field(L, "combine_key");
+        lua_pop(L, 1);
     }
     lua_pop(L, 1);
 }
@@ -288,6 +300,42 @@ static void take_options(lua_State *L, struct loader *l,
         luaL_error(L, "%s", why);
 }
 
+static void take_operator(lua_State *L, struct loader *l,
+                          struct component_plan *c,
+                          const struct operator_kind *kind)
+{
+    struct operator_config *config = take(L, l, sizeof *config);
+    config->kind = kind;
+    config->count = number_field(L, "count");
+    config->memory_bytes = (size_t)number_field(L, "memory");
+    unsigned count;
+    lua_getfield(L, -1, "arguments");
+    config->field = take_names(L, l, &count)[0];
+    lua_pop(L, 1);
+    lua_getfield(L, -1, "places"); /* one argument: one for each input */
+    unsigned *places = take(L, l, (c->input_count + 1) * sizeof *places);
+    for (unsigned i = 0; i < c->input_count; i++) {
+        lua_rawgeti(L, -1, i + 1);
+        places[i] = (unsigned)lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    config->places = places;
+    c->config = config;
+    c->class = kind->class;
+}
+
+/* Of an operator with a Lua function. */
+static void take_arguments(lua_State *L, struct loader *l,
+                           struct lua_config *config)
+{
+    config->operator_name = text_field(L, l, "operator");
+    if (config->operator_name == NULL) return;
+    lua_getfield(L, -1, "arguments");
+    config->arguments = take_names(L, l, &config->argument_count);
+    lua_pop(L, 1);
+}
+
 static void take_guest(lua_State *L, struct loader *l, struct component_plan *c,
                        bool generates)
 {
@@ -298,6 +346,7 @@ static void take_guest(lua_State *L, struct loader *l, struct component_plan *c,
     config->memory_bytes = (size_t)number_field(L, "memory");
     config->budget_ns = number_field(L, "budget_ns");
     config->generates = generates;
+    take_arguments(L, l, config);
     if (generates) {
         lua_getfield(L, -1, "options");
         config->rate = number_field(L, "rate");
@@ -351,8 +400,13 @@ static void take_component(lua_State *L, struct loader *l,
     take_inputs(L, l, c);
     const char *name = text_field(L, l, "connector");
     const struct connector *connector = name ? connector_named(name) : NULL;
+    const char *operator_name = text_field(L, l, "operator");
+    const struct operator_kind *native =
+        operator_name ? operator_named(operator_name) : NULL;
     if (connector)
         take_options(L, l, c, connector);
+    else if (native)
+        take_operator(L, l, c, native);
     else
         take_guest(L, l, c, name != NULL);
 }
@@ -584,14 +638,38 @@ static bool same_component(const struct component_plan *a,
     return true;
 }
 
+static bool same_arguments(const struct lua_config *a,
+                           const struct lua_config *b)
+{
+    if (a->argument_count != b->argument_count) return false;
+    for (unsigned i = 0; i < a->argument_count; i++)
+        if (strcmp(a->arguments[i], b->arguments[i]) != 0) return false;
+    return true;
+}
+
+/* Functions are taken over, what they are for is not. */
+static const char *changed_operator(const struct lua_config *a,
+                                    const struct lua_config *b)
+{
+    const char *was = a->operator_name, *is = b->operator_name;
+    if (was == NULL && is == NULL) return NULL;
+    if (was == NULL || is == NULL) return "operator";
+    if (strcmp(was, is) != 0) return "operator";
+    return same_arguments(a, b) ? NULL : was;
+}
+
 /* What its running tasks would not take over; NULL: nothing. */
 static const char *changed_option(const struct component_plan *a,
                                   const struct component_plan *b)
 {
     if (a->retries != b->retries) return "retries";
     if (a->config == b->config) return NULL;
+    if (a->kind == COMPONENT_BOLT && a->class != &lua_class)
+        return operator_change(a->config, b->config);
     if (a->class != &lua_class) return connector_change(a->config, b->config);
     const struct lua_config *c = a->config, *d = b->config;
+    const char *changed = changed_operator(c, d);
+    if (changed) return changed;
     if (c->generates != d->generates) return "generator";
     if (c->rate != d->rate) return "rate";
     if (c->count != d->count) return "count";

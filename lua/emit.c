@@ -1,5 +1,5 @@
 /* emit.c - from Lua's stack into batches: self.emit and its like. */
-#include "actors/stream/emitter.h"
+#include "actors/stream/combiner.h"
 #include "core/log.h"
 #include "lua/grouping.h"
 #include "lua/guest.h"
@@ -145,6 +145,36 @@ struct tuple {
     bool encoded;   /* in g->scratch, since there is a table among them */
 };
 
+/* Is it no key, and will fail where it arrives? One by which tuples are grouped
+ * raises here. */
+static bool is_no_key(lua_State *L, const struct route *route, int index)
+{
+    if (route->input->grouping == GROUPING_FIELDS) return false;
+    return lua_isnil(L, index) ||
+           (lua_type(L, index) == LUA_TNUMBER && isnan(lua_tonumber(L, index)));
+}
+
+/* To a route that combines: false when it can't combine this tuple. */
+static bool put_combined(lua_State *L, struct guest *g, const struct tuple *t,
+                         struct route *route)
+{
+    struct emitter *e = g->context->emitter;
+    unsigned place = route->input->combine_key;
+    int index = t->first + (int)place;
+    if (is_no_key(L, route, index)) return false;
+    const char *field = g->context->component->streams[t->stream].fields[place];
+    g->scratch.used = t->encoded ? t->bytes : 0; /* the key is put behind it */
+    uint64_t hash = hash_at(L, g, field, index);
+    size_t before = g->scratch.used;
+    value_encode(L, index, &g->scratch);
+    size_t bytes = g->scratch.used - before;
+    g->scratch.used = before;
+    if (!combiner_add(e, route_port(e, route, hash), g->scratch.data + before,
+                      (uint32_t)bytes, hash))
+        refused(L);
+    return true;
+}
+
 static void put(lua_State *L, struct guest *g, const struct tuple *t,
                 struct port *port)
 {
@@ -178,6 +208,11 @@ static void put_all(lua_State *L, struct guest *g, const struct tuple *t,
     for (unsigned i = 0; i < out->route_count; i++) {
         struct route *route = &out->routes[i];
         uint32_t port = 0;
+        if (route->input->combines) {
+            if (!put_combined(L, g, t, route))
+                put(L, g, t, route_plain(e, route, 0));
+            continue;
+        }
         switch (route->input->grouping) {
         case GROUPING_ALL:
             while (port < route->port_count)
@@ -316,8 +351,14 @@ static inline bool emit_short(lua_State *L, struct guest *g)
     struct short_string text = short_read(bytes, length);
     struct route *route = out->routes;
     uint64_t hash = 0;
-    if (grouping_has_keys(route->input->grouping)) hash = short_hash(text, 0);
+    if (grouping_has_keys(route->input->grouping) || route->input->combines)
+        hash = short_hash(text, 0);
     struct port *port = route_port(e, route, hash);
+    if (port->combiner) {
+        if (!combiner_add_short(e, port, text, hash)) refused(L);
+        e->emitted++;
+        return true;
+    }
     uint8_t *at = port_reserve(e, port, 1 + sizeof text);
     if (at == NULL) refused(L);
     *at = (uint8_t)(MSGPACK_FIXSTR | length);

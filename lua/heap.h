@@ -23,7 +23,7 @@ struct heap_count {
     size_t used_bytes;    /* what Lua has asked for */
     size_t held_bytes;    /* what the heap holds of the process; limited */
     uint64_t allocations; /* blocks given out so far */
-    uint64_t large_bytes; /* of those of more than 2 KB, and what they grew by */
+    uint64_t large_bytes; /* of those above 2 KB, and what they grew by */
 };
 
 /* `limit_bytes` bounds held_bytes. `plain`: every block is its own mem_*

@@ -124,6 +124,27 @@ static int take_connector(lua_State *L)
     return 1;
 }
 
+/* Whatever its arguments are: plan.lua knows what they should be. */
+static int take_operator(lua_State *L)
+{
+    int count = lua_gettop(L);
+    int line = caller_line(L);
+    lua_createtable(L, count, 0);
+    lua_insert(L, 1);
+    for (int i = count; i >= 1; i--)
+        lua_rawseti(L, 1, i);
+    lua_createtable(L, 0, 4);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_setfield(L, -2, "operator");
+    lua_insert(L, 1);
+    lua_setfield(L, 1, "args");
+    lua_pushinteger(L, count);
+    lua_setfield(L, -2, "count");
+    lua_pushinteger(L, line);
+    lua_setfield(L, -2, "line");
+    return 1;
+}
+
 /* ---- param ---- */
 
 static void push_as(lua_State *L, const char *name, const char *text, int like)
@@ -303,6 +324,10 @@ static const char *const loading_words[] = {
     "topology", "spout", "bolt", "sink", "param", NULL,
 };
 
+static const char *const operators[] = {
+    "map", "filter", "flat_map", "words", "count_by", "reduce_by", "top", NULL,
+};
+
 /* `null { … }`: the value that is called like a connector. */
 static int call_null(lua_State *L)
 {
@@ -349,6 +374,15 @@ static void add_connectors(lua_State *L)
     lua_setfield(L, -2, "generator");
 }
 
+static void add_operators(lua_State *L)
+{
+    for (int i = 0; operators[i]; i++) {
+        lua_pushstring(L, operators[i]);
+        lua_pushcclosure(L, take_operator, 1);
+        lua_setfield(L, -2, operators[i]);
+    }
+}
+
 static void add_log(lua_State *L)
 {
     lua_createtable(L, 0, 5);
@@ -386,6 +420,7 @@ static void add_definition_words(lua_State *L)
     lua_pushcfunction(L, param);
     lua_setfield(L, -2, "param");
     add_connectors(L);
+    add_operators(L);
     script_add_words(L); /* its null comes instead of the connector's name */
     add_null(L);
     lua_pushcfunction(L, sleep_for);
@@ -405,6 +440,7 @@ static void close_vocabulary(lua_State *L, int index)
 {
     forget_words(L, index, loading_words);
     forget_words(L, index, groupings);
+    forget_words(L, index, operators);
     const struct connector *c;
     for (unsigned i = 0; (c = connector_at(i)) != NULL; i++) {
         if (strcmp(c->name, "null") == 0) continue; /* a value, too */

@@ -5,7 +5,8 @@
  *   topology "n" { … } → { kind = "topology", name, line, body }
  *   spout "n" { … }, bolt, sink → { kind, name, line, body }
  *   shuffle "c:s", fields("c", …), global → { grouping, from, keys, line }
- *   file { … } → { connector = "file", options, line } */
+ *   file { … } → { connector = "file", options, line }
+ *   words "line", map(fn) → { operator = "words", args, count, line } */
 #ifndef LUA_SCRIPT_H
 #define LUA_SCRIPT_H
 

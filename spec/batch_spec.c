@@ -17,7 +17,7 @@ enum {
     AT_COUNT = 24,
     AT_USED = 28,
     AT_ANCHORS = 32,
-    AT_ZERO = 36
+    AT_COMBINED = 36
 };
 
 static uint8_t *put_value(struct rng *rng, uint8_t *at, int depth)
@@ -100,6 +100,7 @@ static void check_same(struct batch *a, struct batch *b)
     CHECK_EQ(b->count, a->count);
     CHECK_EQ(b->used, a->used);
     CHECK_EQ(b->anchors, a->anchors);
+    CHECK_EQ(b->combined, a->combined);
     CHECK(memcmp(b->data, a->data, a->used) == 0);
     CHECK(b->used + b->anchors * sizeof(struct anchor) <= b->room);
     for (uint32_t i = 0; i < a->anchors; i++) {
@@ -219,7 +220,7 @@ SPEC(batch, is_refused_when_a_count_lies)
         {AT_ANCHORS, 1, ERR_FORMAT},
         {AT_ANCHORS, 3, ERR_TRUNCATED},
         {AT_ANCHORS, UINT32_MAX, ERR_TRUNCATED},
-        {AT_ZERO, 1, ERR_FORMAT},
+        {AT_COMBINED, 2, ERR_FORMAT},
         /* The anchors: 45 is the first's root, 53 its edge, 61 its tuples. */
         {61, 0, ERR_FORMAT},
         {61, 2, ERR_FORMAT},

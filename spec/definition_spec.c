@@ -119,6 +119,10 @@ static const struct fault of_components[] = {
     {"bolt \"b\" { from = custom(\"nums\", function() end), " NOTHING " },",
      "custom reads spout 'nums', which runs no Lua to choose the task; put a "
      "bolt between them"},
+    {"bolt \"w\" { from = shuffle \"nums\", words \"n\" }, bolt \"c\" { from = "
+     "custom(\"w\", function() end), " NOTHING " },",
+     "custom reads bolt 'w', which runs no Lua to choose the task; put a bolt "
+     "between them"},
     {"bolt \"c\" { from = shuffle \"nums\", streams = { a = { direct = 1, "
      "\"n\" } }, " NOTHING " },",
      "direct of stream 'a' of bolt 'c' is 1; give true or false"},
@@ -282,7 +286,7 @@ static const struct fault of_connectors[] = {
     {"spout \"s\" { stdin {}, list {{1}}, fields = { \"x\" } },",
      "spout 's' has more than one connector; keep one"},
     {"spout \"s\" { stdin { format = \"json\" }, fields = {} },",
-     "fields of spout 's' is empty; name keys of the JSON objects, "
+     "fields of spout 's' is empty; name what it picks of each record, "
      "or leave it out"},
     {"spout \"s\" { stdin { format = \"csv\" } },",
      "format of stdin is 'csv'; give one of text, json"},

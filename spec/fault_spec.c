@@ -746,6 +746,44 @@ static void check_joins(struct trial *t)
     }
 }
 
+/* The word count without a Lua function of its own, and with one before it;
+ * the rest of the memory is the operators'. */
+static const char native[] =
+    "return topology 'count' {\n"
+    "  spout 'lines' { list { {'the cow jumped'}, {'the moon'}, {'a cow "
+    "a'},\n"
+    "    {'over the moon'} }, fields = {'line'} },\n"
+    "  bolt 'split' { from = shuffle 'lines', words 'line', tasks = 2 },\n"
+    "  bolt 'count' { from = fields('split', 'word'), count_by 'word',\n"
+    "    tasks = 2 },\n"
+    "  bolt 'top' { from = global 'count', top(10, 'count') },\n"
+    "  sink 'out' { from = global 'top', null {} },\n"
+    "}\n";
+
+static const char combined[] =
+    "return topology 'count' {\n"
+    "  spout 'lines' { list { {'the cow jumped'}, {'the moon'}, {'a cow "
+    "a'},\n"
+    "    {'over the moon'} }, fields = {'line'} },\n"
+    "  bolt 'split' { from = shuffle 'lines', fields = {'word', 'n'},\n"
+    "    flat_map(function(emit, line)\n"
+    "      for w in line:gmatch '%a+' do emit(w, { 1 }) end end) },\n"
+    "  bolt 'count' { from = fields('split', 'word'), count_by 'word' },\n"
+    "  bolt 'sum' { from = global 'count',\n"
+    "    reduce_by('word', 'count', function(a, b) return a + b end) },\n"
+    "  sink 'out' { from = global 'sum', null {} },\n"
+    "}\n";
+
+/* What has no root is lost where it fails, or with a task that crashes. */
+static void check_native(struct trial *t)
+{
+    size_t errors_at = offsetof(struct component_metrics, errors);
+    if (restarts(t, "top") == 0 && counter(t, "top", errors_at) == 0 &&
+        restarts(t, "sum") == 0 && counter(t, "sum", errors_at) == 0 &&
+        messages_dropped(t) == 0)
+        check_word_count(t);
+}
+
 static const struct story stories[] = {
     {"word count", word_count, 0, check_word_count},
     {"reload", reload, 10000000, check_reload},
@@ -754,6 +792,8 @@ static const struct story stories[] = {
     {"inputs", inputs, 0, check_inputs},
     {"records", records, 0, check_records},
     {"joins", joins, 0, check_joins},
+    {"operators", native, 0, check_native},
+    {"combined", combined, 0, check_native},
 };
 enum { STORIES = sizeof stories / sizeof stories[0] };
 
@@ -825,8 +865,8 @@ static uint64_t number(const char *name, uint64_t otherwise)
 
 static struct tally try_story(const struct story *story)
 {
-    /* Of the VMs' requests, which are many and alike, some; each seed begins
-     * with another. */
+    /* Of the VMs' requests, which are many and alike, some; each seed
+     * begins with another. */
     uint64_t percent = number("ENGINE_SEEDS_PERCENT", 100);
     uint64_t step = percent > 0 && percent < 100 ? 100 / percent : 1;
     uint64_t every = number("ENGINE_FAULT_EVERY", 61 * step);

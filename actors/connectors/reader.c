@@ -335,7 +335,9 @@ static inline bool emit(struct component_context *context, struct reader *r,
 {
     struct emitter *e = context->emitter;
     struct out_stream *stream = &e->streams[0];
-    if (!stream->simple || grouping_has_keys(stream->routes[0].input->grouping))
+    if (!stream->simple ||
+        grouping_has_keys(stream->routes[0].input->grouping) ||
+        stream->routes[0].input->combines)
         return emit_slow(context, r, bytes, count);
     struct port *port = route_port(e, &stream->routes[0], 0);
     uint8_t *at = port_reserve(e, port, VALUE_HEAD_MAX + count);

@@ -57,7 +57,7 @@ err batch_encode(const struct batch *b, struct buffer *out)
     at = put32(at, b->count);
     at = put32(at, b->used);
     at = put32(at, b->anchors);
-    at = put32(at, 0);
+    at = put32(at, b->combined > 0);
     memcpy(at, b->data, b->used);
     at += b->used;
     const struct anchor *end =
@@ -84,6 +84,23 @@ static err check_values(const uint8_t *at, const uint8_t *end, uint32_t count,
     return at == end ? OK : ERR_FORMAT;
 }
 
+/* What the checked rows of a combined batch stand for: keys, and counts from 1
+ * on. */
+static err check_counts(const uint8_t *at, struct batch *head)
+{
+    head->combined = 0;
+    for (uint32_t i = 0; i < head->count; i++) {
+        struct value n;
+        if (!value_is_key(at)) return ERR_FORMAT;
+        at = value_get(value_skip(at), &n);
+        if (n.type != VALUE_INT || n.as.integer < 1 ||
+            n.as.integer > UINT32_MAX)
+            return ERR_FORMAT;
+        head->combined += (uint64_t)n.as.integer;
+    }
+    return OK;
+}
+
 static err read_anchors(const uint8_t *at, struct batch *b)
 {
     uint64_t tuples = 0;
@@ -94,15 +111,19 @@ static err read_anchors(const uint8_t *at, struct batch *b)
         a->edge = get64(&at);
         a->tuples = get32(&at);
         tuples += a->tuples;
-        /* What joins is tracked, and joins something. */
-        bool joins = a->tuples == 0;
+        /* What joins is tracked, and joins something. In a combined batch all
+         * belong to the whole. */
+        if (b->combined > 0 && (a->tuples > 0 || a->root == 0))
+            return ERR_FORMAT;
+        bool joins = a->tuples == 0 && b->combined == 0;
         if (joins && (a->root == 0 || i + 1 == b->anchors)) return ERR_FORMAT;
         if (a->root == 0 && i > 0 && batch_anchor(b, i - 1)->tuples == 0)
             return ERR_FORMAT;
         /* Without an edge a root would seem processed too early. */
         if ((a->root == 0) != (a->edge == 0)) return ERR_FORMAT;
     }
-    return b->anchors == 0 || tuples == b->count ? OK : ERR_FORMAT;
+    if (b->anchors == 0 || b->combined > 0) return OK;
+    return tuples == b->count ? OK : ERR_FORMAT;
 }
 
 err batch_decode(struct env *env, const uint8_t *bytes, size_t count,
@@ -119,7 +140,9 @@ err batch_decode(struct env *env, const uint8_t *bytes, size_t count,
     head.count = get32(&at);
     head.used = get32(&at);
     head.anchors = get32(&at);
-    if (get32(&at) != 0 || head.marker > BATCH_RELOAD) return ERR_FORMAT;
+    uint32_t combined = get32(&at);
+    if (combined > 1 || head.marker > BATCH_RELOAD) return ERR_FORMAT;
+    if (combined && head.count == 0) return ERR_FORMAT;
     /* Tuples without fields take no bytes: their count is bounded as well. */
     if (head.used > BATCH_MAX_BYTES || head.count > BATCH_MAX_BYTES)
         return ERR_BIG;
@@ -129,7 +152,8 @@ err batch_decode(struct env *env, const uint8_t *bytes, size_t count,
     if (whole < count || (head.anchors > 0 && head.count == 0))
         return ERR_FORMAT;
     if (head.marker != BATCH_DATA && head.count != 0) return ERR_FORMAT;
-    err e = check_values(at, at + head.used, head.count, arity);
+    err e = check_values(at, at + head.used, head.count, combined ? 2 : arity);
+    if (e == OK && combined) e = check_counts(at, &head);
     if (e != OK) return e;
 
     struct msg *m = batch_new(

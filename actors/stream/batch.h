@@ -9,7 +9,12 @@
  * `edge` is the id that this batch entered into the root's XOR: one per root
  * and batch. No anchors at all: the whole batch is untracked. Tuples of several
  * roots have an anchor for each: all but the last say 0 tuples, and join the
- * next. SHORT_SLACK bytes behind all of it may be read. */
+ * next. SHORT_SLACK bytes behind all of it may be read.
+ *
+ * A combined batch (combiner.h) holds rows of two values, a key and how many
+ * tuples had it. Which root a row is of can't be told: each anchor stands for
+ * the batch as a whole (its `tuples` is 0), which is processed or fails as
+ * one. */
 #ifndef ACTORS_STREAM_BATCH_H
 #define ACTORS_STREAM_BATCH_H
 
@@ -42,6 +47,7 @@ struct batch {
     uint32_t used;   /* bytes of values */
     uint32_t room;   /* bytes of `data`; a multiple of 8 */
     uint32_t anchors;
+    uint64_t combined; /* tuples that all rows stand for; 0: each is one */
     uint8_t data[];
 };
 
@@ -65,6 +71,12 @@ static inline struct anchor *batch_anchor(struct batch *b, uint32_t i)
     return end - 1 - i;
 }
 
+/* How many tuples it brings. */
+static inline uint64_t batch_tuples(const struct batch *b)
+{
+    return b->combined ? b->combined : b->count;
+}
+
 /* What it costs of an edge's credit. */
 static inline uint32_t batch_cost_bytes(const struct batch *b)
 {
@@ -79,9 +91,10 @@ struct msg *batch_new(struct env *env, uint32_t room);
 /* The bytes that go to another process, or a file: little endian, without the
  * free part. Appends to `out`. ERR_NOMEM. */
 err batch_encode(const struct batch *b, struct buffer *out);
-/* From bytes that nobody vouches for, of a stream with `arity` fields: all
- * counts, anchors and values are checked before anything is taken. ERR_NOMEM,
- * ERR_TRUNCATED, ERR_FORMAT, ERR_DEEP, ERR_BIG; then nothing is made. */
+/* From bytes that nobody vouches for, of a stream with `arity` fields (2 in a
+ * combined one): all counts, anchors and values are checked before anything is
+ * taken. ERR_NOMEM, ERR_TRUNCATED, ERR_FORMAT, ERR_DEEP, ERR_BIG; then nothing
+ * is made. */
 err batch_decode(struct env *env, const uint8_t *bytes, size_t count,
                  unsigned arity, struct msg **out);
 

@@ -46,7 +46,10 @@ struct component_context {
     char error[2048]; /* of STEP_CRASH and executor_fail(): with traceback */
 };
 
-/* Tuples to be executed: a cursor over one batch. */
+/* Tuples to be executed: a cursor over one batch. Of a combined one (batch.h),
+ * which only inputs that combine bring, it stays at its beginning: the class
+ * takes the batch and says input_batch_done() or executor_fail_batch(), and
+ * emits nothing. */
 struct input {
     struct batch *batch;     /* borrowed */
     const uint8_t *at;       /* values of the tuple in hand or next */
@@ -156,6 +159,19 @@ static inline const uint8_t *input_next(struct component_context *context,
  * this reason (message and traceback; copied). `end` is behind its values. */
 void executor_fail(struct component_context *context, struct input *input,
                    const uint8_t *end, const char *reason);
+
+/* All rows of a combined batch were taken. */
+static inline void input_batch_done(struct component_context *context,
+                                    struct input *input)
+{
+    input->left = 0;
+    input_run(context, input);
+}
+
+/* A combined batch can't be taken, before anything of it was: all that it is
+ * of fails with this reason. */
+void executor_fail_batch(struct component_context *context, struct input *input,
+                         const char *reason);
 
 /* The tuple in hand was processed; `end` is behind its values. It fails when
  * an emit was refused, even if the component took no notice. */

@@ -1,4 +1,5 @@
 #include "actors/stream/emitter.h"
+#include "actors/stream/combiner.h"
 #include "core/alloc.h"
 #include <assert.h>
 #include <string.h>
@@ -27,9 +28,11 @@ void emitter_fini(struct emitter *e)
         struct out_stream *stream = &e->streams[i];
         for (unsigned k = 0; k < stream->route_count; k++) {
             struct route *route = &stream->routes[k];
-            for (uint32_t p = 0; p < route->port_count; p++)
+            for (uint32_t p = 0; p < route->port_count; p++) {
                 if (route->ports[p].marker)
                     msg_free(e->env, route->ports[p].marker);
+                combiner_free(route->ports[p].combiner);
+            }
             mem_free(route->ports);
         }
         mem_free(stream->routes);
@@ -53,6 +56,28 @@ static err have_markers(struct emitter *e)
     return OK;
 }
 
+/* For each edge a port, and one that combines before those that don't. NULL:
+ * out of memory. */
+static struct port *new_ports(unsigned schema, bool combines,
+                              struct edge *const *edges, uint32_t edge_count)
+{
+    size_t count = (size_t)edge_count * (1 + combines);
+    struct port *ports = mem_lines(count, sizeof *ports);
+    if (ports == NULL) return NULL;
+    for (size_t i = 0; i < count; i++)
+        ports[i] =
+            (struct port){.edge = edges[i % edge_count], .schema = schema};
+    for (uint32_t i = 0; combines && i < edge_count; i++) {
+        ports[i].combiner = combiner_new(edge_count);
+        if (ports[i].combiner) continue;
+        while (i-- > 0)
+            combiner_free(ports[i].combiner);
+        mem_free(ports);
+        return NULL;
+    }
+    return ports;
+}
+
 err emitter_route(struct emitter *e, unsigned stream_number,
                   const struct input_plan *input, struct edge *const *edges,
                   uint32_t edge_count)
@@ -60,18 +85,17 @@ err emitter_route(struct emitter *e, unsigned stream_number,
     assert(edge_count > 0); /* a component has a task */
     struct out_stream *stream = &e->streams[stream_number];
     struct route *routes = mem_lines(stream->route_count + 1, sizeof *routes);
-    struct port *ports = mem_lines(edge_count, sizeof *ports);
-    if (routes == NULL || ports == NULL) {
+    if (routes == NULL) return ERR_NOMEM;
+    struct port *ports =
+        new_ports(stream_number, input->combines, edges, edge_count);
+    if (ports == NULL) {
         mem_free(routes);
-        mem_free(ports);
         return ERR_NOMEM;
     }
     if (stream->route_count > 0)
         memcpy(routes, stream->routes, stream->route_count * sizeof *routes);
     mem_free(stream->routes);
     stream->routes = routes;
-    for (uint32_t i = 0; i < edge_count; i++)
-        ports[i] = (struct port){.edge = edges[i], .schema = stream_number};
     routes[stream->route_count++] = (struct route){
         .input = input,
         .ports = ports,
@@ -229,7 +253,7 @@ uint64_t emitter_edge(struct emitter *e)
 }
 
 /* One of each root: the last has the tuple, the others join it. */
-static void anchor_list(struct emitter *e, struct batch *b)
+static void anchor_list(struct emitter *e, struct batch *b, uint32_t tuples)
 {
     struct root_list *list = e->roots;
     for (uint32_t i = 0; i < list->count; i++) {
@@ -238,7 +262,7 @@ static void anchor_list(struct emitter *e, struct batch *b)
         *batch_anchor(b, b->anchors++) =
             (struct anchor){.root = list->roots[i].root,
                             .edge = edge,
-                            .tuples = i + 1 == list->count,
+                            .tuples = i + 1 == list->count ? tuples : 0,
                             .joined = list->count > 1};
     }
 }
@@ -248,14 +272,19 @@ void port_anchor(struct emitter *e, struct batch *b)
 {
     if (b->anchors == 0 && b->count > 0) /* untracked ones came first */
         *batch_anchor(b, b->anchors++) = (struct anchor){.tuples = b->count};
+    port_anchor_root(e, b, 1);
+}
+
+void port_anchor_root(struct emitter *e, struct batch *b, uint32_t tuples)
+{
     if (e->root == ROOT_LIST) {
-        anchor_list(e, b);
+        anchor_list(e, b, tuples);
         return;
     }
     uint64_t edge = e->root != 0 ? emitter_edge(e) : 0;
     e->edges ^= edge;
     *batch_anchor(b, b->anchors++) =
-        (struct anchor){.root = e->root, .edge = edge, .tuples = 1};
+        (struct anchor){.root = e->root, .edge = edge, .tuples = tuples};
 }
 
 static uint64_t key_hash(const struct input_plan *input, const uint8_t *values)
@@ -270,8 +299,8 @@ static uint64_t key_hash(const struct input_plan *input, const uint8_t *values)
     return hash;
 }
 
-static bool put_at(struct emitter *e, struct port *port, const uint8_t *values,
-                   uint32_t bytes)
+static bool put_plain(struct emitter *e, struct port *port,
+                      const uint8_t *values, uint32_t bytes)
 {
     uint8_t *at = port_reserve(e, port, bytes);
     if (at == NULL) return false;
@@ -280,21 +309,45 @@ static bool put_at(struct emitter *e, struct port *port, const uint8_t *values,
     return true;
 }
 
+static bool put_combined(struct emitter *e, struct route *route,
+                         const uint8_t *values, uint32_t bytes)
+{
+    const uint8_t *key = values;
+    for (unsigned k = 0; k < route->input->combine_key; k++)
+        key = value_skip(key);
+    uint64_t hash = value_hash(key, 0);
+    if (!value_is_key(key))
+        return put_plain(e, route_plain(e, route, hash), values, bytes);
+    return combiner_add(e, route_port(e, route, hash), key,
+                        (uint32_t)(value_skip(key) - key), hash);
+}
+
+static bool put_all(struct emitter *e, struct route *route,
+                    const uint8_t *values, uint32_t bytes)
+{
+    for (uint32_t p = 0; p < route->port_count; p++)
+        if (!put_plain(e, &route->ports[p], values, bytes)) return false;
+    return true;
+}
+
+static bool put(struct emitter *e, struct route *route, const uint8_t *values,
+                uint32_t bytes)
+{
+    if (route->input->combines) return put_combined(e, route, values, bytes);
+    if (route->input->grouping == GROUPING_ALL)
+        return put_all(e, route, values, bytes);
+    uint64_t hash = grouping_has_keys(route->input->grouping)
+                        ? key_hash(route->input, values)
+                        : 0;
+    return put_plain(e, route_port(e, route, hash), values, bytes);
+}
+
 bool emitter_put(struct emitter *e, unsigned stream_number,
                  const uint8_t *values, uint32_t bytes)
 {
     struct out_stream *stream = &e->streams[stream_number];
     for (unsigned i = 0; i < stream->route_count; i++) {
-        struct route *route = &stream->routes[i];
-        if (route->input->grouping == GROUPING_ALL) {
-            for (uint32_t p = 0; p < route->port_count; p++)
-                if (!put_at(e, &route->ports[p], values, bytes)) return false;
-            continue;
-        }
-        uint64_t hash = grouping_has_keys(route->input->grouping)
-                            ? key_hash(route->input, values)
-                            : 0;
-        if (!put_at(e, route_port(e, route, hash), values, bytes)) return false;
+        if (!put(e, &stream->routes[i], values, bytes)) return false;
     }
     e->emitted++;
     return true;
@@ -303,6 +356,7 @@ bool emitter_put(struct emitter *e, unsigned stream_number,
 static void port_send(struct emitter *e, struct port *port)
 {
     struct batch *b = batch_of(port->open);
+    if (port->combiner) combiner_seal(port->combiner, b);
     b->task = e->task;
     b->epoch = e->epoch;
     b->schema = port->schema;
@@ -332,14 +386,19 @@ bool emitter_parked(struct emitter *e)
     return e->parked != NULL;
 }
 
+static bool is_full(const struct port *port)
+{
+    const struct batch *b = batch_of(port->open);
+    uint32_t most_bytes =
+        port->combiner ? COMBINER_SEAL_BYTES : BATCH_SEAL_BYTES;
+    return batch_cost_bytes(b) >= most_bytes || b->count >= BATCH_SEAL_TUPLES;
+}
+
 void emitter_keep(struct emitter *e)
 {
     for (struct port *port = e->touched; port; port = port->next_touched) {
         if (port->open == NULL) continue; /* refused before its first byte */
-        struct batch *b = batch_of(port->open);
-        if (batch_cost_bytes(b) >= BATCH_SEAL_BYTES ||
-            b->count >= BATCH_SEAL_TUPLES)
-            port_send(e, port);
+        if (is_full(port)) port_send(e, port);
     }
     if (e->root == ROOT_LIST) roots_keep(e->roots);
     e->emitted_kept = e->emitted;
@@ -354,6 +413,7 @@ void emitter_undo(struct emitter *e)
     for (struct port *port = e->touched; port; port = port->next_touched) {
         if (port->open == NULL) continue; /* refused before its first byte */
         struct batch *b = batch_of(port->open);
+        if (port->combiner) combiner_undo(port->combiner, e, port);
         b->used = port->mark_used;
         b->count = port->mark_count;
         b->anchors = port->mark_anchors;
@@ -368,11 +428,18 @@ void emitter_undo(struct emitter *e)
     e->call++;
 }
 
-void emitter_flush(struct emitter *e)
+/* With `combined` those ports as well. */
+static void flush(struct emitter *e, bool combined)
 {
+    struct port *left = NULL;
     while (e->open_ports) {
         struct port *port = e->open_ports;
         e->open_ports = port->next_open;
+        if (port->combiner && port->open && !combined) {
+            port->next_open = left;
+            left = port;
+            continue;
+        }
         port->listed = false;
         if (port->open == NULL) continue;
         if (batch_of(port->open)->count > 0) {
@@ -382,6 +449,18 @@ void emitter_flush(struct emitter *e)
             port->open = NULL;
         }
     }
+    e->open_ports = left;
+}
+
+void emitter_flush(struct emitter *e)
+{
+    flush(e, true);
+}
+
+bool emitter_flush_plain(struct emitter *e)
+{
+    flush(e, false);
+    return e->open_ports != NULL;
 }
 
 err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number)

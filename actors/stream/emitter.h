@@ -16,10 +16,13 @@
 #include "core/random.h"
 #include "core/value.h"
 
+struct combiner;
+
 struct port {
-    struct edge *edge;  /* borrowed from the topology */
-    struct msg *open;   /* owned; NULL: nothing gathered */
-    struct msg *marker; /* owned: the next one's envelope; may be NULL */
+    struct edge *edge;         /* borrowed from the topology */
+    struct msg *open;          /* owned; NULL: nothing gathered */
+    struct combiner *combiner; /* owned; NULL: tuples travel as they are */
+    struct msg *marker;        /* owned: the next one's envelope; may be NULL */
     struct port *next_open, *next_touched;
     bool listed;     /* among the emitter's open ports */
     bool many;       /* the last batch was more than BATCH_ROOM_FEW */
@@ -32,7 +35,7 @@ struct port {
 
 struct route {
     const struct input_plan *input; /* grouping and keys; borrowed */
-    struct port *ports;             /* owned */
+    struct port *ports;             /* owned; twice as many if it combines */
     uint32_t port_count;
     uint32_t next; /* shuffle: round robin */
 };
@@ -83,6 +86,9 @@ void emitter_keep(struct emitter *e);
 void emitter_undo(struct emitter *e);
 /* Everything gathered leaves (between calls). */
 void emitter_flush(struct emitter *e);
+/* But for what is being combined, which gets better with time. True: there is
+ * some. */
+bool emitter_flush_plain(struct emitter *e);
 /* To every port of every stream, behind all that was emitted. Each port has an
  * envelope for one made beforehand. ERR_NOMEM: none was sent. */
 err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number);
@@ -127,6 +133,13 @@ static inline struct port *route_port_of(struct route *route, int64_t task)
                                                    : &route->ports[place];
 }
 
+/* The same for a tuple that a route which combines can't combine. */
+static inline struct port *route_plain(struct emitter *e, struct route *route,
+                                       uint64_t hash)
+{
+    return route_port(e, route, hash) + route->port_count;
+}
+
 /* Where `bytes` may be written (NULL: refused, see emitter.failed), then
  * port_commit() with the end of what was. */
 uint8_t *port_reserve_slow(struct emitter *e, struct port *port,
@@ -146,6 +159,8 @@ static inline uint8_t *port_reserve(struct emitter *e, struct port *port,
 }
 
 void port_anchor(struct emitter *e, struct batch *b);
+/* The root in hand gets an edge id and, for it, the batch an anchor. */
+void port_anchor_root(struct emitter *e, struct batch *b, uint32_t tuples);
 static inline void port_commit(struct emitter *e, struct port *port,
                                const uint8_t *end)
 {

@@ -13,7 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DRAIN_MS = 10000 };
+enum {
+    DRAIN_MS = 10000,
+    COMBINE_TURNS = 8, /* what is combined leaves after so many at the latest */
+};
 
 /* Every activation has its own view of the node. */
 static void enter(struct executor *x, struct env *env)
@@ -80,7 +83,7 @@ static err begin_batch(struct executor *x, struct msg *m)
     struct batch *b = batch_of(m);
     struct channel *c = m->by->context;
     x->hand = m;
-    x->executed += b->count;
+    x->executed += batch_tuples(b);
     x->input = (struct input){
         .batch = b, .at = b->data, .left = b->count, .source = c->input};
     tally_begin(x, b->count);
@@ -331,6 +334,7 @@ static err timer(struct executor *x, const struct timer_due *due)
     switch (due->cookie) {
     case TIMER_SLEEP: x->sleep_timer = 0; return resume(x);
     case TIMER_TICK: {
+        if (x->finished) return OK; /* it has emitted its last */
         err e = executor_set_timer(x, &x->tick_timer,
                                    due->at_ns + x->context.component->every_ns,
                                    TIMER_TICK);
@@ -452,6 +456,22 @@ static err executor_receive(struct env *env, void *self, const struct msg *m)
     return now ? receive_now(x, m) : put_off(x, m);
 }
 
+/* The more tuples a batch combines the fewer rows there are. While the task is
+ * busy, which a spent budget shows, it stays open for some activations: if no
+ * data came the next one would spend nothing. */
+static void flush(struct executor *x)
+{
+    struct env *env = x->context.env;
+    if (is_spout(x) || !env_spent(env) || x->turns == COMBINE_TURNS ||
+        emitter_parked(&x->emitter) || !emitter_flush_plain(&x->emitter)) {
+        x->turns = 0;
+        emitter_flush(&x->emitter);
+        return;
+    }
+    x->turns++;
+    env_again(env);
+}
+
 static err executor_settle(struct env *env, void *self)
 {
     struct executor *x = self;
@@ -468,7 +488,7 @@ static err executor_settle(struct env *env, void *self)
     }
     /* What a spout has emitted stays, even while its call sleeps. */
     bool between = x->suspended == CALL_NONE || is_spout(x);
-    if (between) emitter_flush(&x->emitter);
+    if (between) flush(x);
     if (!x->gathering) settle_send(x);
     if (between) tally_count(x);
     return e == OK && is_spout(x) ? source_settle(x) : e;

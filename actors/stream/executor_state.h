@@ -54,6 +54,7 @@ struct executor {
     struct msg *hand;                   /* the batch of `input` */
     struct msg *last_word;              /* TOPOLOGY_ENDED; NULL once said */
     struct msg *acks_first, *acks_last; /* ACKER_ACK, filling; the last */
+    unsigned turns;  /* since what is combined has left last */
     bool gathering;  /* settle() is owed or not through: acks wait for it */
     bool releasing;  /* release_held() is running */
     bool crashing;   /* a tuple failed where that ends the task */
@@ -75,7 +76,6 @@ struct executor {
     bool told_parked;  /* a check said so */
 
     uint64_t executed, acked, failed, replayed, gave_up, errors, left_out;
-    uint64_t dropped;
 };
 
 static inline struct executor *executor_of(struct component_context *context)

@@ -50,6 +50,11 @@ struct input_plan {
     unsigned key_count;
     unsigned keys[KEYS_MAX]; /* places of the fields */
     unsigned first_task;     /* of the reader, whose input it is */
+    /* It only counts how often each value of one field comes: senders count
+     * first (combiner.h). With GROUPING_FIELDS by that field alone, or
+     * GROUPING_GLOBAL. */
+    bool combines;
+    unsigned combine_key; /* place of that field */
 };
 
 struct stream_plan {

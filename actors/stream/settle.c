@@ -97,10 +97,24 @@ static void take_list(struct executor *x, struct input *input,
     if (e != OK) x->errors++;
 }
 
+/* All rows are one run; when it ends, that of all anchors. */
+static void run_combined(struct executor *x, struct input *input)
+{
+    input->run_left = input->left;
+    while (input->left == 0 && input->anchor < input->batch->anchors) {
+        const struct anchor *a = next_anchor(input);
+        ack(x, a->root, a->edge);
+    }
+}
+
 /* The anchor of the run that ends, then the next run's. */
 void input_run(struct component_context *context, struct input *input)
 {
     struct executor *x = executor_of(context);
+    if (input->batch->combined) {
+        run_combined(x, input);
+        return;
+    }
     ack_run(x, input);
     input->root = 0;
     if (input->anchor < input->batch->anchors) {
@@ -169,6 +183,8 @@ void executor_fail_held(struct component_context *context,
 /* The first line for the eye, the whole with its traceback below it. */
 static void log_failure(struct executor *x, const char *reason)
 {
+    x->errors++;
+    tally_fault(x, reason);
     size_t first = strcspn(reason, "\n");
     log_text(node_log(env_node(x->context.env)), x->task->component->name,
              (int)x->task->index, LOG_WARN, 0, reason, first,
@@ -188,6 +204,17 @@ static void fail_run(struct executor *x, struct input *input,
     input->root = 0;
 }
 
+void executor_fail_batch(struct component_context *context, struct input *input,
+                         const char *reason)
+{
+    struct executor *x = executor_of(context);
+    log_failure(x, reason);
+    while (input->anchor < input->batch->anchors)
+        root_fail(context->env, x->topology, next_anchor(input)->root,
+                  x->task->number, false, reason);
+    input->left = input->run_left = 0;
+}
+
 void executor_fail(struct component_context *context, struct input *input,
                    const uint8_t *end, const char *reason)
 {
@@ -198,13 +225,11 @@ void executor_fail(struct component_context *context, struct input *input,
     x->emitter.roots = &x->roots;
     roots_undo(&x->roots);
     if (x->class->undo) x->class->undo(context, x->self);
-    x->errors++;
-    tally_fault(x, reason);
     log_failure(x, reason);
     switch (context->component->on_error) {
     case ON_ERROR_FAIL: fail_run(x, input, reason); break;
-    case ON_ERROR_DROP: x->dropped++; break; /* it counts as processed */
-    case ON_ERROR_CRASH: /* the rest of the batch fails with the task */
+    case ON_ERROR_DROP: break; /* it counts as processed */
+    case ON_ERROR_CRASH:       /* the rest of the batch fails with the task */
         fail_run(x, input, reason);
         x->crashing = true;
         input->left = input->run_left = 0;

@@ -40,6 +40,11 @@ static enum step execute(struct component_context *context, void *self,
     unsigned arity =
         context->plan->components[from->component].streams[from->stream].arity;
     remember(tap, tap->config.arrived, input, arity);
+    if (tap->fail_next > 0 && input->batch->combined) {
+        tap->fail_next--;
+        executor_fail_batch(context, input, tap->reason);
+        return STEP_DONE;
+    }
     while (tap->fail_next > 0 && input->left > 0) {
         const uint8_t *at = input_next(context, input);
         tap->fail_next--;

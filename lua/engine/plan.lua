@@ -43,6 +43,24 @@ local LATER = { executors = true, state = true, window = true, hooks = true,
 local CHOICES = { on_error = { "fail", "drop", "crash" }, acking = { "auto", "manual" },
                   initial = { "active", "inactive" } }
 
+-- What stands in a bolt's table instead of execute: its arguments, how it is
+-- written, the fields that it brings (nil: its input's), and whether it runs
+-- without Lua, gathers until the end, and takes inputs of different fields.
+local OPERATORS = {
+  map       = { args = { "function" }, form = "map(function(…) … end)", free = true },
+  filter    = { args = { "function" }, form = "filter(function(…) … end)" },
+  flat_map  = { args = { "function" }, form = "flat_map(function(emit, …) … end)", free = true },
+  words     = { args = { "field" }, form = "words \"line\"", native = true, any = true,
+                brings = function() return { "word" } end },
+  count_by  = { args = { "field" }, form = "count_by \"word\"", native = true, any = true, gathers = true,
+                brings = function(field) return { field, "count" } end },
+  reduce_by = { args = { "field", "field", "function" }, gathers = true,
+                form = "reduce_by(\"key\", \"value\", function(sum, value) … end)",
+                brings = function(key, value) return { key, value } end },
+  top       = { args = { "count", "field" }, form = "top(10, \"count\")", native = true, gathers = true },
+}
+local OPERATOR_DOES = { "prepare", "execute", "tick", "finish", "cleanup", "on_reload" }
+
 local UNITS = { ms = 1e6, s = 1e9, m = 60e9, h = 3600e9, us = 1e3, ns = 1 }
 local SIZES = { [""] = 1, KB = 2 ^ 10, MB = 2 ^ 20, GB = 2 ^ 30, B = 1 }
 
@@ -132,6 +150,19 @@ end
 local function is_record(v)
   return type(v) == "table" and type(v.name) == "string" and type(v.body) == "table" and
          math.type(v.line) == "integer"
+end
+
+--- Is it what words "…", map(…) and their like return?
+local function is_operator(v)
+  return type(v.operator) == "string" and OPERATORS[v.operator] ~= nil and type(v.args) == "table" and
+         math.type(v.count) == "integer" and math.type(v.line) == "integer"
+end
+
+--- The operator that stands first in a component's table, or nil.
+local function operator_of(c)
+  local first = c.body[1]
+  first = type(first) == "table" and plain(first)
+  return first and is_operator(first) and first or nil
 end
 
 --- record: what the file returned; connectors: name → description;
@@ -295,11 +326,14 @@ local function check(record, connectors, file)
     local first = c.body[1]
     if type(first) == "table" then
       first = plain(first)
+      if is_operator(first) then return nil end -- take_operator()
       if connectors[first.connector] and type(first.options) == "table" and math.type(first.line) == "integer" then
         return first
       end
     end
-    if first ~= nil then
+    if first ~= nil and c.kind == "bolt" then
+      fault(c.line, "the first entry of %s is no operator; write one like words \"line\", or a key", c.title)
+    elseif first ~= nil then
       fault(c.line, "the first entry of %s is no connector; write file { … } or a key", c.title)
     end
     return nil
@@ -413,6 +447,126 @@ local function check(record, connectors, file)
     return about
   end
 
+  --- Of an operator: what its arguments are.
+  local function check_arguments(c, use, about)
+    if use.count ~= #about.args then
+      fault(use.line, "%s of %s has %d arguments; write %s", use.operator, c.title, use.count, about.form)
+      return false
+    end
+    for i, what in ipairs(about.args) do
+      local v = use.args[i]
+      local fits
+      if what == "function" then fits = type(v) == "function"
+      elseif what == "count" then fits = is_count(v, 1, COUNT_MAX)
+      else fits = type(v) == "string" and v ~= "" and not v:find("%c") end
+      if not fits then
+        local should = what == "function" and "a function" or what == "field" and "a field's name" or
+                       "a whole number from 1 to " .. COUNT_MAX
+        fault(use.line, "argument %d of %s of %s is %s; give %s: %s", i, use.operator, c.title, shown(v), should, about.form)
+        return false
+      end
+    end
+    return true
+  end
+
+  --- An operator: checks what can be without its inputs, and gives the fields
+  -- that it brings (nil: its input's).
+  local function take_operator(c, use, fields)
+    local name, about = use.operator, OPERATORS[use.operator]
+    use.args = plain(use.args)
+    if c.kind ~= "bolt" then
+      fault(use.line, "%s can't stand in %s; it makes tuples of tuples: give it a bolt of its own", name, c.title)
+      return fields
+    end
+    for _, key in ipairs(OPERATOR_DOES) do
+      if c.body[key] then fault(c.line, "%s has both %s and %s; an operator does that itself", c.title, name, key) end
+    end
+    if c.body.every and not about.gathers then
+      fault(c.line, "%s has every, but %s emits at once; leave it out", c.title, name)
+    end
+    if c.body.streams then
+      fault(c.line, "%s has streams; %s emits the default one only, which fields can name", c.title, name)
+    end
+    if c.body.config or about.native and c.body.budget or about.native and not about.gathers and c.body.memory then
+      local key = c.body.config and "config" or c.body.budget and "budget" or "memory"
+      fault(c.line, "%s has %s, which %s has no use for; leave it out", c.title, key, name)
+    end
+    if not check_arguments(c, use, about) then
+      c.inherits = not fields
+      return fields
+    end
+    c.use, c.about = use, about
+    local brought = about.brings and about.brings(use.args[1], use.args[2])
+    if not brought then
+      c.inherits = not fields
+    elseif not fields then
+      fields = brought
+      if brought[1] == brought[2] then
+        fault(c.line, "%s would bring two fields called '%s'; name them: fields = { \"…\", \"…\" }", c.title, clean(brought[1]))
+      end
+    elseif #fields ~= #brought then
+      fault(c.line, "%s brings %d field%s, %s names %d", name, #brought, #brought == 1 and "" or "s", c.title, #fields)
+    end
+    local out = c.out
+    out.operator, out.native = name, about.native
+    out.count = name == "top" and use.args[1] or 0
+    out.arguments = {}
+    for i, what in ipairs(about.args) do
+      if what == "field" then out.arguments[#out.arguments + 1] = use.args[i] end
+    end
+    return fields
+  end
+
+  --- The fields of the stream that an operator reads first, whose fields it
+  -- brings; what is wrong with its inputs is told elsewhere.
+  local function inherit(c)
+    if not c.inherits then return end
+    c.inherits = nil -- also in a loop, which is told elsewhere
+    local from = type(c.body.from) == "table" and plain(c.body.from) or {}
+    local input = from.grouping and from or from[1]
+    local text = type(input) == "table" and plain(input).from
+    if type(text) ~= "string" then return end
+    local source, stream_name = text:match("^([^:]*):(.*)$")
+    local upstream = by_name[source or text]
+    if not upstream then return end
+    inherit(upstream)
+    for _, s in ipairs(upstream.out.streams) do
+      if s.name == (stream_name or "default") then c.out.streams[1].fields = s.fields end
+    end
+  end
+
+  --- An operator's inputs have what it reads; says where.
+  local function place_operator(c)
+    local use, about, out = c.use, c.about, c.out
+    local first = out.inputs[1]
+    out.places = {}
+    for _, input in ipairs(out.inputs) do
+      local all = {}
+      if not about.any and table.concat(input.fields, "\0") ~= table.concat(first.fields, "\0") then
+        fault(c.line, "the inputs of %s have different fields; %s needs the same ones: give each a bolt of its own", c.title, use.operator)
+        return
+      end
+      for i, name in ipairs(input.fields) do all[name] = i - 1 end
+      for i, name in ipairs(out.arguments) do
+        if not all[name] then
+          fault(use.line, "%s of %s reads the field '%s', which '%s' doesn't bring; %s", use.operator, c.title,
+                clean(name), input.source, hint(name, all))
+          return
+        end
+        out.places[#out.places + 1] = all[name]
+      end
+      if use.operator == "count_by" then
+        local key = all[out.arguments[1]]
+        local keyed = input.grouping == "fields" and #input.keys == 1 and input.keys[1] == key
+        input.combines = keyed or input.grouping == "global"
+        input.combine_key = key
+      end
+    end
+    if first and not about.brings and not about.free and #out.streams[1].fields ~= #first.fields then
+      fault(c.line, "%s brings the %d fields of its input, %s names %d", use.operator, #first.fields, c.title, #out.streams[1].fields)
+    end
+  end
+
   for index, c in ipairs(order) do
     c.title = ("%s '%s'"):format(c.kind, clean(c.name))
     c.index = index
@@ -428,7 +582,10 @@ local function check(record, connectors, file)
     local keys = KEYS[c.kind]
     for key, v in next, c.body do
       if math.type(key) == "integer" and key > 0 then
-        if key > 1 then fault(c.line, "%s has more than one connector; keep one", c.title) end
+        if key > 1 then
+          local what = use and "connector; keep one" or "operator; keep one, and give the others bolts of their own"
+          fault(c.line, "%s has more than one %s", c.title, what)
+        end
       elseif c.kind == "sink" and key == "fields" then -- below
       elseif keys[key] then
         local checked = value(c, key, keys[key], v)
@@ -445,7 +602,9 @@ local function check(record, connectors, file)
         fault(c.line, "'%s' is no option of a %s; %s", named(key), c.kind, hint(key, keys))
       end
     end
-    if c.body.every and not c.body.tick then
+    local operator = operator_of(c)
+    if operator then -- below
+    elseif c.body.every and not c.body.tick then
       fault(c.line, "%s has every but no tick; add tick = function(self) … end", c.title)
     elseif c.body.tick and not c.body.every then
       fault(c.line, "%s has tick but no every; add every = \"1s\"", c.title)
@@ -491,6 +650,7 @@ local function check(record, connectors, file)
               c.kind == "bolt" and "" or ", or a connector")
       end
     end
+    if operator then fields = take_operator(c, operator, fields) end
     local streams = {}
     if c.kind == "sink" then
       if fields then fault(c.line, "%s has fields; a sink brings none, leave them out", c.title) end
@@ -530,6 +690,7 @@ local function check(record, connectors, file)
     end
     out.streams = streams
   end
+  for _, c in ipairs(order) do inherit(c) end
 
   -- Who reads whom.
   for _, c in ipairs(order) do
@@ -601,7 +762,7 @@ local function check(record, connectors, file)
               fault(input.line, "%s(\"%s\") names no key; write %s(\"%s\", \"key\")", input.grouping, source, input.grouping, source)
             elseif #keys > KEYS_MAX then
               fault(input.line, "%s(\"%s\", …) has more than %d keys", input.grouping, source, KEYS_MAX)
-            elseif input.grouping == "custom" and upstream.out.connector and upstream.out.connector ~= "generator" then
+            elseif input.grouping == "custom" and (upstream.out.native or upstream.out.connector and upstream.out.connector ~= "generator") then
               fault(input.line, "custom reads %s, which runs no Lua to choose the task; put a bolt between them", upstream.title)
             elseif upstream.out.streams[found].direct and input.grouping ~= "direct" then
               fault(input.line, "stream '%s' of %s is direct; read it with direct \"%s\"", stream_name, upstream.title, clean(input.from))
@@ -616,6 +777,7 @@ local function check(record, connectors, file)
         end
       end
     end
+    if c.use then place_operator(c) end
     -- One function for inputs of different layout would mix up its arguments.
     local execute, inputs = c.body.execute, c.out.inputs
     if type(execute) == "table" then execute = plain(execute) end

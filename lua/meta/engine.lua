@@ -180,11 +180,12 @@ function global(from) end
 ---@alias engine.Execute fun(self: engine.Self, ...: engine.Value)
 
 ---@class engine.Bolt: engine.Component
+---@field [1]? engine.Operator instead of execute
 ---@field from engine.From one input, or a list
 ---@field fields? string[] names of the values that it emits
 ---@field streams? table<string, string[]> for more than one stream; { direct = true, … } names its tasks
 ---@field prepare? fun(self: engine.Self, context: engine.Context)
----@field execute engine.Execute|table<string, engine.Execute> one tuple; a table: by source
+---@field execute? engine.Execute|table<string, engine.Execute> one tuple; a table: by source
 ---@field finish? fun(self: engine.Self) all inputs have ended; it may emit
 ---@field on_error? "fail"|"drop"|"crash" what an error in execute does to its tuple: fails it, counts it as processed, or fails it and starts the task anew; "fail"
 ---@field acking? "auto"|"manual" "manual" gives self.hold; "auto"
@@ -237,6 +238,55 @@ function global(from) end
 ---@class engine.SpoutSelf: engine.Self
 ---@field emit_id fun(id: any, ...: engine.Value) tracked: ack or fail follows with the id
 ---@field emit_id_to fun(stream: string, id: any, ...: engine.Value)
+
+-- ---- operators ----
+
+--- First in a bolt's table, it stands for execute: `bolt "split" { from =
+--- shuffle "lines", words "line" }`. count_by, reduce_by and top emit when all
+--- inputs have ended, and every `every` what they have then.
+---@class engine.Operator
+
+--- Brings what the function returns: the input's fields, unless `fields` of the
+--- bolt names others.
+---@param fn fun(...: engine.Value): ...
+---@return engine.Operator
+function map(fn) end
+
+--- Keeps the tuples for which the function returns neither nil nor false.
+---@param fn fun(...: engine.Value): any
+---@return engine.Operator
+function filter(fn) end
+
+--- Brings what the function emits: the input's fields, unless `fields` of the
+--- bolt names others.
+---@param fn fun(emit: fun(...: engine.Value), ...: engine.Value)
+---@return engine.Operator
+function flat_map(fn) end
+
+--- Brings the field "word": each run of ASCII letters in the text, lower-cased.
+---@param field string
+---@return engine.Operator
+function words(field) end
+
+--- Brings that field and "count": how often each of its values has come.
+---@param field string
+---@return engine.Operator
+function count_by(field) end
+
+--- Brings both fields: for each key its values, folded by the function. The
+--- first value is the first sum; the function leaves its arguments alone.
+---@param key string
+---@param value string
+---@param fn fun(sum: engine.Value, value: engine.Value): engine.Value
+---@return engine.Operator
+function reduce_by(key, value, fn) end
+
+--- Brings the n tuples with the largest values of that field, the largest
+--- first; of equal ones those that came first.
+---@param n integer
+---@param by string
+---@return engine.Operator
+function top(n, by) end
 
 -- ---- connectors ----
 

@@ -157,6 +157,31 @@ local EXPERIMENTS = {
     },
   },
   {
+    name = "words native", report = "words",
+    programs = {
+      { "c", "build/release/bench-words {book}" },
+      { "engine",
+        RUN .. "spec/bench/words_native.lua --threads 2 --quiet --set input={book}" },
+    },
+    rows = {
+      { "word count of operators, words", value = "rate", peers = { "c" }, at_least = 12 },
+      { "word count of operators, CPU", value = "cpu", peers = { "c" }, times = 2 },
+    },
+  },
+  {
+    name = "words split", report = "words",
+    programs = {
+      { "lua5.4", "lua5.4 spec/bench/words.lua {book}" },
+      { "engine",
+        RUN .. "spec/bench/words_split.lua --threads 2 --quiet --set input={book}" },
+    },
+    rows = {
+      { "word count, Lua split, count_by, wall", value = "wall", peers = { "lua5.4" },
+        times = 0.55 },
+      { "word count, Lua split, count_by, CPU", value = "cpu", peers = { "lua5.4" } },
+    },
+  },
+  {
     name = "start", report = "line", messages = 20, quick = 3,
     programs = {
       { "engine", OUTSIDE .. "first {n} '{\"n\":1}' " .. RUN .. "spec/bench/first.lua --quiet" },

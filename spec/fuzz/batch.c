@@ -60,6 +60,27 @@ static const uint8_t *skip_tuples(const struct batch *b, const uint8_t *at,
     return at;
 }
 
+/* Rows of a key and a count, under anchors that are the whole batch's. */
+static void walk_combined(struct batch *b)
+{
+    const uint8_t *at = b->data;
+    uint64_t tuples = 0;
+    for (uint32_t i = 0; i < b->anchors; i++) {
+        const struct anchor *a = batch_anchor(b, i);
+        assert((const uint8_t *)a >= b->data + b->used);
+        assert(a->root != 0 && a->edge != 0 && a->tuples == 0);
+    }
+    for (uint32_t i = 0; i < b->count; i++) {
+        struct value n;
+        assert(at < b->data + b->used && value_is_key(at));
+        at = value_get(value_skip(at), &n);
+        assert(n.type == VALUE_INT && n.as.integer > 0);
+        tuples += (uint64_t)n.as.integer;
+    }
+    assert(at == b->data + b->used && tuples == b->combined);
+    assert(b->marker == BATCH_DATA);
+}
+
 /* By anchors, and to the last byte; the anchors stand behind the values. */
 static void walk(struct batch *b, unsigned arity)
 {
@@ -88,6 +109,7 @@ static void check_same(struct batch *a, struct batch *b)
     assert(a->task == b->task && a->marker == b->marker);
     assert(a->number == b->number && a->count == b->count);
     assert(a->used == b->used && a->anchors == b->anchors);
+    assert(a->combined == b->combined);
     assert(memcmp(a->data, b->data, a->used) == 0);
     for (uint32_t i = 0; i < a->anchors; i++) {
         const struct anchor *x = batch_anchor(a, i), *y = batch_anchor(b, i);
@@ -121,7 +143,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             continue;
         }
         struct batch *b = batch_of(m);
-        walk(b, arity);
+        if (b->combined)
+            walk_combined(b);
+        else
+            walk(b, arity);
         check_written_again(env, b, arity, data, size);
         /* A byte less is no batch. */
         struct msg *other = NULL;

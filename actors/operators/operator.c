@@ -1,0 +1,100 @@
+#include "actors/operators/operator.h"
+#include "actors/stream/plan.h"
+#include "core/err.h"
+#include <stdio.h>
+#include <string.h>
+
+extern const struct operator_kind operator_count_by;
+extern const struct operator_kind operator_top;
+extern const struct operator_kind operator_words;
+
+static const struct operator_kind *const all[] = {
+    &operator_count_by,
+    &operator_top,
+    &operator_words,
+};
+enum { COUNT = sizeof all / sizeof all[0] };
+
+const struct operator_kind *operator_named(const char *name)
+{
+    for (unsigned i = 0; i < COUNT; i++)
+        if (strcmp(all[i]->name, name) == 0) return all[i];
+    return NULL;
+}
+
+const char *operator_change(const struct operator_config *now,
+                            const struct operator_config *next)
+{
+    if (now->kind != next->kind) return "operator";
+    if (now->count != next->count || strcmp(now->field, next->field) != 0)
+        return now->kind->name;
+    return now->memory_bytes != next->memory_bytes ? "memory" : NULL;
+}
+
+unsigned operator_arity(const struct component_context *context,
+                        const struct input *input)
+{
+    const struct input_plan *from = &context->component->inputs[input->source];
+    return context->plan->components[from->component]
+        .streams[from->stream]
+        .arity;
+}
+
+size_t operator_memory_bytes(const struct component_context *context)
+{
+    size_t bytes = operator_config(context)->memory_bytes;
+    return bytes ? bytes : OPERATOR_MEMORY_BYTES;
+}
+
+static const char *type_name(const uint8_t *value)
+{
+    static const char *const names[] = {
+        [VALUE_NIL] = "nil",        [VALUE_BOOL] = "a boolean",
+        [VALUE_INT] = "an integer", [VALUE_FLOAT] = "a float",
+        [VALUE_BYTES] = "a string", [VALUE_ARRAY] = "an array",
+        [VALUE_MAP] = "a map",
+    };
+    struct value v;
+    value_get(value, &v);
+    if (v.type == VALUE_FLOAT && v.as.number != v.as.number) return "NaN";
+    return names[v.type];
+}
+
+void operator_fail_value(struct component_context *context, struct input *input,
+                         const uint8_t *value, const uint8_t *end,
+                         const char *why)
+{
+    const struct operator_config *config = operator_config(context);
+    char text[512];
+    snprintf(text, sizeof text, "%s: field '%.200s' is %s, %s",
+             config->kind->name, config->field, type_name(value), why);
+    executor_fail(context, input, end, text);
+}
+
+void operator_memory_text(const struct component_context *context, char *text)
+{
+    snprintf(text, OPERATOR_WHY_BYTES,
+             "not enough memory; the limit of a task of '%.100s' is %zu MB; "
+             "keep less, or give it memory = \"…MB\"",
+             context->component->name, operator_memory_bytes(context) >> 20);
+}
+
+void operator_fail_memory(struct component_context *context,
+                          struct input *input, const uint8_t *end)
+{
+    char why[OPERATOR_WHY_BYTES];
+    operator_memory_text(context, why);
+    executor_fail(context, input, end, why);
+}
+
+bool operator_emit(struct component_context *context, const uint8_t *values,
+                   uint32_t bytes)
+{
+    env_charge(context->env, 1);
+    if (!emitter_put(context->emitter, 0, values, bytes)) {
+        strcpy(context->error, "out of memory");
+        return false;
+    }
+    executor_emitted(context);
+    return true;
+}

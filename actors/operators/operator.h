@@ -1,0 +1,75 @@
+/* operator.h - what stands in a bolt's table instead of a function and runs
+ * without Lua: `words "line"`, `count_by "word"`, `top(10, "count")`. To write
+ * a new one: one file like words.c, an `extern` and a line in operator.c, and
+ * a line in lua/engine/plan.lua, which says what its arguments are. */
+#ifndef ACTORS_OPERATORS_OPERATOR_H
+#define ACTORS_OPERATORS_OPERATOR_H
+
+#include "actors/stream/component.h"
+
+struct operator_kind {
+    const char *name;
+    const struct component_class *class;
+};
+
+/* component_plan.config of its class; lives as long as the plan. */
+struct operator_config {
+    const struct operator_kind *kind;
+    const char *field;      /* of the input, which it works on */
+    const unsigned *places; /* of that field, by the component's inputs */
+    int64_t count;          /* of tuples that top keeps */
+    size_t memory_bytes;    /* what a task may keep; 0: OPERATOR_MEMORY_BYTES */
+};
+
+enum { OPERATOR_MEMORY_BYTES = 64 << 20 };
+
+/* NULL: there is none of that name that runs without Lua. */
+const struct operator_kind *operator_named(const char *name);
+/* What differs between two configs of a component, which a running task doesn't
+ * take over: "operator", its name when it is an argument, "memory". NULL: they
+ * are the same. */
+const char *operator_change(const struct operator_config *now,
+                            const struct operator_config *next);
+
+/* ---- for their classes ---- */
+
+static inline const struct operator_config *
+operator_config(const struct component_context *context)
+{
+    return context->component->config;
+}
+
+/* Of the tuples that the input brings. */
+unsigned operator_arity(const struct component_context *context,
+                        const struct input *input);
+/* The value at a place of the tuple at `at`. */
+static inline const uint8_t *operator_value(const uint8_t *at, unsigned place)
+{
+    while (place-- > 0)
+        at = value_skip(at);
+    return at;
+}
+/* Behind the whole tuple. */
+static inline const uint8_t *operator_end(const uint8_t *at, unsigned arity)
+{
+    return operator_value(at, arity);
+}
+
+size_t operator_memory_bytes(const struct component_context *context);
+/* The tuple in hand fails: the operator can do nothing with this value of its
+ * field, for the reason and with the advice given ("not a string; …"). */
+void operator_fail_value(struct component_context *context, struct input *input,
+                         const uint8_t *value, const uint8_t *end,
+                         const char *why);
+/* It fails for lack of memory. */
+void operator_fail_memory(struct component_context *context,
+                          struct input *input, const uint8_t *end);
+/* One tuple of a tick or of finish(). False: context->error says why, the task
+ * can't go on. */
+bool operator_emit(struct component_context *context, const uint8_t *values,
+                   uint32_t bytes);
+/* What operator_fail_memory() says: `text` has room for OPERATOR_WHY_BYTES. */
+enum { OPERATOR_WHY_BYTES = 256 };
+void operator_memory_text(const struct component_context *context, char *text);
+
+#endif

@@ -1,0 +1,178 @@
+/* top.c - the operator `top(10, "count")`: the tuples whose field is largest,
+ * in value_order(); of equal ones those that came first. Emits them, the
+ * largest first, at the end and at every tick.
+ * They outlive an actor that crashes. */
+#include "actors/operators/operator.h"
+#include "core/alloc.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct kept {
+    uint8_t *tuple; /* owned */
+    uint32_t bytes;
+    uint32_t field;  /* where the field is in it */
+    uint64_t number; /* of arrival */
+};
+
+struct top {
+    struct kept *heap; /* owned: the least of them is the first */
+    uint64_t count, room, most;
+    uint64_t arrivals;
+    size_t bytes;  /* of the tuples */
+    uint64_t left; /* to be emitted: those before it */
+};
+
+static err make(struct component_context *context, void *self)
+{
+    struct top *t = self;
+    t->most = (uint64_t)operator_config(context)->count;
+    return OK;
+}
+
+static void end(struct component_context *context, void *self)
+{
+    struct top *t = self;
+    for (uint64_t i = 0; i < t->count; i++)
+        mem_free(t->heap[i].tuple);
+    mem_free(t->heap);
+}
+
+/* ---- the heap ---- */
+
+/* Negative: a goes before b does. */
+static int order(const struct kept *a, const struct kept *b)
+{
+    int by_field = value_order(a->tuple + a->field, b->tuple + b->field);
+    if (by_field != 0) return by_field;
+    return (a->number < b->number) - (a->number > b->number);
+}
+
+static void swap(struct kept *a, struct kept *b)
+{
+    struct kept was = *a;
+    *a = *b;
+    *b = was;
+}
+
+static void sift_up(struct top *t, uint64_t i)
+{
+    for (; i > 0; i = (i - 1) / 2) {
+        if (order(&t->heap[(i - 1) / 2], &t->heap[i]) < 0) return;
+        swap(&t->heap[(i - 1) / 2], &t->heap[i]);
+    }
+}
+
+static void sift_down(struct top *t, uint64_t i)
+{
+    for (;;) {
+        uint64_t least = i, child = 2 * i + 1;
+        for (uint64_t c = child; c < child + 2 && c < t->count; c++)
+            if (order(&t->heap[c], &t->heap[least]) < 0) least = c;
+        if (least == i) return;
+        swap(&t->heap[i], &t->heap[least]);
+        i = least;
+    }
+}
+
+static err grow(struct top *t)
+{
+    uint64_t room = t->room ? 2 * t->room : 16;
+    if (room > t->most) room = t->most;
+    struct kept *heap = mem_resize(t->heap, room * sizeof *heap);
+    if (heap == NULL) return ERR_NOMEM;
+    t->heap = heap;
+    t->room = room;
+    return OK;
+}
+
+/* ---- what comes ---- */
+
+/* Another one goes for it, or none does. ERR_NOMEM: nothing has changed. */
+static err keep(struct component_context *context, struct top *t,
+                const uint8_t *at, const uint8_t *field, const uint8_t *stop)
+{
+    bool full = t->count == t->most;
+    struct kept *least = t->heap;
+    if (full && value_order(field, least->tuple + least->field) <= 0) return OK;
+    uint32_t bytes = (uint32_t)(stop - at);
+    size_t all = t->bytes + bytes - (full ? least->bytes : 0);
+    if (all + (t->count + 1) * sizeof *least > operator_memory_bytes(context))
+        return ERR_NOMEM;
+    if (!full && t->count == t->room && grow(t) != OK) return ERR_NOMEM;
+    uint8_t *tuple = mem_alloc(bytes);
+    if (tuple == NULL) return ERR_NOMEM;
+    memcpy(tuple, at, bytes);
+    struct kept one = {tuple, bytes, (uint32_t)(field - at), t->arrivals++};
+    t->bytes = all;
+    if (full) {
+        mem_free(least->tuple);
+        *least = one;
+        sift_down(t, 0);
+    } else {
+        t->heap[t->count++] = one;
+        sift_up(t, t->count - 1);
+    }
+    return OK;
+}
+
+static enum step execute(struct component_context *context, void *self,
+                         struct input *input)
+{
+    unsigned place = operator_config(context)->places[input->source];
+    unsigned arity = operator_arity(context, input);
+    const uint8_t *at;
+    while ((at = input_next(context, input)) != NULL) {
+        const uint8_t *field = operator_value(at, place);
+        const uint8_t *stop = operator_end(field, arity - place);
+        if (!value_is_key(field))
+            operator_fail_value(
+                context, input, field, stop,
+                "which has no place in an order; emit a number");
+        else if (keep(context, self, at, field, stop) != OK)
+            operator_fail_memory(context, input, stop);
+        else
+            input_done(context, input, stop);
+    }
+    return STEP_DONE;
+}
+
+/* ---- what it says ---- */
+
+static int compare(const void *a, const void *b)
+{
+    return order(a, b);
+}
+
+static enum step emit_rest(struct component_context *context, void *self)
+{
+    struct top *t = self;
+    for (; t->left > 0; t->left--) {
+        const struct kept *one = &t->heap[t->left - 1];
+        if (env_spent(context->env)) return STEP_YIELD;
+        if (!operator_emit(context, one->tuple, one->bytes)) return STEP_CRASH;
+    }
+    return STEP_DONE;
+}
+
+/* In order it is a heap, too. */
+static enum step emit_all(struct component_context *context, void *self)
+{
+    struct top *t = self;
+    if (t->count > 1) qsort(t->heap, t->count, sizeof *t->heap, compare);
+    t->left = t->count;
+    return emit_rest(context, self);
+}
+
+static const struct component_class class = {
+    .name = "top",
+    .state_bytes = sizeof(struct top),
+    .stays = true,
+    .make = make,
+    .free = end,
+    .execute = execute,
+    .finish = emit_all,
+    .tick = emit_all,
+    .resume = emit_rest,
+};
+
+const struct operator_kind operator_top = {.name = "top", .class = &class};

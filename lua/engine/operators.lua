@@ -1,0 +1,63 @@
+--- What map, filter, flat_map and reduce_by do: makes of such an operator the
+-- functions of a bolt. Runs in the task's VM; `self` is the task's.
+-- name: of the operator; args: as written; fields: of the input.
+local name, args, fields = ...
+
+local function place(field)
+  for i, f in ipairs(fields) do
+    if f == field then return i end
+  end
+end
+
+local make = {}
+
+function make.map(fn)
+  return { execute = function(self, ...) self.emit(fn(...)) end }
+end
+
+function make.filter(fn)
+  return { execute = function(self, ...) if fn(...) then self.emit(...) end end }
+end
+
+function make.flat_map(fn)
+  return { execute = function(self, ...) fn(self.emit, ...) end }
+end
+
+-- Its state is the task's: new code goes on with it. Keys stand in the order in
+-- which they came first; `sums` may hold nil.
+function make.reduce_by(key_field, value_field, fn)
+  local key_at, value_at = place(key_field), place(value_field)
+
+  local function refuse(what, advice)
+    error(("reduce_by: field '%s' is %s, %s"):format(key_field, what, advice), 0)
+  end
+
+  local function emit_all(self)
+    local emit, keys, sums = self.emit, self.keys, self.sums
+    for i = 1, self.count do emit(keys[i], sums[i]) end
+  end
+
+  return {
+    prepare = function(self)
+      self.count, self.keys, self.sums, self.places = 0, {}, {}, {}
+    end,
+    execute = function(self, ...)
+      local key, value = (select(key_at, ...)), (select(value_at, ...))
+      if key == nil then refuse("nil", "which is no key; emit another value") end
+      if key ~= key then refuse("NaN", "which is no key; emit another value") end
+      if type(key) == "table" then refuse("a table", "by which it can't group; emit a text or a number") end
+      local at = self.places[key]
+      if at then
+        self.sums[at] = fn(self.sums[at], value)
+      else
+        at = self.count + 1
+        self.keys[at], self.sums[at], self.places[key] = key, value, at
+        self.count = at
+      end
+    end,
+    tick = emit_all,
+    finish = emit_all,
+  }
+end
+
+return make[name](table.unpack(args, 1, 3))
