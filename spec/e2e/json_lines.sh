@@ -109,6 +109,17 @@ e2e_json_is_read_from_many_files_and_packed_ones() {
     says 'engine: 2 parts of the input were left out; the log says why'
 }
 
+e2e_a_followed_file_of_json_is_read_to_its_last_byte_by_a_drain() {
+    shouting 'file { path = "in", format = "json", follow = true }' 'stdout { format = "json" }'
+    printf '{"level":"a"}\n{"level":\n{"level":"b"}' > in
+    engine run --quiet t.lua --for 500ms
+    exits 1
+    prints '{"level":"A"}
+{"level":"B"}'
+    says 'in:2: no JSON object at column 10'
+    says 'engine: 1 part of the input was left out; the log says why'
+}
+
 e2e_a_record_that_failed_comes_again() {
     records 300
     cat > t.lua <<'LUA'
@@ -131,7 +142,9 @@ return topology "again" {
 }
 LUA
     sort -o expected expected
-    for source in 'file { path = "in", format = "json" }' 'stdin { format = "json" }'; do
+    gzip -k in
+    for source in 'file { path = "in", format = "json" }' 'stdin { format = "json" }' \
+        'file { path = "in.gz", format = "json" }'; do
         sed "s/SOURCE/$source/" t.lua > s.lua
         timeout -k 5 "$PATIENCE_S" "$ENGINE" run --quiet s.lua < in > out 2> err
         code=$?
