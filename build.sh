@@ -5,9 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 JOBS=${JOBS:-$(nproc)}
-PACKAGES_BUILD="gcc make libc6-dev liblua5.4-dev libevent-dev libxxhash-dev libjansson-dev"
+PACKAGES_BUILD="gcc make libc6-dev liblua5.4-dev libevent-dev libxxhash-dev libjansson-dev zlib1g-dev libzstd-dev"
 PACKAGES_DATA="bible-kjv bible-kjv-text"
-PACKAGES_TEST="libcmocka-dev lua5.4 procps"
+PACKAGES_TEST="libcmocka-dev lua5.4 procps gzip zstd"
 PACKAGES_LINT="clang-format clang-tidy clang cppcheck shellcheck"
 PACKAGES_FUZZ="clang libclang-rt-14-dev libjansson-dev"
 PACKAGES_BENCH="erlang-base mawk lua5.4 libjansson-dev"

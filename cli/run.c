@@ -504,7 +504,15 @@ static int exit_code(const struct run *run)
         tell(run, LOG_ERROR, "engine: %llu %s failed for good",
              (unsigned long long)end->gave_up,
              end->gave_up == 1 ? "tuple" : "tuples");
-    return well && !end->unsettled && !end->gave_up ? EXIT_WELL : EXIT_FAILED;
+    if (end->left_out > 0)
+        tell(run, LOG_ERROR,
+             "engine: %llu %s of the input %s left out; the log says why",
+             (unsigned long long)end->left_out,
+             end->left_out == 1 ? "part" : "parts",
+             end->left_out == 1 ? "was" : "were");
+    return well && !end->unsettled && !end->gave_up && !end->left_out
+               ? EXIT_WELL
+               : EXIT_FAILED;
 }
 
 /* Takes the reference to the statistics. */

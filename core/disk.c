@@ -1,6 +1,9 @@
 #include "core/disk.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,10 +61,44 @@ static int real_close(void *context, int file)
     return close(file) == 0 ? 0 : -errno;
 }
 
+static int real_look(void *context, const char *path, int file,
+                     struct disk_info *out)
+{
+    struct stat info;
+    if ((path ? stat(path, &info) : fstat(file, &info)) != 0) return -errno;
+    *out = (struct disk_info){.device = info.st_dev,
+                              .number = info.st_ino,
+                              .bytes = info.st_size,
+                              .named = info.st_nlink > 0};
+    return 0;
+}
+
+static int real_rename(void *context, const char *from, const char *to)
+{
+    return rename(from, to) == 0 ? 0 : -errno;
+}
+
+static int real_list(void *context, const char *folder,
+                     void (*each)(void *arg, const char *name), void *arg)
+{
+    DIR *entries = opendir(folder);
+    if (entries == NULL) return -errno;
+    struct dirent *entry;
+    while ((errno = 0, entry = readdir(entries)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            each(arg, entry->d_name);
+    int error = errno;
+    closedir(entries);
+    return -error;
+}
+
 const struct disk disk_real = {
     .open = real_open,
     .read = real_read,
     .write = real_write,
     .sync = real_sync,
     .close = real_close,
+    .look = real_look,
+    .rename = real_rename,
+    .list = real_list,
 };

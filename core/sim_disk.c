@@ -5,12 +5,14 @@
 #include "core/random.h"
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { FILES_MAX = 256, HANDLES_MAX = 256, FIRST_HANDLE = 3 };
 
 struct file {
-    char *path;         /* owned; NULL: never made, or lost */
+    char *path;         /* owned; NULL: never made, lost, or deleted */
+    uint64_t number;    /* no other has it */
     struct buffer seen; /* what processes read */
     struct buffer kept; /* what survives; its bytes up to `clean` are final */
     size_t clean;       /* bytes of `seen` that no sync will write again */
@@ -29,6 +31,7 @@ struct sim_disk {
     struct rng rng;
     uint64_t hash;
     int64_t took_ns;
+    uint64_t numbers;
     struct file files[FILES_MAX];
     struct handle handles[HANDLES_MAX];
 };
@@ -64,25 +67,43 @@ static struct file *find(const struct sim_disk *disk, const char *path)
     return NULL;
 }
 
-/* ERR_NOMEM; ERR_LIMIT: there are FILES_MAX. */
-static err make(struct sim_disk *disk, const char *path, struct file **out)
-{
-    for (int i = 0; i < FILES_MAX; i++) {
-        struct file *file = &disk->files[i];
-        if (file->path) continue;
-        file->path = mem_text(path, strlen(path));
-        *out = file;
-        return file->path ? OK : ERR_NOMEM;
-    }
-    return ERR_LIMIT;
-}
-
 static void lose(struct file *file)
 {
     mem_free(file->path);
     buffer_fini(&file->seen);
     buffer_fini(&file->kept);
     *file = (struct file){0};
+}
+
+static bool is_open(const struct sim_disk *disk, const struct file *file)
+{
+    for (int i = 0; i < HANDLES_MAX; i++)
+        if (disk->handles[i].file == file) return true;
+    return false;
+}
+
+/* Who has it open keeps it. */
+static void unname(struct sim_disk *disk, struct file *file)
+{
+    mem_free(file->path);
+    file->path = NULL;
+    if (!is_open(disk, file)) lose(file);
+}
+
+/* ERR_NOMEM; ERR_LIMIT: there are FILES_MAX. */
+static err make(struct sim_disk *disk, const char *path, struct file **out)
+{
+    for (int i = 0; i < FILES_MAX; i++) {
+        struct file *file = &disk->files[i];
+        if (file->path || is_open(disk, file)) continue;
+        lose(file);
+        file->path = mem_text(path, strlen(path));
+        if (file->path == NULL) return ERR_NOMEM;
+        file->number = ++disk->numbers;
+        *out = file;
+        return OK;
+    }
+    return ERR_LIMIT;
 }
 
 static err copy(struct buffer *to, const struct buffer *from)
@@ -228,6 +249,78 @@ static int disk_close(void *context, int number)
     return (int)end(disk, 0);
 }
 
+static int disk_look(void *context, const char *path, int number,
+                     struct disk_info *out)
+{
+    struct sim_disk *disk = context;
+    begin(disk, 'l', path ? 0 : number);
+    const struct handle *handle = path ? NULL : handle_at(disk, number);
+    const struct file *file = path     ? find(disk, path)
+                              : handle ? handle->file
+                                       : NULL;
+    if (file == NULL) return (int)end(disk, path ? -ENOENT : -EBADF);
+    *out = (struct disk_info){.number = file->number,
+                              .bytes = (int64_t)file->seen.used,
+                              .named = file->path != NULL};
+    return (int)end(disk, 0);
+}
+
+static int rename_file(struct sim_disk *disk, const char *from, const char *to)
+{
+    struct file *file = find(disk, from), *old = find(disk, to);
+    if (file == NULL) return -ENOENT;
+    if (old == file) return 0;
+    char *path = mem_text(to, strlen(to));
+    if (path == NULL) return -ENOMEM;
+    if (old) unname(disk, old);
+    mem_free(file->path);
+    file->path = path;
+    return 0;
+}
+
+static int disk_rename(void *context, const char *from, const char *to)
+{
+    struct sim_disk *disk = context;
+    begin(disk, 'm', 0);
+    if (chance(disk, disk->faults.rename_fails)) return (int)end(disk, -EIO);
+    return (int)end(disk, rename_file(disk, from, to));
+}
+
+/* The name of file i in the folder whose path has `bytes`; false: none. */
+static bool entry(const struct sim_disk *disk, int i, const char *folder,
+                  size_t bytes, char name[256])
+{
+    const char *path = disk->files[i].path;
+    if (path == NULL || strncmp(path, folder, bytes) != 0) return false;
+    if (bytes > 0 && path[bytes] != '/') return false;
+    const char *rest = path + bytes + (bytes > 0);
+    snprintf(name, 256, "%.*s", (int)strcspn(rest, "/"), rest);
+    return true;
+}
+
+/* Folders are only in the names of files: of each, one tells. */
+static int disk_list(void *context, const char *folder,
+                     void (*each)(void *arg, const char *name), void *arg)
+{
+    struct sim_disk *disk = context;
+    char name[256], other[256];
+    size_t bytes = strlen(folder);
+    int found = 0;
+    begin(disk, 'd', 0);
+    if (bytes > 0 && folder[bytes - 1] == '/') bytes--;
+    if (strcmp(folder, ".") == 0) bytes = 0;
+    for (int i = 0; i < FILES_MAX; i++) {
+        if (!entry(disk, i, folder, bytes, name)) continue;
+        int k = 0;
+        while (k < i && !(entry(disk, k, folder, bytes, other) &&
+                          strcmp(name, other) == 0))
+            k++;
+        if (k == i) each(arg, name);
+        found++;
+    }
+    return (int)end(disk, found > 0 ? 0 : -ENOENT);
+}
+
 /* ---- the whole ---- */
 
 struct sim_disk *sim_disk_new(uint64_t seed)
@@ -242,6 +335,9 @@ struct sim_disk *sim_disk_new(uint64_t seed)
         .write = disk_write,
         .sync = disk_sync,
         .close = disk_close,
+        .look = disk_look,
+        .rename = disk_rename,
+        .list = disk_list,
         .context = disk,
     };
     return disk;
@@ -284,6 +380,30 @@ const uint8_t *sim_disk_get(const struct sim_disk *disk, const char *path,
     if (file == NULL) return NULL;
     *count = file->seen.used;
     return file->seen.data ? file->seen.data : (const uint8_t *)"";
+}
+
+err sim_disk_rename(struct sim_disk *disk, const char *from, const char *to)
+{
+    int error = rename_file(disk, from, to);
+    if (error == 0) return OK;
+    return error == -ENOMEM ? ERR_NOMEM : ERR_NOTFOUND;
+}
+
+err sim_disk_remove(struct sim_disk *disk, const char *path)
+{
+    struct file *file = find(disk, path);
+    if (file == NULL) return ERR_NOTFOUND;
+    unname(disk, file);
+    return OK;
+}
+
+err sim_disk_add(struct sim_disk *disk, const char *path, const void *bytes,
+                 size_t count)
+{
+    struct file *file = find(disk, path);
+    err e = file ? OK : make(disk, path, &file);
+    if (e == OK) e = buffer_append(&file->seen, bytes, count);
+    return e == OK ? keep(disk, file, true) : e;
 }
 
 void sim_disk_close_all(struct sim_disk *disk)

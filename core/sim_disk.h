@@ -15,10 +15,11 @@ enum { SIM_SECTOR_BYTES = 512, SIM_FAULTS_ALL = 1000 };
 
 /* How many of 1,000 operations meet with which fault; zeroes: a good disk. */
 struct sim_faults {
-    unsigned open_fails; /* -EIO, as the next three */
+    unsigned open_fails; /* -EIO, as the next four */
     unsigned read_fails;
     unsigned write_fails; /* nothing of it was written */
     unsigned sync_fails;
+    unsigned rename_fails; /* nothing was renamed */
     unsigned reads_short;  /* some bytes, at least one */
     unsigned writes_short; /* as above */
     unsigned slow;         /* up to slow_ns each */
@@ -46,6 +47,15 @@ err sim_disk_put(struct sim_disk *disk, const char *path, const void *bytes,
  * written. */
 const uint8_t *sim_disk_get(const struct sim_disk *disk, const char *path,
                             size_t *count);
+
+/* As rename(2) and unlink(2) of another process; no fault hits them. Who has
+ * the file open keeps it. ERR_NOTFOUND; ERR_NOMEM. */
+err sim_disk_rename(struct sim_disk *disk, const char *from, const char *to);
+err sim_disk_remove(struct sim_disk *disk, const char *path);
+/* Appends, as another process does; makes a missing file. ERR_NOMEM;
+ * ERR_LIMIT. */
+err sim_disk_add(struct sim_disk *disk, const char *path, const void *bytes,
+                 size_t count);
 
 /* The process that had files open is gone: its descriptors are, too. */
 void sim_disk_close_all(struct sim_disk *disk);

@@ -63,12 +63,26 @@ static void push_generator(lua_State *L)
     lua_setfield(L, -2, "options");
 }
 
+/* From each format to the field that brings the whole, or false. */
+static void push_records(lua_State *L, const struct record_format *r)
+{
+    lua_newtable(L);
+    for (; r && r->format; r++) {
+        if (r->whole)
+            lua_pushstring(L, r->whole);
+        else
+            lua_pushboolean(L, false);
+        lua_setfield(L, -2, r->format);
+    }
+}
+
 static void push_connectors(lua_State *L)
 {
     static const char *const types[] = {
         [OPTION_TEXT] = "text",     [OPTION_FLAG] = "flag",
         [OPTION_COUNT] = "count",   [OPTION_DURATION] = "duration",
         [OPTION_CHOICE] = "choice", [OPTION_ROWS] = "rows",
+        [OPTION_SIZE] = "size",     [OPTION_TEXTS] = "texts",
     };
     const struct connector *c;
     lua_newtable(L);
@@ -79,10 +93,13 @@ static void push_connectors(lua_State *L)
         lua_pushboolean(L, c->sink != NULL);
         lua_setfield(L, -2, "sink");
         if (c->field) set_text(L, "field", c->field);
+        push_records(L, c->records);
+        lua_setfield(L, -2, "records");
         lua_createtable(L, (int)c->option_count, 0);
         for (unsigned k = 0; k < c->option_count; k++) {
             const struct option *o = &c->options[k];
             push_option(L, o->name, types[o->type], o->required, o->choices);
+            if (o->instead) set_text(L, "instead", o->instead);
             lua_rawseti(L, -2, k + 1);
         }
         lua_setfield(L, -2, "options");
@@ -224,6 +241,25 @@ static void take_rows(lua_State *L, struct loader *l, unsigned arity,
     out->bytes = bytes;
 }
 
+/* The list of texts at the top of the stack. */
+static void take_texts(lua_State *L, struct loader *l, struct option_value *out)
+{
+    size_t bytes;
+    l->rows.used = 0;
+    out->rows = lua_rawlen(L, -1);
+    for (uint64_t i = 1; i <= out->rows; i++) {
+        lua_rawgeti(L, -1, (lua_Integer)i);
+        const char *text = lua_tolstring(L, -1, &bytes);
+        if (buffer_append(&l->rows, text, bytes + 1) != OK)
+            luaL_error(L, "out of memory");
+        lua_pop(L, 1);
+    }
+    out->size = l->rows.used;
+    uint8_t *copy = take(L, l, out->size + 1);
+    if (out->size) memcpy(copy, l->rows.data, out->size);
+    out->bytes = copy;
+}
+
 /* The component's table is at the top; its options are in its field. */
 static void take_options(lua_State *L, struct loader *l,
                          struct component_plan *c,
@@ -244,7 +280,9 @@ static void take_options(lua_State *L, struct loader *l,
             value->set = true;
             value->flag = lua_toboolean(L, -1);
             if (lua_isinteger(L, -1)) value->number = lua_tointeger(L, -1);
-            if (lua_type(L, -1) == LUA_TSTRING) {
+            if (o->type == OPTION_TEXTS) {
+                take_texts(L, l, value);
+            } else if (lua_type(L, -1) == LUA_TSTRING) {
                 const char *text = lua_tolstring(L, -1, &bytes);
                 value->text = arena_text(l->arena, text, bytes);
                 if (value->text == NULL) luaL_error(L, "out of memory");

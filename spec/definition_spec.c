@@ -286,7 +286,7 @@ static const struct fault of_connectors[] = {
     {"spout \"s\" { stdin {}, list {{1}}, fields = { \"x\" } },",
      "spout 's' has more than one connector; keep one"},
     {"spout \"s\" { stdin { format = \"json\" }, fields = {} },",
-     "fields of spout 's' is empty; name keys of the JSON objects, "
+     "fields of spout 's' is empty; name what it picks of each record, "
      "or leave it out"},
     {"spout \"s\" { stdin { format = \"csv\" } },",
      "format of stdin is 'csv'; give one of text, json"},
@@ -294,6 +294,39 @@ static const struct fault of_connectors[] = {
      "stdin brings 1 field, spout 's' names 2"},
     {"spout \"s\" { file {} },", "file has no path; write file { path = … }"},
     {"spout \"s\" { file { path = 1 } },", "path of file is 1; give a text"},
+    {"spout \"s\" { file { paths = \"a\" } },",
+     "paths of file is 'a'; give a list of texts"},
+    {"spout \"s\" { file { paths = {} } },",
+     "paths of file is a table; give a list of texts"},
+    {"spout \"s\" { file { paths = { \"a\", nil, \"b\" } } },",
+     "entry 2 of paths of file is nil; is it spelled right?"},
+    {"spout \"s\" { file { paths = { \"a\", x = \"b\" } } },",
+     "paths of file has the key 'x'; give { \"…\", … }"},
+    {"spout \"s\" { file { paths = { \"a\", 7 } } },",
+     "paths of file holds 7; give texts"},
+    {"spout \"s\" { file { path = \"p\", paths = { \"a\" } } },",
+     "path and paths are both given; keep one"},
+    {"spout \"s\" { file { path = \"p\", format = \"csv\" } },",
+     "spout 's' has no fields; add fields = { \"…\" }"},
+    {"spout \"s\" { file { path = \"p\", header = true } },",
+     "header is an option of format = \"csv\"; add that"},
+    {"spout \"s\" { file { path = \"p*\", follow = true } },",
+     "follow = true is for one file; give path without * ? [ ]"},
+    {"spout \"s\" { file { path = \"p\", rotate = \"1MB\" } },",
+     "rotate is an option of file as a sink; as a source it only reads: "
+     "remove it"},
+    {"sink \"s\" { from = shuffle \"nums\", file { path = \"p\", rotate = 0 "
+     "} },",
+     "rotate of file is 0; give a size like \"64MB\""},
+    {"sink \"s\" { from = shuffle \"nums\", file { path = \"p\", keep = 3 } "
+     "},",
+     "keep is an option of rotate; add rotate = \"64MB\""},
+    {"sink \"s\" { from = shuffle \"nums\", file { path = \"p\", rotate = 9, "
+     "keep = 0 } },",
+     "keep is the number of files before; give 1 to 1000"},
+    {"sink \"s\" { from = shuffle \"nums\", file { paths = { \"p\" } } },",
+     "paths is an option of file as a source; as a sink it writes one file: "
+     "remove it"},
     {"spout \"s\" { file { path = \"p\", 7 } },",
      "file takes options by name, not a list"},
     {"sink \"s\" { from = shuffle \"nums\", stdout { format = \"xml\" } },",

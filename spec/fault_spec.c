@@ -7,6 +7,7 @@
 #include "lua/component.h"
 #include "lua/definition.h"
 #include "spec/fault.h"
+#include "spec/pack.h"
 #include "spec/sim/stream.h"
 #include "spec/spec.h"
 #include <stdio.h>
@@ -134,12 +135,57 @@ static int disk_close(void *context, int file)
     return error;
 }
 
+static int disk_look(void *context, const char *path, int file,
+                     struct disk_info *out)
+{
+    fault_pause();
+    int error = inner->disk->look(inner->disk->context, path, file, out);
+    fault_go_on();
+    return error;
+}
+
+static int disk_rename(void *context, const char *from, const char *to)
+{
+    fault_pause();
+    int error = inner->disk->rename(inner->disk->context, from, to);
+    fault_go_on();
+    return error;
+}
+
+/* What it is called back with is the engine's own again. */
+struct listing {
+    void (*each)(void *arg, const char *name);
+    void *arg;
+};
+
+static void listed(void *arg, const char *name)
+{
+    const struct listing *listing = arg;
+    fault_go_on();
+    listing->each(listing->arg, name);
+    fault_pause();
+}
+
+static int disk_list(void *context, const char *folder,
+                     void (*each)(void *arg, const char *name), void *arg)
+{
+    struct listing listing = {each, arg};
+    fault_pause();
+    int error =
+        inner->disk->list(inner->disk->context, folder, listed, &listing);
+    fault_go_on();
+    return error;
+}
+
 static const struct disk guarded_disk = {
     .open = disk_open,
     .read = disk_read,
     .write = disk_write,
     .sync = disk_sync,
     .close = disk_close,
+    .look = disk_look,
+    .rename = disk_rename,
+    .list = disk_list,
 };
 
 /* Puts pauses around all that the node asks of its world. */
@@ -323,12 +369,30 @@ static void run(struct trial *t)
                   t->taken + t->refused);
 }
 
+/* What the story "inputs" reads. */
+static void put_inputs(struct trial *t)
+{
+    struct buffer packed = {0};
+    pack_gzip(&packed, "gzip 1\n", 7);
+    pack_gzip(&packed, "gzip 2", 6);
+    sim_file_put(t->node, "/in/a.gz", packed.data, packed.used);
+    packed.used = 0;
+    pack_zstd(&packed, "zstd 1\nzstd 2\n", 14);
+    sim_file_put(t->node, "/in/a.zst", packed.data, packed.used);
+    buffer_fini(&packed);
+    static const char first[] = "text,n\n\"a\"\"1\",1\nb,2\n";
+    static const char second[] = "n,text\n3,\"c\nd\"";
+    sim_file_put(t->node, "/in/a.csv", first, sizeof first - 1);
+    sim_file_put(t->node, "/in/b.csv", second, sizeof second - 1);
+}
+
 static void trial_init(struct trial *t, const struct story *story,
                        uint64_t seed)
 {
     *t = (struct trial){.story = story, .sim = sim_new(seed)};
     t->node = sim_node(t->sim, 1);
     sim_file_put(t->node, "/poem", poem, sizeof poem - 1);
+    put_inputs(t);
     sim_file_put(t->node, "/records", record_lines, sizeof record_lines - 1);
     guard_world(t->node);
     running = t;
@@ -569,6 +633,31 @@ static void check_files(struct trial *t)
         spec_fail(__FILE__, __LINE__, "%u words, %u cows", words, cows);
 }
 
+/* Packed lines and records from several files, and a file that is rotated. */
+static const char inputs[] =
+    "return topology 'inputs' {\n"
+    "  spout 'lines' { fields = {'n', 'text'}, retries = 'forever',\n"
+    "    file { path = '/in/*.csv', format = 'csv' } },\n"
+    "  spout 'packed' { retries = 'forever',\n"
+    "    file { paths = { '/in/*.gz', '/in/a.zst', '/poem' } } },\n"
+    "  sink 'out' { from = { global 'packed', global 'lines' }, null {} },\n"
+    "  sink 'save' { from = global 'lines', file { path = '/log',\n"
+    "    rotate = 9, format = 'csv' } },\n"
+    "}\n";
+
+static void check_inputs(struct trial *t)
+{
+    static const char *const lines[] = {
+        "gzip 1",         "gzip 2",   "zstd 1",  "zstd 2",
+        "the cow jumped", "the moon", "a cow a", "over the moon",
+        "1\ta\"1",        "2\tb",     "3\tc\nd",
+    };
+    if (restarts(t, "out") > 0) return; /* it may have lost what it heard */
+    for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (lines_of(t, lines[i]) == 0)
+            spec_fail(__FILE__, __LINE__, "lost: %s", lines[i]);
+}
+
 /* JSON from file to file: lazy records, changed in place and beyond it, and a
  * look at what is inside. */
 static const char records[] =
@@ -700,6 +789,7 @@ static const struct story stories[] = {
     {"reload", reload, 10000000, check_reload},
     {"errors", errors, 0, check_errors},
     {"files", files, 0, check_files},
+    {"inputs", inputs, 0, check_inputs},
     {"records", records, 0, check_records},
     {"joins", joins, 0, check_joins},
     {"operators", native, 0, check_native},

@@ -17,6 +17,8 @@ enum option_type {
     OPTION_FLAG,
     OPTION_COUNT,    /* an integer, 0 or more */
     OPTION_DURATION, /* "5s", "100ms", a bare number is seconds; in ns */
+    OPTION_SIZE,     /* "64MB", a bare number is bytes; 1 or more */
+    OPTION_TEXTS,    /* a list of texts, at least one */
     OPTION_CHOICE,   /* one of `choices` */
     OPTION_ROWS,     /* the table's positional entries: a list of tuples */
 };
@@ -25,6 +27,7 @@ struct option {
     const char *name; /* "path"; of OPTION_ROWS: how messages call it */
     enum option_type type;
     bool required;
+    const char *instead; /* of a required one: or the one of this name */
     const char *choices; /* OPTION_CHOICE: "text json csv" */
     const char *doc;     /* half a sentence, for --help and the reference */
 };
@@ -33,9 +36,9 @@ struct option_value {
     bool set;
     const char *text; /* OPTION_TEXT, OPTION_CHOICE */
     bool flag;
-    int64_t number; /* OPTION_COUNT, OPTION_DURATION */
+    int64_t number; /* OPTION_COUNT, OPTION_DURATION, OPTION_SIZE */
     /* OPTION_ROWS: `rows` tuples of `arity` encoded values, one behind the
-     * other. */
+     * other. OPTION_TEXTS: `rows` texts, each ended by 0. */
     const uint8_t *bytes;
     size_t size;
     uint64_t rows;
@@ -43,6 +46,14 @@ struct option_value {
 };
 
 enum { OPTIONS_MAX = 12 };
+
+/* A value of a source's option `format` by which a spout's `fields` picks from
+ * each record by name. */
+struct record_format {
+    const char *format;
+    const char *whole; /* the field that brings all of it when `fields` is left
+                        * out; NULL: `fields` must be given */
+};
 
 struct connector {
     const char *name;
@@ -52,6 +63,9 @@ struct connector {
     const struct component_class *source; /* NULL: it is no source */
     const struct component_class *sink;   /* NULL: it is no sink */
     const char *field; /* of a source that brings one; NULL: user names them */
+    /* By which formats a source that brings one field brings records instead,
+     * up to one without a name; NULL: none. */
+    const struct record_format *records;
     /* What the table can't say. False: `why` says what to do. May be NULL. */
     bool (*check)(const struct option_value *values, bool sink, char *why,
                   size_t why_bytes);

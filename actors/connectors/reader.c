@@ -1,6 +1,7 @@
 #include "actors/connectors/reader.h"
+#include "actors/connectors/blocks.h"
 #include "actors/connectors/fault.h"
-#include "actors/connectors/pipe.h"
+#include "actors/connectors/window.h"
 #include "core/alloc.h"
 #include "core/disk.h"
 #include "core/job.h"
@@ -10,245 +11,268 @@
 #include <stdio.h>
 
 enum {
-    SLACK_BYTES = 4096,   /* read behind a stripe: its last line's end */
-    WINDOW_BYTES = 65536, /* read around a line that is emitted again */
-    LINE_COST = 64,       /* what a line costs beside its bytes */
-    COST_UNIT = 1024,     /* of a reduction: a turn is some 256 KB */
-    CHARGE_UNITS = 8,     /* reductions charged at once */
-    INHERITED_WAIT_NS = 5 * 1000 * 1000, /* between looks for a block */
-    STDIN = 0,
+    LINE_COST = 64,   /* what a line costs beside its bytes */
+    COST_UNIT = 1024, /* of a reduction: a turn is some 256 KB */
+    CHARGE_UNITS = 8, /* reductions charged at once */
+    OPEN_FILES = 16,  /* that were read, kept open for what may fail */
 };
 
-/* Shared by the task and its jobs, which may outlive it. */
-struct reader_file {
-    struct ref ref;
+/* A token of what is kept is its number there, others are places. */
+#define TOKEN_KEPT ((uint64_t)1 << 63)
+
+/* The job that looks for the files of patterns. */
+struct listing {
+    struct job job;
     const struct disk *disk;
-    int fd;     /* -1: not open */
-    bool owned; /* close it */
-    bool pipe;  /* read in order, by pipe.h; known once it is open */
-    bool first; /* of the tasks: a pipe is its alone */
-    char path[];
-};
-
-struct reader_block {
-    struct job job;
-    struct reader_file *file; /* a reference */
-    enum { BLOCK_FREE, BLOCK_BUSY, BLOCK_READY, BLOCK_HELD } state;
-    int64_t at;
-    size_t wanted;
-    int64_t got; /* bytes, or -errno */
-    uint8_t data[READ_BYTES + SLACK_BYTES + 1];
-};
-
-/* Lines that failed, and what stands around them. */
-struct reader_window {
-    struct job job;
-    struct reader_file *file; /* a reference */
+    struct reader_plan plan;
     bool busy;
-    uint64_t token; /* it was read for this one */
-    int64_t at;
-    int error; /* errno */
-    struct buffer bytes;
+    struct paths found;
+    int error;
+    const char *failed; /* of the plan's paths */
 };
 
-/* ---- jobs: these functions run in the pool ---- */
-
-static void file_free(struct env *env, struct ref *ref)
+static const struct disk *disk_of(struct component_context *context)
 {
-    struct reader_file *f = (struct reader_file *)(void *)ref;
-    if (f->fd >= 0 && f->owned) f->disk->close(f->disk->context, f->fd);
-    mem_free(f);
+    return node_world(env_node(context->env))->disk;
 }
 
-static void block_free(struct env *env, struct ref *ref)
+static enum step no_memory(struct component_context *context)
 {
-    struct reader_block *b = (struct reader_block *)(void *)ref;
-    ref_drop(env, &b->file->ref);
-    mem_free(b);
+    snprintf(context->error, sizeof context->error, "out of memory");
+    return STEP_CRASH;
 }
 
-static void window_free(struct env *env, struct ref *ref)
+/* ---- which files ---- */
+
+static void listing_free(struct env *env, struct ref *ref)
 {
-    struct reader_window *w = (struct reader_window *)(void *)ref;
-    buffer_fini(&w->bytes);
-    ref_drop(env, &w->file->ref);
-    mem_free(w);
+    struct listing *l = (struct listing *)(void *)ref;
+    paths_fini(&l->found);
+    mem_free(l);
 }
 
-static int open_file(struct reader_file *f)
+/* The job. */
+static void list_files(struct node *node, struct job *job)
 {
-    const struct disk *disk = f->disk;
-    f->pipe = pipe_at(disk, f->path);
-    if (f->pipe && !f->first) return 0;
-    f->fd = f->pipe ? pipe_open(f->path, false)
-                    : disk->open(disk->context, f->path, DISK_READ);
-    return f->fd < 0 ? f->fd : 0;
-}
-
-/* The first one opens the file: no other job runs before it is done. */
-static void block_read(struct node *node, struct job *job)
-{
-    struct reader_block *b = (struct reader_block *)(void *)job;
-    struct reader_file *f = b->file;
-    b->got = f->fd < 0 ? open_file(f) : 0;
-    if (b->got < 0 || (f->pipe && !f->first)) return;
-    b->got = f->pipe ? pipe_read(f->fd, b->data, b->wanted)
-                     : f->disk->read(f->disk->context, f->fd, b->data,
-                                     b->wanted, b->at);
-}
-
-/* Reads on until the line's end is in the window, or the file's. */
-static void window_read(struct node *node, struct job *job)
-{
-    struct reader_window *w = (struct reader_window *)(void *)job;
-    const struct disk *disk = w->file->disk;
-    size_t start = (size_t)((int64_t)w->token - w->at);
-    w->bytes.used = 0;
-    w->error = 0;
-    for (size_t more = WINDOW_BYTES; w->bytes.used <= start + LINE_BYTES_MAX;
-         more = w->bytes.used) {
-        if (buffer_reserve(&w->bytes, more) != OK) {
-            w->error = ENOMEM;
-            return;
-        }
-        uint8_t *to = w->bytes.data + w->bytes.used;
-        int64_t got = disk->read(disk->context, w->file->fd, to, more,
-                                 w->at + (int64_t)w->bytes.used);
-        if (got < 0) w->error = (int)-got;
-        if (got <= 0) return;
-        w->bytes.used += (size_t)got;
-        /* Not the feed of the line before, which stands at 0. */
-        size_t from = (size_t)(to - w->bytes.data);
-        if (from < start) from = start;
-        if (w->bytes.used > from &&
-            memchr(w->bytes.data + from, '\n', w->bytes.used - from))
-            return;
+    struct listing *l = (struct listing *)(void *)job;
+    const char *path = l->plan.paths;
+    for (unsigned i = 0; i < l->plan.count; i++) {
+        l->failed = path;
+        l->error = paths_add(&l->found, l->disk, path);
+        if (l->error) return;
+        path += strlen(path) + 1;
     }
+}
+
+static enum step list_start(struct component_context *context, struct reader *r)
+{
+    struct listing *l = mem_zero(1, sizeof *l);
+    if (l == NULL) return no_memory(context);
+    ref_init(&l->job.ref, listing_free);
+    l->job.work = list_files;
+    l->disk = disk_of(context);
+    l->plan = r->plan;
+    l->busy = true;
+    r->listing = l;
+    ref_take(&l->job.ref);
+    executor_job(context, &l->job);
+    return STEP_IDLE;
+}
+
+static bool is_mine(const struct component_context *context, const char *path)
+{
+    unsigned tasks = context->component->tasks;
+    return tasks == 1 ||
+           XXH3_64bits(path, strlen(path)) % tasks == context->index;
+}
+
+/* Nothing has changed when there is no memory. */
+static bool take_paths(struct component_context *context, struct reader *r,
+                       const struct paths *found)
+{
+    struct paths mine = {0};
+    int error = 0;
+    for (size_t i = 0; i < found->count && error == 0; i++)
+        if (r->single || is_mine(context, found->list[i]))
+            error = paths_put(&mine, found->list[i]);
+    struct place *places = mem_zero(mine.count + 1, sizeof *places);
+    if (error || places == NULL) {
+        paths_fini(&mine);
+        mem_free(places);
+        return false;
+    }
+    r->paths = mine;
+    r->places = places;
+    r->listed = true;
+    return true;
+}
+
+static enum step listed(struct component_context *context, struct reader *r)
+{
+    struct listing *l = r->listing;
+    enum step step = STEP_DONE;
+    if (l->error && l->error != ENOMEM) {
+        char text[1024];
+        bool none = l->error == ENOENT && paths_is_pattern(l->failed);
+        fault_text(text, sizeof text, FAULT_READ, l->failed, l->error);
+        if (none)
+            snprintf(text, sizeof text,
+                     "%s: no file matches; check the pattern (it is relative "
+                     "to where engine was started)",
+                     l->failed);
+        snprintf(context->error, sizeof context->error, "%s", text);
+        step = fault_stays(l->error) ? STEP_HOPELESS : STEP_CRASH;
+    } else if (l->error || !take_paths(context, r, &l->found)) {
+        step = no_memory(context);
+    }
+    ref_drop(context->env, &l->job.ref);
+    r->listing = NULL;
+    return step;
 }
 
 /* ---- life ---- */
 
-static void choose_parser(struct component_context *context, struct reader *r,
-                          const char *format)
+static void choose_parser(struct component_context *context, struct reader *r)
 {
     const struct stream_plan *stream = &context->component->streams[0];
-    if (format == NULL || strcmp(format, "json") != 0) return;
+    if (!r->plan.json) return;
     r->parser.line = parse_json;
     r->parser.fields = stream->fields;
     if (context->component->names_fields) r->parser.field_count = stream->arity;
 }
 
 err reader_make(struct component_context *context, struct reader *r,
-                const char *path, const char *format)
+                const struct reader_plan *plan)
 {
-    const char *name = path ? path : "stdin";
-    size_t bytes = strlen(name) + 1;
-    struct reader_file *f = mem_zero(1, sizeof *f + bytes);
-    if (f == NULL) return ERR_NOMEM;
-    ref_init(&f->ref, file_free);
-    memcpy(f->path, name, bytes);
-    f->disk = node_world(env_node(context->env))->disk;
-    f->owned = path != NULL;
-    f->pipe = path == NULL;
-    f->first = context->index == 0;
-    f->fd = path ? -1 : STDIN;
-    r->file = f;
-    r->eof = -1;
+    char *alone[] = {(char *)(uintptr_t)plan->paths};
+    struct paths one = {.list = alone, .count = plan->count};
+    r->plan = *plan;
+    r->single = plan->count == 0 ||
+                (plan->count == 1 && !paths_is_pattern(plan->paths));
     r->tracked = executor_tracks(context);
     r->stripe_end = INT64_MAX;
-    choose_parser(context, r, format);
-    return OK;
+    choose_parser(context, r);
+    if (!r->single) return OK;
+    r->ended = context->index > 0 && (plan->csv || plan->follow);
+    return take_paths(context, r, &one) ? OK : ERR_NOMEM;
 }
 
-/* What reading needs, not replaying. */
-static void blocks_free(struct component_context *context, struct reader *r)
+static void splitters_free(struct reader *r)
 {
-    for (int i = 0; i < 2; i++) {
-        if (r->blocks[i]) ref_drop(context->env, &r->blocks[i]->job.ref);
-        r->blocks[i] = NULL;
-    }
     lines_fini(&r->lines);
+    csv_fini(&r->csv);
+}
+
+static void close_place(struct component_context *context, struct reader *r,
+                        size_t place)
+{
+    struct intake *in = r->places[place].intake;
+    if (in) ref_drop(context->env, &in->ref);
+    r->places[place].intake = NULL;
 }
 
 void reader_free(struct component_context *context, void *self)
 {
     struct reader *r = self;
     blocks_free(context, r);
+    splitters_free(r);
     kept_fini(&r->kept);
     buffer_fini(&r->scratch);
+    for (size_t i = 0; i < r->place; i++)
+        close_place(context, r, i);
+    paths_fini(&r->paths);
+    mem_free(r->places);
+    if (r->listing) ref_drop(context->env, &r->listing->job.ref);
     if (r->window) ref_drop(context->env, &r->window->job.ref);
-    ref_drop(context->env, &r->file->ref);
+    if (r->intake) ref_drop(context->env, &r->intake->ref);
 }
 
-static struct reader_block *block_new(struct reader *r)
+/* ---- from file to file ---- */
+
+static const char *place_path(const struct reader *r, size_t place)
 {
-    struct reader_block *b = mem_alloc(sizeof *b);
-    if (b == NULL) return NULL;
-    ref_init(&b->job.ref, block_free);
-    b->job.work = block_read;
-    b->file = r->file;
-    ref_take(&r->file->ref);
-    b->state = BLOCK_FREE;
-    return b;
+    return r->plan.count == 0 ? NULL : r->paths.list[place];
 }
 
-static enum step crash(struct component_context *context, const char *why)
+static struct intake *new_intake(struct component_context *context,
+                                 const struct reader *r, size_t place)
 {
-    snprintf(context->error, sizeof context->error, "%s", why);
-    return STEP_CRASH;
+    struct intake *in = intake_new(disk_of(context), place_path(r, place));
+    if (in == NULL) return NULL;
+    in->mine = !r->single || context->index == 0;
+    in->follow = r->plan.follow;
+    return in;
 }
 
-static enum step no_memory(struct component_context *context)
+/* What the splitter was within is another input's. */
+static void restart_splitter(struct reader *r)
 {
-    return crash(context, "out of memory");
+    csv_restart(&r->csv);
+    r->number = 0;
+    r->columns.known = false;
+    r->skipping = false;
 }
 
-static enum step failed(struct component_context *context, struct reader *r,
-                        int error)
+/* One file for several tasks. */
+static void deal(struct component_context *context, struct reader *r)
 {
-    fault_text(context->error, sizeof context->error, FAULT_READ, r->file->path,
-               error);
-    return fault_stays(error) ? STEP_HOPELESS : STEP_CRASH;
+    bool cut = r->plan.count > 0 && !r->plan.csv && !r->plan.follow;
+    if (cut)
+        stripe_take(r, (int64_t)context->index * READ_BYTES);
+    else
+        say_in_order(context, r);
 }
 
-/* ---- blocks ---- */
-
-static size_t stripe_wanted(int64_t at, int64_t stripe_end)
+static enum step begin_place(struct component_context *context,
+                             struct reader *r)
 {
-    if (stripe_end == INT64_MAX || at >= stripe_end + SLACK_BYTES)
-        return READ_BYTES;
-    return (size_t)(stripe_end + SLACK_BYTES - at);
+    if (!blocks_make(r)) return no_memory(context);
+    r->intake = new_intake(context, r, r->place);
+    if (r->intake == NULL) return no_memory(context);
+    r->places[r->place].eof = -1;
+    r->places[r->place].base = r->base;
+    restart_splitter(r);
+    r->csv.offset = 0;
+    lines_seek(&r->lines, 0, false);
+    if (r->single && context->component->tasks > 1) deal(context, r);
+    blocks_begin(context, r);
+    return STEP_DONE;
 }
 
-static int64_t stripe_next(const struct component_context *context,
-                           const struct reader *r)
+/* The next file's tokens begin behind this one's, which stays open for a while
+ * if a line of it may have to be read again. */
+static void leave_place(struct component_context *context, struct reader *r)
 {
-    return r->stripe_end +
-           (int64_t)(context->component->tasks - 1) * READ_BYTES;
+    struct place *place = &r->places[r->place];
+    place->info = r->intake->info;
+    place->intake = r->intake;
+    r->intake = NULL;
+    if (r->keeps || !r->tracked) close_place(context, r, r->place);
+    if (r->place >= OPEN_FILES) close_place(context, r, r->place - OPEN_FILES);
+    r->base += r->lines.offset + 1;
+    r->place++;
+    blocks_drop(r);
 }
 
-static void block_start(struct component_context *context, struct reader *r,
-                        struct reader_block *b, int64_t at, size_t wanted)
+static enum step end(struct component_context *context, struct reader *r)
 {
-    b->state = BLOCK_BUSY;
-    b->at = at;
-    b->wanted = wanted;
-    r->reading = true;
-    ref_take(&b->job.ref);
-    executor_job(context, &b->job);
+    r->ended = true;
+    blocks_free(context, r);
+    splitters_free(r);
+    return STEP_END;
 }
 
-/* Begins at the byte before the stripe: if that ends a line, one starts. */
-static void stripe_take(struct reader *r, int64_t start)
+/* STEP_DONE: something is being read, or has been. */
+static enum step find_place(struct component_context *context, struct reader *r)
 {
-    r->stripe_end = start + READ_BYTES;
-    lines_seek(&r->lines, start > 0 ? start - 1 : 0, start > 0);
-    for (int i = 0; i < 2; i++)
-        if (r->blocks[i]->state == BLOCK_HELD) r->blocks[i]->state = BLOCK_FREE;
+    if (r->listing) return r->listing->busy ? STEP_IDLE : listed(context, r);
+    if (!r->listed) return list_start(context, r);
+    size_t count = r->plan.count == 0 ? 1 : r->paths.count;
+    return r->place == count ? end(context, r) : begin_place(context, r);
 }
 
-/* The actor before has crashed. A block that it had being read still comes; a
- * window is read again. */
+/* The actor before has crashed. A block that it had being read still comes;
+ * files are looked for and a window is read again. */
 static enum step reopen(struct component_context *context, struct reader *r)
 {
     r->inherited = r->reading && !r->ended;
@@ -256,68 +280,18 @@ static enum step reopen(struct component_context *context, struct reader *r)
         ref_drop(context->env, &r->window->job.ref);
         r->window = NULL;
     }
+    if (r->listing) ref_drop(context->env, &r->listing->job.ref);
+    r->listing = NULL;
     return STEP_DONE;
 }
 
 enum step reader_open(struct component_context *context, void *self)
 {
     struct reader *r = self;
-    if (r->ended || r->blocks[1]) return reopen(context, r);
-    for (int i = 0; i < 2; i++)
-        if (r->blocks[i] == NULL && (r->blocks[i] = block_new(r)) == NULL)
-            return no_memory(context);
-    if (context->component->tasks > 1)
-        stripe_take(r, (int64_t)context->index * READ_BYTES);
-    block_start(context, r, r->blocks[0], r->lines.offset,
-                stripe_wanted(r->lines.offset, r->stripe_end));
-    return STEP_DONE;
-}
-
-/* `held` is being split: what will be needed behind it? */
-static void read_ahead(struct component_context *context, struct reader *r,
-                       struct reader_block *held)
-{
-    struct reader_block *other = r->blocks[held == r->blocks[0]];
-    int64_t at = held->at + held->got, end = r->stripe_end;
-    if (end != INT64_MAX && at >= end + SLACK_BYTES) {
-        at = stripe_next(context, r) - 1;
-        end = at + 1 + READ_BYTES;
-    }
-    bool there = other->state == BLOCK_READY && other->at == at;
-    if (r->reading || there) return;
-    block_start(context, r, other, at, stripe_wanted(at, end));
-}
-
-/* The splitter has used up its block. STEP_DONE: it has the next one. */
-static enum step more(struct component_context *context, struct reader *r)
-{
-    int64_t at = r->lines.offset;
-    struct reader_block *spare = r->blocks[0];
-    for (int i = 0; i < 2; i++) {
-        struct reader_block *b = r->blocks[i];
-        if (b->state == BLOCK_HELD) b->state = BLOCK_FREE;
-        if (b->state == BLOCK_FREE) spare = b;
-        if (b->state != BLOCK_READY || b->at != at) continue;
-        if (b->got == 0) return STEP_END;
-        b->state = BLOCK_HELD;
-        lines_feed(&r->lines, b->data, (size_t)b->got);
-        read_ahead(context, r, b);
-        return STEP_DONE;
-    }
-    if (!r->reading)
-        block_start(context, r, spare, at, stripe_wanted(at, r->stripe_end));
-    return STEP_IDLE;
-}
-
-/* The first job has found a pipe: it isn't dealt out. */
-static void undeal(struct component_context *context, struct reader *r)
-{
-    r->stripe_end = INT64_MAX;
-    if (context->index > 0) return;
-    executor_log(context, LOG_WARN,
-                 "%s can be read in order only: one task of %u reads it, the "
-                 "others have nothing to do",
-                 r->file->path, context->component->tasks);
+    if (context->starts > 0) reopen(context, r);
+    if (r->ended || r->intake) return STEP_DONE;
+    enum step step = find_place(context, r);
+    return step == STEP_CRASH || step == STEP_HOPELESS ? step : STEP_DONE;
 }
 
 enum step reader_job_done(struct component_context *context, void *self,
@@ -328,37 +302,20 @@ enum step reader_job_done(struct component_context *context, void *self,
         r->window->busy = false;
         return STEP_DONE;
     }
-    struct reader_block *b = (struct reader_block *)(void *)job;
-    r->reading = false;
-    b->state = BLOCK_READY;
-    if (r->file->pipe && r->stripe_end != INT64_MAX) undeal(context, r);
-    if (b->got >= 0) return STEP_DONE;
-    b->state = BLOCK_FREE; /* a silent pipe is asked again by next() */
-    return b->got == -EAGAIN && r->file->pipe
-               ? STEP_DONE
-               : failed(context, r, (int)-b->got);
-}
-
-/* Nobody tells of an inherited block: STEP_IDLE until it is there. Its job is
- * over when the answer, which nobody took, has dropped its reference. */
-static enum step await_block(struct component_context *context,
-                             struct reader *r)
-{
-    for (int i = 0; i < 2; i++) {
-        struct reader_block *b = r->blocks[i];
-        if (b->state != BLOCK_BUSY) continue;
-        if (at_load(&b->job.ref.count, ACQUIRE) > 1) {
-            context->sleep_ns = INHERITED_WAIT_NS;
-            return STEP_IDLE;
-        }
-        r->inherited = false;
-        return reader_job_done(context, r, &b->job);
+    if (r->listing && job == &r->listing->job) {
+        r->listing->busy = false;
+        return STEP_DONE;
     }
-    r->inherited = false;
-    return STEP_DONE;
+    return blocks_done(context, r, job);
 }
 
-/* ---- lines ---- */
+/* ---- emitting ---- */
+
+static bool emit_encoded(struct component_context *context,
+                         const uint8_t *values, size_t bytes)
+{
+    return emitter_put(context->emitter, 0, values, (uint32_t)bytes);
+}
 
 static bool emit_slow(struct component_context *context, struct reader *r,
                       const uint8_t *bytes, uint32_t count)
@@ -367,20 +324,17 @@ static bool emit_slow(struct component_context *context, struct reader *r,
     if (buffer_reserve(&r->scratch, VALUE_HEAD_MAX + (size_t)count) != OK)
         return false;
     uint8_t *end = value_put_bytes(r->scratch.data, (const char *)bytes, count);
-    return emitter_put(context->emitter, 0, r->scratch.data,
-                       (uint32_t)(end - r->scratch.data));
+    return emit_encoded(context, r->scratch.data,
+                        (size_t)(end - r->scratch.data));
 }
 
-/* What parse() has made of the line, or the line itself. Nearly always one
- * subscriber reads the lines, in no order of their keys: then the line goes
- * from the block into the batch at once. */
+/* Nearly always one subscriber reads the lines, in no order of their keys:
+ * then the line goes from the block into the batch at once. */
 static inline bool emit(struct component_context *context, struct reader *r,
                         const uint8_t *bytes, uint32_t count)
 {
     struct emitter *e = context->emitter;
     struct out_stream *stream = &e->streams[0];
-    if (r->parser.line)
-        return emitter_put(e, 0, r->scratch.data, (uint32_t)r->scratch.used);
     if (!stream->simple ||
         grouping_has_keys(stream->routes[0].input->grouping) ||
         stream->routes[0].input->combines)
@@ -402,6 +356,33 @@ static bool emit_root(struct component_context *context, struct reader *r,
     return true;
 }
 
+/* The same for an encoded tuple. */
+static bool emit_root_encoded(struct component_context *context, uint64_t token,
+                              const uint8_t *values, size_t bytes)
+{
+    if (!executor_root(context, token) || !emit_encoded(context, values, bytes))
+        return false;
+    executor_rooted(context);
+    return true;
+}
+
+static inline void charge(struct component_context *context, struct reader *r,
+                          size_t bytes)
+{
+    r->cost += LINE_COST + bytes;
+    if (r->cost < (size_t)CHARGE_UNITS * COST_UNIT) return;
+    env_charge(context->env, (uint32_t)(r->cost / COST_UNIT));
+    r->cost %= COST_UNIT;
+}
+
+static bool keep(struct reader *r, const uint8_t *bytes, size_t count,
+                 uint64_t *token)
+{
+    if (kept_add(&r->kept, bytes, (uint32_t)count, token) != OK) return false;
+    *token |= TOKEN_KEPT;
+    return true;
+}
+
 static bool emit_line(struct component_context *context, struct reader *r,
                       const struct line *line)
 {
@@ -410,49 +391,69 @@ static bool emit_line(struct component_context *context, struct reader *r,
         executor_emitted(context);
         return ok;
     }
-    uint64_t token = (uint64_t)line->offset;
-    if (r->file->pipe &&
-        kept_add(&r->kept, line->bytes, line->count, &token) != OK)
-        return false;
+    uint64_t token = (uint64_t)(line->offset + r->base);
+    if (r->keeps && !keep(r, line->bytes, line->count, &token)) return false;
     if (emit_root(context, r, token, line->bytes, line->count)) return true;
-    kept_drop(&r->kept, token);
+    reader_release(context, r, token);
     return false;
 }
 
-/* What is parsed is looked at twice. */
-static inline void charge(struct component_context *context, struct reader *r,
-                          const struct line *line)
+/* The tuple is in `scratch`; its line begins at `offset`. A record of CSV is
+ * always kept. */
+static bool emit_record(struct component_context *context, struct reader *r,
+                        int64_t offset)
 {
-    r->cost += LINE_COST + line->count;
-    if (r->parser.line) r->cost += line->count;
-    if (r->cost < (size_t)CHARGE_UNITS * COST_UNIT) return;
-    env_charge(context->env, (uint32_t)(r->cost / COST_UNIT));
-    r->cost %= COST_UNIT;
+    const struct buffer *tuple = &r->scratch;
+    if (!r->tracked) {
+        bool ok = emit_encoded(context, tuple->data, tuple->used);
+        executor_emitted(context);
+        return ok;
+    }
+    uint64_t token = (uint64_t)(offset + r->base);
+    if ((r->plan.csv || r->keeps) && !keep(r, tuple->data, tuple->used, &token))
+        return false;
+    if (emit_root_encoded(context, token, tuple->data, tuple->used))
+        return true;
+    reader_release(context, r, token);
+    return false;
 }
+
+/* ---- lines and records ---- */
 
 static void say_no_tuple(struct component_context *context, struct reader *r,
                          const struct line *line,
                          const struct parse_fault *fault)
 {
-    executor_rejected(context);
-    if (context->component->tasks == 1 || r->file->pipe)
-        executor_log(context, LOG_ERROR,
-                     "%s:%llu: %s; mend the line, it was left out",
-                     r->file->path, (unsigned long long)r->number, fault->why);
+    const char *path = r->intake->path;
+    if (r->stripe_end == INT64_MAX)
+        executor_fault(context, LOSS_INPUT,
+                       "%s:%llu: %s; mend the line, it was left out", path,
+                       (unsigned long long)r->number, fault->why);
     else
-        executor_log(context, LOG_ERROR,
-                     "%s: the line at byte %lld: %s; mend it, it was left out",
-                     r->file->path, (long long)line->offset, fault->why);
+        executor_fault(context, LOSS_INPUT,
+                       "%s: the line at byte %lld: %s; mend it, it was left "
+                       "out",
+                       path, (long long)line->offset, fault->why);
 }
 
-/* Into `scratch`, if the format is one that is parsed. OK with nothing there:
- * the line holds no tuple. */
-static err parse(struct reader *r, const uint8_t *bytes, uint32_t count,
+/* Into `scratch`. OK with nothing there: the line holds no tuple. */
+static err parse(struct reader *r, const struct line *line,
                  struct parse_fault *fault)
 {
-    if (r->parser.line == NULL) return OK;
     r->scratch.used = 0;
-    return r->parser.line(&r->parser, bytes, count, &r->scratch, fault);
+    return r->parser.line(&r->parser, line->bytes, line->count, &r->scratch,
+                          fault);
+}
+
+/* False: out of memory. */
+static bool emit_parsed(struct component_context *context, struct reader *r,
+                        const struct line *line)
+{
+    struct parse_fault fault;
+    err e = parse(r, line, &fault);
+    if (e == ERR_FORMAT) say_no_tuple(context, r, line, &fault);
+    if (e != OK || r->scratch.used == 0) return e != ERR_NOMEM;
+    return emit_record(context, r, line->offset);
 }
 
 /* The line is out of the splitter: if it can't be emitted, the task's next
@@ -460,12 +461,10 @@ static err parse(struct reader *r, const uint8_t *bytes, uint32_t count,
 static enum step take_line(struct component_context *context, struct reader *r,
                            const struct line *line)
 {
-    struct parse_fault fault;
-    charge(context, r, line);
-    err e = parse(r, line->bytes, line->count, &fault);
-    if (e == ERR_FORMAT) say_no_tuple(context, r, line, &fault);
-    bool none = r->parser.line && r->scratch.used == 0;
-    r->owing = e == ERR_NOMEM || (!none && !emit_line(context, r, line));
+    /* What is parsed is looked at twice. */
+    charge(context, r, (size_t)line->count << (r->parser.line != NULL));
+    r->owing = r->parser.line ? !emit_parsed(context, r, line)
+                              : !emit_line(context, r, line);
     if (!r->owing) return STEP_DONE;
     r->line = *line;
     return no_memory(context);
@@ -474,143 +473,319 @@ static enum step take_line(struct component_context *context, struct reader *r,
 static void say_long(struct component_context *context, struct reader *r,
                      const struct line *line)
 {
-    executor_log(context, LOG_ERROR,
-                 "%s: the line at byte %lld is longer than 16 MB and was left "
-                 "out",
-                 r->file->path, (long long)line->offset);
+    executor_fault(context, LOSS_INPUT,
+                   "%s: the line at byte %lld is longer than 16 MB and was "
+                   "left out",
+                   r->intake->path, (long long)line->offset);
 }
 
-static enum step reader_end(struct component_context *context, struct reader *r)
+static const struct stream_plan *stream_of(const struct component_context *c)
+{
+    return &c->component->streams[0];
+}
+
+/* False: the record was the header, or the file can't be read without it. */
+static bool know_columns(struct component_context *context, struct reader *r,
+                         const struct csv_record *record)
+{
+    char why[300];
+    if (r->columns.known) return true;
+    if (!r->plan.header) {
+        columns_number(&r->columns, stream_of(context));
+        return true;
+    }
+    if (record->faulty)
+        snprintf(why, sizeof why, "%s", record->faulty);
+    else if (columns_name(&r->columns, stream_of(context), record, why,
+                          sizeof why))
+        return false;
+    executor_fault(context, LOSS_INPUT, "%s:%lld: %s; the file was left out",
+                   r->intake->path, (long long)record->line, why);
+    r->skipping = true;
+    return false;
+}
+
+static enum step take_record(struct component_context *context,
+                             struct reader *r, const struct csv_record *record)
+{
+    char why[300];
+    charge(context, r, 0);
+    if (!know_columns(context, r, record)) return STEP_DONE;
+    if (record->count == 0 && r->columns.width > 1) return STEP_DONE;
+    if (!columns_fit(&r->columns, record, why, sizeof why)) {
+        executor_fault(context, LOSS_INPUT,
+                       "%s:%lld: %s; the record was left out", r->intake->path,
+                       (long long)record->line, why);
+        return STEP_DONE;
+    }
+    r->scratch.used = 0;
+    r->owing = columns_encode(&r->columns, record, &r->scratch) != OK ||
+               !emit_record(context, r, 0);
+    r->cost += r->scratch.used;
+    if (!r->owing) return STEP_DONE;
+    r->record = *record;
+    return no_memory(context);
+}
+
+/* What the last block left of a line, which has no end. */
+static enum step take_rest(struct component_context *context, struct reader *r)
 {
     struct line line;
-    bool one_more = lines_end(&r->lines, &line);
-    r->ended = true;
-    if (one_more) r->eof = r->lines.offset;
-    r->number += one_more;
-    enum step step = one_more ? take_line(context, r, &line) : STEP_DONE;
+    struct csv_record record;
+    if (r->plan.csv) {
+        enum csv_step found = csv_end(&r->csv, &record);
+        if (found == CSV_NOMEM) return no_memory(context);
+        return found == CSV_RECORD ? take_record(context, r, &record)
+                                   : STEP_DONE;
+    }
+    if (!lines_end(&r->lines, &line)) return STEP_DONE;
+    r->places[r->place].eof = r->lines.offset;
+    r->number++;
+    return take_line(context, r, &line);
+}
+
+/* Another file from here on, by the name of the one before. */
+static void take_news(struct component_context *context, struct reader *r,
+                      enum news news)
+{
+    if (news == NEWS_TRUNCATED)
+        executor_log(context, LOG_WARN,
+                     "%s was truncated; it is read from its beginning",
+                     r->intake->path);
+    else
+        executor_log(context, LOG_INFO,
+                     "%s is a new file now; the one before was read to its "
+                     "end",
+                     r->intake->path);
+    restart_splitter(r);
+    blocks_go_on(r);
+}
+
+/* The blocks have ended. */
+static enum step file_end(struct component_context *context, struct reader *r,
+                          enum news news)
+{
+    char why[300];
+    bool damaged = intake_damaged(r->intake, why, sizeof why);
+    enum step step = damaged ? STEP_DONE : take_rest(context, r);
     if (step != STEP_DONE) return step;
-    blocks_free(context, r);
-    return STEP_END;
+    if (news != NEWS_NONE) {
+        take_news(context, r, news);
+        return STEP_DONE;
+    }
+    if (damaged)
+        executor_fault(context, LOSS_INPUT,
+                       "%s: %s; what stands before was read, get the file anew",
+                       r->intake->path, why);
+    leave_place(context, r);
+    return STEP_DONE;
+}
+
+static enum step more(struct component_context *context, struct reader *r)
+{
+    enum news news;
+    enum step step = blocks_more(context, r, &news);
+    return step == STEP_END ? file_end(context, r, news) : step;
 }
 
 /* What the actor before left half done. */
+static enum step take_owed(struct component_context *context, struct reader *r)
+{
+    if (!r->owing) return STEP_DONE;
+    return r->plan.csv ? take_record(context, r, &r->record)
+                       : take_line(context, r, &r->line);
+}
+
 static enum step resume_reading(struct component_context *context,
                                 struct reader *r)
 {
-    enum step step = r->inherited ? await_block(context, r) : STEP_DONE;
-    return step == STEP_DONE && r->owing ? take_line(context, r, &r->line)
-                                         : step;
+    enum step step = r->inherited ? blocks_await(context, r) : STEP_DONE;
+    return step == STEP_DONE ? take_owed(context, r) : step;
 }
 
-enum step reader_next(struct component_context *context, void *self)
+static bool may_go_on(struct component_context *context, const struct reader *r)
 {
-    struct reader *r = self;
+    return r->intake && !executor_full(context) && !env_spent(context->env);
+}
+
+static enum step next_lines(struct component_context *context, struct reader *r)
+{
+    enum step step = STEP_DONE;
     struct line line;
-    context->sleep_ns = 0; /* STEP_IDLE waits for a job */
-    enum step step = resume_reading(context, r);
-    if (step != STEP_DONE) return step;
-    if (r->ended) return STEP_END;
-    while (!executor_full(context) && !env_spent(context->env)) {
+    while (step == STEP_DONE && may_go_on(context, r)) {
         enum lines_step found = lines_next(&r->lines, &line);
         if (found == LINES_NOMEM) return no_memory(context);
         r->number += found == LINES_LINE || found == LINES_LONG;
         int64_t start =
             found == LINES_MORE ? lines_start(&r->lines) : line.offset;
-        if (start >= r->stripe_end) { /* the next one is another's */
+        if (start >= r->stripe_end) /* the next one is another's */
             stripe_take(r, stripe_next(context, r));
-        } else if (found == LINES_LINE) {
+        else if (found == LINES_LINE)
             step = take_line(context, r, &line);
-            if (step != STEP_DONE) return step;
-        } else if (found == LINES_LONG) {
+        else if (found == LINES_LONG)
             say_long(context, r, &line);
-        } else {
+        else
             step = more(context, r);
-            if (step == STEP_END) return reader_end(context, r);
-            if (step != STEP_DONE) return step;
+    }
+    return step;
+}
+
+static enum step next_records(struct component_context *context,
+                              struct reader *r)
+{
+    enum step step = STEP_DONE;
+    struct csv_record record;
+    while (step == STEP_DONE && may_go_on(context, r)) {
+        if (r->skipping) { /* when the block under way is there */
+            if (r->reading) return STEP_IDLE;
+            leave_place(context, r);
+            return STEP_DONE;
+        }
+        switch (csv_next(&r->csv, &record)) {
+        case CSV_RECORD: step = take_record(context, r, &record); break;
+        case CSV_MORE: step = more(context, r); break;
+        case CSV_NOMEM: return no_memory(context);
+        case CSV_LONG:
+            executor_fault(context, LOSS_INPUT,
+                           "%s:%lld: the record that begins here is longer "
+                           "than 16 MB and was left out",
+                           r->intake->path, (long long)record.line);
+            break;
         }
     }
-    return STEP_AGAIN;
+    return step;
+}
+
+enum step reader_next(struct component_context *context, void *self)
+{
+    struct reader *r = self;
+    context->sleep_ns = 0; /* STEP_IDLE waits for a job */
+    if (r->ended) return STEP_END;
+    enum step step = resume_reading(context, r);
+    if (step != STEP_DONE) return step;
+    if (r->intake == NULL) step = find_place(context, r);
+    if (step != STEP_DONE) return step;
+    step = r->plan.csv ? next_records(context, r) : next_lines(context, r);
+    return step == STEP_DONE ? STEP_AGAIN : step;
+}
+
+/* A followed file's last line may have no end yet; who drains has it all. */
+enum step reader_drain(struct component_context *context, void *self)
+{
+    struct reader *r = self;
+    bool split =
+        r->plan.csv ? r->csv.at == r->csv.end : r->lines.at == r->lines.end;
+    enum step step = take_owed(context, r);
+    bool rest = r->plan.follow && r->at_end && split && !r->skipping;
+    return step == STEP_DONE && rest ? take_rest(context, r) : step;
 }
 
 /* ---- once more ---- */
 
-/* The line at `token`, if the window shows all of it. */
-static bool window_find(const struct reader *r, uint64_t token,
-                        struct line *line)
+/* Which file the token is in. */
+static size_t place_of(const struct reader *r, int64_t token)
 {
-    const struct reader_window *w = r->window;
-    if (w == NULL || w->busy) return false;
-    const uint8_t *data = w->bytes.data, *end = data + w->bytes.used;
-    int64_t start = (int64_t)token - w->at;
-    if (start < (token > 0) || start >= (int64_t)w->bytes.used) return false;
-    const uint8_t *at = data + start;
-    if (token > 0 && at[-1] != '\n') return false; /* the file has changed */
-    const uint8_t *feed = memchr(at, '\n', (size_t)(end - at));
-    int64_t whole = w->at + (int64_t)w->bytes.used;
-    if (feed == NULL && whole != r->eof) return false;
-    uint32_t count = feed ? lines_length(at, feed) : (uint32_t)(end - at);
-    *line = (struct line){at, count, (int64_t)token};
-    return count <= LINE_BYTES_MAX;
+    size_t low = 0, high = r->intake ? r->place + 1 : r->place;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (r->places[middle].base <= token)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The intake by which that file is read again; borrowed. */
+static struct intake *intake_again(struct component_context *context,
+                                   struct reader *r, size_t place)
+{
+    if (r->window->intake && r->window_place == place) return r->window->intake;
+    if (r->intake && r->place == place) return r->intake;
+    return r->places[place].intake;
 }
 
 static enum step window_start(struct component_context *context,
-                              struct reader *r, uint64_t token)
+                              struct reader *r, size_t place, int64_t offset)
 {
-    struct reader_window *w = r->window;
-    if (w == NULL) {
-        w = mem_zero(1, sizeof *w);
-        if (w == NULL) return no_memory(context);
-        ref_init(&w->job.ref, window_free);
-        w->job.work = window_read;
-        w->file = r->file;
-        ref_take(&r->file->ref);
-        r->window = w;
-    }
-    w->busy = true;
-    w->token = token;
-    w->at = token > 0 ? (int64_t)token - 1 : 0;
-    ref_take(&w->job.ref);
-    executor_job(context, &w->job);
+    struct intake *in = intake_again(context, r, place);
+    struct intake *fresh = in ? NULL : new_intake(context, r, place);
+    if (in == NULL && fresh == NULL) return no_memory(context);
+    if (fresh) fresh->wanted = r->places[place].info;
+    window_aim(context->env, r->window, in ? in : fresh, offset);
+    if (fresh) ref_drop(context->env, &fresh->ref);
+    r->window_place = place;
+    ref_take(&r->window->job.ref);
+    executor_job(context, &r->window->job);
     return STEP_IDLE;
 }
 
-static enum step lost(struct component_context *context, struct reader *r,
-                      uint64_t token)
+static enum step lost(struct component_context *context, const char *path,
+                      int64_t offset, int error)
 {
-    int error = r->window ? r->window->error : 0;
-    if (error) {
-        failed(context, r, error);
+    if (error && error != ESTALE)
+        fault_text(context->error, sizeof context->error, FAULT_READ, path,
+                   error);
+    else
+        snprintf(context->error, sizeof context->error,
+                 "%s: the line at byte %lld failed and can't be read again: "
+                 "the file was changed while it was read; write to a new file "
+                 "and rename it",
+                 path, (long long)offset);
+    return STEP_END;
+}
+
+static enum step replay_kept(struct component_context *context,
+                             struct reader *r, uint64_t token)
+{
+    const struct kept_line *kept = kept_get(&r->kept, token & ~TOKEN_KEPT);
+    if (kept == NULL) { /* it was released: nobody waits for it */
+        snprintf(context->error, sizeof context->error,
+                 "a line that was kept is gone");
         return STEP_END;
     }
-    snprintf(context->error, sizeof context->error,
-             "%s: the line at byte %llu failed and can't be read again: the "
-             "file was changed while it was read; write to a new file and "
-             "rename it",
-             r->file->path, (unsigned long long)token);
-    return STEP_END;
+    env_charge(context->env, 1);
+    bool ok = r->plan.csv || r->parser.line
+                  ? emit_root_encoded(context, token, kept->bytes, kept->count)
+                  : emit_root(context, r, token, kept->bytes, kept->count);
+    return ok ? STEP_DONE : no_memory(context);
+}
+
+/* It was a tuple when it was read first. */
+static enum step replay_parsed(struct component_context *context,
+                               struct reader *r, uint64_t token,
+                               const struct intake *in, const struct line *line)
+{
+    struct parse_fault fault;
+    err e = parse(r, line, &fault);
+    if (e == ERR_FORMAT || (e == OK && r->scratch.used == 0))
+        return lost(context, in->path, line->offset, 0);
+    const struct buffer *tuple = &r->scratch;
+    return e == OK &&
+                   emit_root_encoded(context, token, tuple->data, tuple->used)
+               ? STEP_DONE
+               : no_memory(context);
 }
 
 enum step reader_replay(struct component_context *context, void *self,
                         uint64_t token)
 {
     struct reader *r = self;
-    struct line line = {0};
-    if (r->file->pipe) {
-        const struct kept_line *kept = kept_get(&r->kept, token);
-        if (kept == NULL) return lost(context, r, token);
-        line = (struct line){kept->bytes, kept->count, 0};
-    } else if (!window_find(r, token, &line)) {
-        if (r->window && r->window->busy) return STEP_IDLE;
-        if (r->window && r->window->token == token)
-            return lost(context, r, token);
-        return window_start(context, r, token);
-    }
+    struct line line;
+    if (token & TOKEN_KEPT) return replay_kept(context, r, token);
+    if (r->window == NULL && (r->window = window_new()) == NULL)
+        return no_memory(context);
+    if (r->window->busy) return STEP_IDLE;
+    size_t place = place_of(r, (int64_t)token);
+    int64_t offset = (int64_t)token - r->places[place].base;
+    const struct intake *in = intake_again(context, r, place);
+    if (!in || !window_find(r->window, in, offset, r->places[place].eof, &line))
+        return in && window_is_for(r->window, in, offset)
+                   ? lost(context, in->path, offset, r->window->error)
+                   : window_start(context, r, place, offset);
     env_charge(context->env, 1);
-    struct parse_fault fault;
-    err e = parse(r, line.bytes, line.count, &fault);
-    bool changed = e == ERR_FORMAT || (r->parser.line && r->scratch.used == 0);
-    if (changed) return lost(context, r, token);
-    return e == OK && emit_root(context, r, token, line.bytes, line.count)
+    if (r->parser.line) return replay_parsed(context, r, token, in, &line);
+    return emit_root(context, r, token, line.bytes, line.count)
                ? STEP_DONE
                : no_memory(context);
 }
@@ -619,5 +794,5 @@ void reader_release(struct component_context *context, void *self,
                     uint64_t token)
 {
     struct reader *r = self;
-    kept_drop(&r->kept, token);
+    if (token & TOKEN_KEPT) kept_drop(&r->kept, token & ~TOKEN_KEPT);
 }

@@ -8,13 +8,17 @@
  * dies is lost: an input can't be wound back. */
 #include "actors/connectors/connector.h"
 #include "actors/connectors/reader.h"
+#include <string.h>
 
 enum { FORMAT }; /* places of the options */
 
 static err make(struct component_context *context, void *self)
 {
-    return reader_make(context, self, NULL,
-                       connector_option(context, FORMAT)->text);
+    const char *format = connector_option(context, FORMAT)->text;
+    const struct reader_plan plan = {
+        .json = format && strcmp(format, "json") == 0,
+    };
+    return reader_make(context, self, &plan);
 }
 
 static const struct component_class source = {
@@ -37,6 +41,11 @@ static const struct option options[] = {
                 .doc = "of the lines; text if not given"},
 };
 
+static const struct record_format records[] = {
+    {.format = "json", .whole = "record"},
+    {0},
+};
+
 const struct connector connector_stdin = {
     .name = "stdin",
     .doc = "the lines of the standard input",
@@ -44,4 +53,5 @@ const struct connector connector_stdin = {
     .option_count = sizeof options / sizeof options[0],
     .source = &source,
     .field = "line",
+    .records = records,
 };

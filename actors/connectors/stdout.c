@@ -10,8 +10,11 @@ enum { FORMAT }; /* places of the options */
 
 static err make(struct component_context *context, void *self)
 {
-    return writer_make(context, self, NULL, true,
-                       connector_option(context, FORMAT)->text);
+    const struct writer_plan plan = {
+        .append = true,
+        .format = connector_option(context, FORMAT)->text,
+    };
+    return writer_make(context, self, &plan);
 }
 
 static const struct component_class sink = {

@@ -1,6 +1,7 @@
 #include "actors/connectors/writer.h"
 #include "actors/connectors/fault.h"
 #include "actors/connectors/pipe.h"
+#include "actors/connectors/rotate.h"
 #include "core/alloc.h"
 #include "core/disk.h"
 #include "core/job.h"
@@ -23,12 +24,21 @@ struct writer_file {
     bool owned, append;
     bool pipe; /* written by pipe.h */
     bool open;
-    bool headed; /* `out` begins with what stands once in a file */
-    bool last;   /* close it when all is written */
+    bool begun; /* it was open once: what is there is ours */
+    bool last;  /* close it when all is written */
     bool closed;
+    struct buffer head; /* stands once in each file, at its beginning */
+    size_t head_written;
     struct buffer out;
-    size_t written; /* of `out` */
-    int error;      /* errno of the last try; 0: it went on */
+    size_t written;     /* of `out` */
+    struct buffer ends; /* of each tuple in `out`: size_t; if it is rotated */
+    size_t end;         /* the first of them behind `written` */
+    int error;          /* errno of the last try; 0: it went on */
+    int close_error;    /* errno of closing one that was rotated */
+    int rotate_error;   /* errno of the last rotation; 0: it went well */
+    unsigned keep;
+    int64_t rotate_bytes; /* 0: never */
+    int64_t bytes, limit; /* rotated: of the file; it is full */
     char path[];
 };
 
@@ -39,19 +49,10 @@ static void file_free(struct env *env, struct ref *ref)
     struct writer_file *f = (struct writer_file *)(void *)ref;
     if (f->open && f->owned && !f->closed)
         f->disk->close(f->disk->context, f->fd);
+    buffer_fini(&f->head);
     buffer_fini(&f->out);
+    buffer_fini(&f->ends);
     mem_free(f);
-}
-
-/* Has the file something in it? */
-static bool has_bytes(const struct disk *disk, const char *path)
-{
-    char byte;
-    int fd = disk->open(disk->context, path, DISK_READ);
-    if (fd < 0) return false;
-    int64_t got = disk->read(disk->context, fd, &byte, 1, 0);
-    disk->close(disk->context, fd);
-    return got > 0;
 }
 
 /* A replaced file is written at its end too: a job of a task that has died
@@ -60,45 +61,116 @@ static int open_file(struct writer_file *f)
 {
     const struct disk *disk = f->disk;
     f->pipe = pipe_at(disk, f->path);
-    if (f->pipe) return pipe_open(f->path, true);
+    if (f->pipe) return f->rotate_bytes ? -EINVAL : pipe_open(f->path, true);
     if (!f->append) {
         int fd = disk->open(disk->context, f->path, DISK_REPLACE);
         if (fd < 0) return fd;
         disk->close(disk->context, fd);
-    } else if (f->headed && has_bytes(disk, f->path)) {
-        f->out.used = 0;
     }
     return disk->open(disk->context, f->path, DISK_APPEND);
 }
 
-static int64_t write_some(struct writer_file *f)
+/* False: error says why. */
+static bool begin_file(struct writer_file *f)
 {
-    const uint8_t *from = f->out.data + f->written;
-    size_t left = f->out.used - f->written;
+    if (f->open) return true;
+    struct disk_info info = {0};
+    int fd = open_file(f);
+    if (fd >= 0 && !f->pipe) f->disk->look(f->disk->context, NULL, fd, &info);
+    if (fd < 0) {
+        f->error = -fd;
+        return false;
+    }
+    f->fd = fd;
+    f->open = f->begun = f->append = true;
+    f->bytes = info.bytes;
+    f->head_written = info.bytes > 0 ? f->head.used : 0;
+    return true;
+}
+
+static size_t end_at(const struct writer_file *f, size_t i)
+{
+    size_t end;
+    memcpy(&end, f->ends.data + i * sizeof end, sizeof end);
+    return end;
+}
+
+/* How much of `out` still belongs into the file: whole tuples, or what is left
+ * of one. 0: it is full. */
+static size_t fitting(struct writer_file *f)
+{
+    size_t left = f->out.used - f->written, best = 0;
+    if (f->rotate_bytes == 0) return left;
+    while (left > 0 && end_at(f, f->end) <= f->written)
+        f->end++;
     if (left == 0) return 0;
-    return f->pipe ? pipe_write(f->fd, from, left)
-                   : f->disk->write(f->disk->context, f->fd, from, left);
+    bool within = f->written != (f->end > 0 ? end_at(f, f->end - 1) : 0);
+    bool empty = f->bytes <= (int64_t)f->head.used;
+    if (within || empty) best = end_at(f, f->end) - f->written;
+    for (size_t i = f->end; i < f->ends.used / sizeof(size_t); i++) {
+        size_t more = end_at(f, i) - f->written;
+        if (f->bytes + (int64_t)more > f->limit) break;
+        best = more;
+    }
+    return best;
+}
+
+/* The open file gets another name, a new one is begun. If that can't be it
+ * goes on growing, and is rotated when it has grown by as much again. */
+static void rotate(struct writer_file *f)
+{
+    f->rotate_error = rotate_files(f->disk, f->path, f->keep);
+    f->limit = f->rotate_bytes;
+    if (f->rotate_error) {
+        f->limit += f->bytes;
+        return;
+    }
+    int e = f->disk->close(f->disk->context, f->fd);
+    if (e < 0) f->close_error = -e;
+    f->open = false;
+}
+
+static int64_t put(struct writer_file *f, const uint8_t *from, size_t bytes)
+{
+    int64_t count = f->pipe
+                        ? pipe_write(f->fd, from, bytes)
+                        : f->disk->write(f->disk->context, f->fd, from, bytes);
+    if (count > 0) f->bytes += count;
+    return count;
+}
+
+/* What is to be written next. False: nothing, or error says why. */
+static bool next_piece(struct writer_file *f, struct buffer **from, size_t **at,
+                       size_t *bytes)
+{
+    if (!begin_file(f)) return false;
+    if (f->head_written == f->head.used && f->written < f->out.used &&
+        fitting(f) == 0) {
+        rotate(f);
+        if (!begin_file(f)) return false;
+    }
+    bool head = f->head_written < f->head.used;
+    *from = head ? &f->head : &f->out;
+    *at = head ? &f->head_written : &f->written;
+    *bytes = head ? f->head.used - f->head_written : fitting(f);
+    return *bytes > 0;
 }
 
 static void file_work(struct node *node, struct job *job)
 {
     struct writer_file *f = (struct writer_file *)(void *)job;
-    f->error = 0;
-    if (!f->open) {
-        int fd = open_file(f);
-        if (fd < 0) {
-            f->error = -fd;
-            return;
-        }
-        f->fd = fd;
-        f->open = true;
+    struct buffer *from;
+    size_t *at, bytes;
+    f->error = f->close_error = f->rotate_error = 0;
+    while (next_piece(f, &from, &at, &bytes)) {
+        int64_t count = put(f, from->data + *at, bytes);
+        if (count < 0)
+            f->error = (int)-count;
+        else
+            *at += (size_t)count;
+        if (count < (int64_t)bytes) return; /* the next job goes on */
     }
-    int64_t put = write_some(f);
-    if (put < 0)
-        f->error = (int)-put;
-    else
-        f->written += (size_t)put;
-    if (!f->last || f->written < f->out.used) return;
+    if (f->error || !f->last) return;
     f->closed = true;
     if (f->owned) f->error = -f->disk->close(f->disk->context, f->fd);
 }
@@ -132,27 +204,30 @@ static bool wants_header(const struct component_context *context, bool shared)
 }
 
 err writer_make(struct component_context *context, struct writer *w,
-                const char *path, bool append, const char *format)
+                const struct writer_plan *plan)
 {
+    const char *path = plan->path;
     struct writer_file *f = file_new(context, path ? path : "stdout");
     if (f == NULL) return ERR_NOMEM;
     w->file = f;
     w->tracked = executor_tracks(context);
+    w->rotates = plan->rotate_bytes > 0;
     f->owned = path != NULL;
     /* A crashed task's lines stay. */
-    f->append = append || context->starts > 0;
+    f->append = plan->append || context->starts > 0;
+    f->rotate_bytes = f->limit = plan->rotate_bytes;
+    f->keep = plan->keep;
     if (path == NULL) {
         f->fd = STDOUT;
-        f->pipe = f->open = true;
+        f->pipe = f->open = f->begun = true;
     } else if (context->component->tasks > 1) {
         sprintf(f->path + strlen(path), ".%u", context->index);
     }
-    err e = format ? format_named(format, &w->format) : OK;
+    err e = plan->format ? format_named(plan->format, &w->format) : OK;
     if (e == OK && context->component->input_count > 0 &&
         wants_header(context, path == NULL)) {
         const struct stream_plan *stream = stream_of(context, 0);
-        e = format_header(&w->format, stream->fields, stream->arity, &f->out);
-        f->headed = f->out.used > 0;
+        e = format_header(&w->format, stream->fields, stream->arity, &f->head);
     }
     if (e != OK) ref_drop(context->env, &f->job.ref);
     return e;
@@ -174,19 +249,26 @@ void writer_free(struct component_context *context, void *self)
     struct writer *w = self;
     say_replaced(context, w);
     buffer_fini(&w->gathered);
+    buffer_fini(&w->ends);
     ref_drop(context->env, &w->file->job.ref);
 }
 
 /* ---- writing ---- */
 
+static void swap(struct buffer *a, struct buffer *b)
+{
+    struct buffer c = *a;
+    *a = *b;
+    *b = c;
+}
+
 static void start(struct component_context *context, struct writer *w)
 {
     struct writer_file *f = w->file;
     if (f->written == f->out.used) { /* else the rest goes first */
-        struct buffer empty = f->out;
-        f->out = w->gathered;
-        w->gathered = empty;
-        w->gathered.used = f->written = 0;
+        swap(&f->out, &w->gathered);
+        swap(&f->ends, &w->ends);
+        w->gathered.used = w->ends.used = f->written = f->end = 0;
         f->last = w->finishing;
     }
     w->busy = true;
@@ -198,14 +280,17 @@ static bool all_written(const struct writer *w)
 {
     const struct writer_file *f = w->file;
     return w->gathered.used == 0 && f->written == f->out.used &&
+           f->head_written == f->head.used &&
            (f->closed || !(w->finishing && f->owned));
 }
 
 /* Starts what there is to do. STEP_IDLE, STEP_SLEEP: the acks wait for it. */
 static enum step go_on(struct component_context *context, struct writer *w)
 {
-    if (!w->busy && w->unread)
+    if (!w->busy && w->unread) {
         w->gathered.used = w->file->out.used = w->file->written = 0;
+        w->file->head_written = w->file->head.used;
+    }
     if (!w->busy && all_written(w)) {
         if (w->finishing) say_replaced(context, w);
         return STEP_DONE;
@@ -240,6 +325,12 @@ enum step writer_finish(struct component_context *context, void *self)
 static enum step crash(struct component_context *context,
                        const struct writer_file *f)
 {
+    if (f->pipe && f->rotate_bytes) {
+        snprintf(context->error, sizeof context->error,
+                 "%s is a pipe or a device and can't be rotated; remove rotate",
+                 f->path);
+        return STEP_HOPELESS;
+    }
     fault_text(context->error, sizeof context->error, FAULT_WRITE, f->path,
                f->error);
     return fault_stays(f->error) ? STEP_HOPELESS : STEP_CRASH;
@@ -272,13 +363,26 @@ static void went_on(struct component_context *context, struct writer *w)
 
 /* Too late to try again: the system has let go of the file. */
 static void say_unclosed(struct component_context *context,
-                         const struct writer_file *f)
+                         const struct writer_file *f, int error)
 {
     char text[1024];
-    fault_text(text, sizeof text, FAULT_WRITE, f->path, f->error);
+    fault_text(text, sizeof text, FAULT_WRITE, f->path, error);
     executor_log(context, LOG_ERROR,
                  "%s; it was said on closing: the last lines may be missing",
                  text);
+}
+
+static void say_rotated(struct component_context *context,
+                        const struct writer_file *f)
+{
+    char text[1024];
+    if (f->close_error) say_unclosed(context, f, f->close_error);
+    if (f->rotate_error == 0) return;
+    fault_text(text, sizeof text, FAULT_WRITE, f->path, f->rotate_error);
+    executor_fault(context, LOSS_NONE,
+                   "%s; it can't be rotated and goes on growing, tried again "
+                   "when it has grown by %lld bytes more",
+                   text, (long long)f->rotate_bytes);
 }
 
 enum step writer_job_done(struct component_context *context, void *self,
@@ -287,13 +391,14 @@ enum step writer_job_done(struct component_context *context, void *self,
     struct writer *w = self;
     struct writer_file *f = w->file;
     w->busy = false;
+    say_rotated(context, f);
     if (f->error == EAGAIN && f->pipe) {
         /* It goes on waiting for a slow reader. */
     } else if (f->error == 0) {
         went_on(context, w);
     } else if (f->closed) {
-        say_unclosed(context, f);
-    } else if (!f->open && f->error != ENXIO) {
+        say_unclosed(context, f, f->error);
+    } else if (!f->begun && f->error != ENXIO) {
         return crash(context, f);
     } else if (!f->owned && f->error == EPIPE) {
         w->unread = true;
@@ -313,6 +418,21 @@ static const uint8_t *behind(const uint8_t *at, unsigned arity)
     return at;
 }
 
+/* False: out of memory, nothing was gathered. */
+static bool gather(struct writer *w, const struct stream_plan *stream,
+                   const uint8_t *values)
+{
+    size_t before = w->gathered.used;
+    if (format_tuple(&w->format, stream->fields, stream->arity, values,
+                     &w->gathered, &w->replaced) != OK)
+        return false;
+    if (!w->rotates) return true;
+    if (buffer_append(&w->ends, &w->gathered.used, sizeof(size_t)) == OK)
+        return true;
+    w->gathered.used = before;
+    return false;
+}
+
 enum step writer_execute(struct component_context *context, void *self,
                          struct input *input)
 {
@@ -321,8 +441,7 @@ enum step writer_execute(struct component_context *context, void *self,
     const uint8_t *at;
     while ((at = input_next(context, input)) != NULL) {
         const uint8_t *end = behind(at, stream->arity);
-        if (format_tuple(&w->format, stream->fields, stream->arity, at,
-                         &w->gathered, &w->replaced) == OK)
+        if (gather(w, stream, at))
             input_done(context, input, end);
         else
             executor_fail(context, input, end,

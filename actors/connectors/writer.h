@@ -4,7 +4,8 @@
  * its acks leave, so nothing that was acked is lost with the task; else up to
  * WRITER_AHEAD_BYTES gather while others are written. What can't be written
  * (a full disk) is tried again until it can: nothing is dropped, the tuples
- * wait, and so does what feeds them. */
+ * wait, and so does what feeds them. A file that is rotated (rotate.h) holds
+ * whole tuples; when it can't be, it goes on growing. */
 #ifndef ACTORS_CONNECTORS_WRITER_H
 #define ACTORS_CONNECTORS_WRITER_H
 
@@ -19,17 +20,27 @@ struct writer_file;
 struct writer {
     struct format format;
     struct buffer gathered;   /* lines, not given to a job yet */
+    struct buffer ends;       /* where each tuple's ends in it, if it matters */
     struct writer_file *file; /* a reference; the job's while `busy` */
     bool tracked, busy, finishing;
+    bool rotates;
     bool unread;         /* nobody reads the output any more: it goes nowhere */
     int64_t backoff_ns;  /* 0: the last write went well */
     int64_t retry_at_ns; /* 0: at once */
     uint64_t replaced;   /* what JSON could not say */
 };
 
-/* `path` is borrowed until it returns; NULL: stdout. `format` is its name. */
+/* What a writer writes, and where; its texts are borrowed while it is made. */
+struct writer_plan {
+    const char *path; /* NULL: stdout */
+    bool append;
+    const char *format;   /* its name; NULL: text */
+    int64_t rotate_bytes; /* no file becomes larger but by one tuple; 0: any */
+    unsigned keep;        /* of the files before */
+};
+
 err writer_make(struct component_context *context, struct writer *w,
-                const char *path, bool append, const char *format);
+                const struct writer_plan *plan);
 void writer_free(struct component_context *context, void *self);
 enum step writer_open(struct component_context *context, void *self);
 enum step writer_execute(struct component_context *context, void *self,

@@ -115,6 +115,9 @@ struct component_class {
     /* The token is settled for good: forget it. NULL: nothing to forget. */
     void (*release)(struct component_context *context, void *self,
                     uint64_t token);
+    /* The topology is drained: next() won't be called again. Emit what only
+     * waited for more to come. Once. NULL: nothing waits. */
+    enum step (*drain)(struct component_context *context, void *self);
     /* A job that the class started with executor_job() is done. */
     enum step (*job_done)(struct component_context *context, void *self,
                           struct job *job);
@@ -223,9 +226,6 @@ void executor_rooted(struct component_context *context);
 void executor_unroot(struct component_context *context);
 /* An untracked tuple was emitted: seal what is full. */
 void executor_emitted(struct component_context *context);
-/* A piece of the input is no tuple, and is left out: it counts as one that
- * failed for good. The class says which, and why. */
-void executor_rejected(struct component_context *context);
 /* As many roots are pending as may be: emit no more for now. */
 bool executor_full(const struct component_context *context);
 /* Is anything tracked in this topology? */
@@ -239,6 +239,13 @@ void executor_job(struct component_context *context, struct job *job);
 void executor_wake(struct component_context *context);
 /* Nobody wants the results any more: the topology is drained. */
 void executor_drain(struct component_context *context);
+/* A fault of what is outside: an error in the component's metrics, a line in
+ * the log (many with the same `format` are counted there). Where something of
+ * the input was left out by it, the run that goes on ends with exit 1. */
+enum loss { LOSS_NONE, LOSS_INPUT };
+void executor_fault(struct component_context *context, enum loss loss,
+                    const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* A line in the log, under the component's name and task. */
 void executor_log(struct component_context *context, int level,
                   const char *format, ...)

@@ -675,6 +675,24 @@ void executor_log(struct component_context *context, int level,
              NULL);
 }
 
+/* Each of a kind is one place of the log, so that a flood is counted. */
+void executor_fault(struct component_context *context, enum loss loss,
+                    const char *format, ...)
+{
+    struct executor *x = executor_of(context);
+    char text[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    x->errors++;
+    if (loss == LOSS_INPUT) x->left_out++;
+    tally_fault(x, text);
+    log_text(node_log(env_node(x->context.env)), context->component->name,
+             (int)context->index, LOG_ERROR, (uint64_t)(uintptr_t)format, text,
+             strlen(text), NULL);
+}
+
 const struct actor_kind executor_kind = {
     .name = "executor",
     .state_bytes = sizeof(struct executor),

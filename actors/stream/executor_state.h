@@ -68,13 +68,14 @@ struct executor {
     uint64_t marker_wanted; /* to be put in when no call is suspended */
     bool source_ended, closing, idle;
     bool active;  /* as the class was told */
+    bool drained; /* drain() was called */
     bool notices; /* notify() is owed */
     deadline_id sleep_timer, idle_timer, replay_timer, check_timer, tick_timer;
     int64_t replay_timer_ns;
     int64_t parked_ns; /* since when there is no credit; 0: there is */
     bool told_parked;  /* a check said so */
 
-    uint64_t executed, acked, failed, replayed, gave_up, errors;
+    uint64_t executed, acked, failed, replayed, gave_up, errors, left_out;
 };
 
 static inline struct executor *executor_of(struct component_context *context)

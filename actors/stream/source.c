@@ -82,13 +82,6 @@ void executor_emitted(struct component_context *context)
     emitter_keep(context->emitter);
 }
 
-void executor_rejected(struct component_context *context)
-{
-    struct executor *x = executor_of(context);
-    x->failed++;
-    x->gave_up++;
-}
-
 /* ---- roots: settled ---- */
 
 static int64_t retry_wait_ns(uint32_t tries)
@@ -338,6 +331,13 @@ err source_put_marker(struct executor *x)
     return version > x->task->passed ? executor_switch(x, version) : OK;
 }
 
+/* No next() follows any more: what waited for more to come goes now. */
+static bool may_drain(struct executor *x)
+{
+    return x->closing && !x->drained && !x->source_ended && x->class->drain &&
+           !executor_full(&x->context);
+}
+
 static err activate(struct executor *x)
 {
     x->active = !x->active;
@@ -371,6 +371,13 @@ err source_pump(struct executor *x)
         if (any) {
             if (step == STEP_IDLE) return OK; /* job_done() will wake us */
             err e = executor_after(x, CALL_REPLAY, step);
+            if (e != OK) return e;
+            continue;
+        }
+        if (may_drain(x)) {
+            x->drained = true;
+            err e = executor_after(x, CALL_REPLAY,
+                                   x->class->drain(&x->context, x->self));
             if (e != OK) return e;
             continue;
         }

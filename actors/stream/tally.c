@@ -54,10 +54,10 @@ void tally_count(struct executor *x)
         metric_id id;
         uint64_t *n;
     } all[] = {
-        {ids->executed, &x->executed},      {ids->acked, &x->acked},
-        {ids->failed, &x->failed},          {ids->replayed, &x->replayed},
-        {ids->gave_up, &x->gave_up},        {ids->errors, &x->errors},
-        {ids->emitted, &x->emitter.emitted}};
+        {ids->executed, &x->executed}, {ids->acked, &x->acked},
+        {ids->failed, &x->failed},     {ids->replayed, &x->replayed},
+        {ids->gave_up, &x->gave_up},   {ids->errors, &x->errors},
+        {ids->left_out, &x->left_out}, {ids->emitted, &x->emitter.emitted}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (*all[i].n == 0) continue;
         metric_add(cells, all[i].id, *all[i].n);

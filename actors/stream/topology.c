@@ -300,6 +300,7 @@ static err register_metrics(struct topology *t, struct metrics *metrics)
             {"engine_tuples_replayed_total", &m->replayed},
             {"engine_tuples_gave_up_total", &m->gave_up},
             {"engine_errors_total", &m->errors},
+            {"engine_input_left_out_total", &m->left_out},
         };
         for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
             err e = metric_register(metrics, METRIC_COUNTER, all[i].name,
@@ -710,9 +711,11 @@ static void root_terminate(struct env *env, void *self, err why)
     deadline_cancel(env, &r->drain_timer);
     root_fini(env, r);
     struct topology *t = r->topology;
-    for (unsigned c = 0; c < t->config.plan->count; c++)
-        r->end.gave_up +=
-            metric_read(node_metrics(env_node(env)), t->metrics[c].gave_up);
+    struct metrics *metrics = node_metrics(env_node(env));
+    for (unsigned c = 0; c < t->config.plan->count; c++) {
+        r->end.gave_up += metric_read(metrics, t->metrics[c].gave_up);
+        r->end.left_out += metric_read(metrics, t->metrics[c].left_out);
+    }
     if (!r->over) r->end.why = why;
     if (why != ERR_KILLED) t->config.ended(t->config.context, &r->end);
 }

@@ -45,6 +45,7 @@ struct task {
 /* What a component has done so far; summed over its tasks. */
 struct component_metrics {
     metric_id executed, emitted, acked, failed, replayed, gave_up, errors;
+    metric_id left_out; /* parts of a source's input, see executor_fault() */
     /* A histogram. Spouts: from a root's emit to its ack; others: of a call of
      * execute, see tally_begin(). */
     metric_id latency;
@@ -69,6 +70,7 @@ struct topology_end {
     err why;            /* OK: by itself; ERR_STOPPED: drained; ERR_CRASHED */
     uint64_t unsettled; /* roots that were left when the drain was over */
     uint64_t gave_up;   /* tuples that failed for good */
+    uint64_t left_out;  /* parts of the input that couldn't be read */
 };
 
 /* New code on its way to all tasks: made by the loader. */

@@ -377,6 +377,24 @@ local function check(record, connectors, file)
           elseif v:find("\0", 1, true) then
             bad("a text without \\0")
           end
+        elseif option.type == "texts" then
+          if type(v) ~= "table" or next(v) == nil then
+            bad("a list of texts")
+          else
+            v = plain(v)
+            given[key] = v
+            local last, missing = last_entry(v)
+            if missing then
+              fault(use.line, "entry %d of %s of %s is nil; is it spelled right?", missing, key, use.connector)
+            end
+            for place, text in next, v do
+              if math.type(place) ~= "integer" or place < 1 then
+                fault(use.line, "%s of %s has the key '%s'; give { \"…\", … }", key, use.connector, named(place))
+              elseif type(text) ~= "string" or text == "" or text:find("\0", 1, true) then
+                fault(use.line, "%s of %s holds %s; give texts", key, use.connector, shown(text))
+              end
+            end
+          end
         elseif option.type == "flag" then
           if type(v) ~= "boolean" then bad("true or false") end
         elseif option.type == "count" then
@@ -384,6 +402,9 @@ local function check(record, connectors, file)
         elseif option.type == "duration" then
           local ns = duration(v)
           if not ns then bad("a duration like \"5s\"") else given[key] = ns end
+        elseif option.type == "size" then
+          local bytes = size(v)
+          if not bytes or bytes == 0 then bad("a size like \"64MB\"") else given[key] = bytes end
         elseif option.type == "choice" then
           local fits = false
           for choice in option.choices:gmatch("%S+") do fits = fits or v == choice end
@@ -394,7 +415,8 @@ local function check(record, connectors, file)
       end
     end
     for _, option in ipairs(about.options) do
-      if option.required and option.type ~= "rows" and given[option.name] == nil then
+      if option.required and option.type ~= "rows" and given[option.name] == nil and
+         (option.instead == nil or given[option.instead] == nil) then
         fault(use.line, "%s has no %s; write %s { %s = … }", use.connector, option.name, use.connector, option.name)
       end
     end
@@ -593,12 +615,16 @@ local function check(record, connectors, file)
     if use and about then
       out.connector, out.options = use.connector, use.options
       if c.kind == "spout" then
-        local parsed = use.options.format == "json" -- it names what it brings
-        if about.field and parsed then
+        -- Of records `fields` picks by name; nil: no such format, false: it must.
+        local whole = about.records and use.options.format and about.records[use.options.format]
+        if whole ~= nil then
           out.names_fields = fields ~= nil
-          fields = fields or { "record" }
-          if #fields == 0 then
-            fault(c.line, "fields of %s is empty; name keys of the JSON objects, or leave it out", c.title)
+          fields = fields or whole and { whole }
+          if not fields then
+            fault(c.line, "%s has no fields; add fields = { \"…\" }", c.title)
+          elseif #fields == 0 then
+            fault(c.line, "fields of %s is empty; name what it picks of each record%s", c.title,
+                  whole and ", or leave it out" or "")
           end
         elseif about.field then
           fields = fields or { about.field }

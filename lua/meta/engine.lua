@@ -293,12 +293,22 @@ function top(n, by) end
 ---@class engine.Connector
 
 ---@class engine.FileOptions
----@field path string relative to where the engine was started
+---@field path? string relative to where the engine was started; a source: one
+--- with * ? [ ] names all files that match, in order
+---@field paths? string[] a source: several, one after another
+---@field format? "text"|"json"|"csv" of the lines; "text"
+---@field header? boolean a source of csv: `fields` are names of the first
+--- line; true. With false they are the columns by position
+---@field follow? boolean a source: wait for more at the end, as tail -F
 ---@field append? boolean a sink: go on behind what is there
----@field format? "text"|"json"|"csv" of the lines; a source reads text or json
+---@field rotate? engine.Size a sink: begin a new file before it is larger; it
+--- becomes path.1, what that was path.2
+---@field keep? integer a sink: how many of these there are; 5
 
 --- A source that brings the field "line"; with format = "json" the field
---- "record", a view, or the keys that `fields` names. A sink.
+--- "record", a view, or the keys that `fields` of the spout names; with "csv"
+--- the columns that it names; a sink. What gzip or zstd has compressed is
+--- read as what it holds.
 ---@param options engine.FileOptions
 ---@return engine.Connector
 function file(options) end

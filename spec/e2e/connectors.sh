@@ -152,8 +152,10 @@ e2e_a_line_above_16_mb_is_left_out_and_said() {
     through 'file { path = "long" }' 'stdout {}'
     { echo before; head -c 17000000 /dev/zero | tr '\0' x; echo; echo after; } > long
     engine run t.lua
+    exits 1
     prints $'before\nafter'
     says "16 MB"
+    says "engine: 1 part of the input was left out; the log says why"
 }
 
 # ---- a disk without room ----

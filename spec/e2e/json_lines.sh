@@ -84,11 +84,40 @@ e2e_a_line_that_is_no_object_is_said_counted_and_left_out() {
     says 'in:5: no JSON object at column 1: an object begins with {'
     says 'in:6: no JSON object at column 14: a comma or } is missing'
     says 'in:8: no JSON object at column 13: the text ends in the middle of a value'
-    says '4 tuples failed for good'
+    says 'engine: 4 parts of the input were left out; the log says why'
     shouting 'file { path = "in", format = "json" }, tasks = 2' 'stdout { format = "json" }'
     engine run --quiet t.lua
     exits 1
     says 'in: the line at byte 15: no JSON object at column 10'
+    says 'engine: 4 parts of the input were left out; the log says why'
+}
+
+e2e_json_is_read_from_many_files_and_packed_ones() {
+    shouting 'file { path = "in/*", format = "json" }' 'stdout { format = "json" }'
+    mkdir in
+    printf '%s\n' '{"level":"a"}' '{"level":' '{"level":"b"}' > in/1
+    printf '%s\n' '{"level":"c"}' 'no' | gzip > in/2
+    printf '{"level":"d"}' | zstd -q > in/3
+    engine run --quiet t.lua
+    exits 1
+    prints '{"level":"A"}
+{"level":"B"}
+{"level":"C"}
+{"level":"D"}'
+    says 'in/1:2: no JSON object at column 10'
+    says 'in/2:2: no JSON object at column 1'
+    says 'engine: 2 parts of the input were left out; the log says why'
+}
+
+e2e_a_followed_file_of_json_is_read_to_its_last_byte_by_a_drain() {
+    shouting 'file { path = "in", format = "json", follow = true }' 'stdout { format = "json" }'
+    printf '{"level":"a"}\n{"level":\n{"level":"b"}' > in
+    engine run --quiet t.lua --for 500ms
+    exits 1
+    prints '{"level":"A"}
+{"level":"B"}'
+    says 'in:2: no JSON object at column 10'
+    says 'engine: 1 part of the input was left out; the log says why'
 }
 
 e2e_a_record_that_failed_comes_again() {
@@ -113,7 +142,9 @@ return topology "again" {
 }
 LUA
     sort -o expected expected
-    for source in 'file { path = "in", format = "json" }' 'stdin { format = "json" }'; do
+    gzip -k in
+    for source in 'file { path = "in", format = "json" }' 'stdin { format = "json" }' \
+        'file { path = "in.gz", format = "json" }'; do
         sed "s/SOURCE/$source/" t.lua > s.lua
         timeout -k 5 "$PATIENCE_S" "$ENGINE" run --quiet s.lua < in > out 2> err
         code=$?

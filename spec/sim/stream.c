@@ -385,6 +385,7 @@ struct stream_totals stream_totals(const struct stream *s, const char *name)
         .failed = metric_read(m, ids->failed),
         .replayed = metric_read(m, ids->replayed),
         .gave_up = metric_read(m, ids->gave_up),
+        .errors = metric_read(m, ids->errors),
     };
 }
 

@@ -54,7 +54,7 @@ unsigned stream_has(const struct stream *stream, const char *line);
 
 /* Totals of a component. */
 struct stream_totals {
-    uint64_t executed, emitted, acked, failed, replayed, gave_up;
+    uint64_t executed, emitted, acked, failed, replayed, gave_up, errors;
 };
 struct stream_totals stream_totals(const struct stream *stream,
                                    const char *component);
