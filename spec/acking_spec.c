@@ -1,6 +1,6 @@
 /* When a root is through, and when it has failed: held tuples, roots in common,
  * timeouts, errors, activation. The sentences that begin with a letter and a
- * number are conformance cases: cases.md has the list. */
+ * number are conformance cases: cases_spec.c has the list. */
 #include "spec/sim/stream.h"
 #include "spec/spec.h"
 #include <stdio.h>

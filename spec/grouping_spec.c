@@ -1,5 +1,5 @@
 /* Which task gets a tuple. The sentences that begin with a letter and a number
- * are conformance cases: cases.md has the list. */
+ * are conformance cases: cases_spec.c has the list. */
 #include "spec/sim/stream.h"
 #include "spec/spec.h"
 #include <stdio.h>

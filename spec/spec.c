@@ -32,6 +32,13 @@ void spec_register(const char *name, spec_story *story)
     story_count++;
 }
 
+bool spec_exists(const char *name)
+{
+    for (size_t i = 0; i < story_count; i++)
+        if (strcmp(stories[i].name, name) == 0) return true;
+    return false;
+}
+
 void spec_fail(const char *file, int line, const char *format, ...)
 {
     va_list args;

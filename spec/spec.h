@@ -19,6 +19,8 @@ extern uint64_t spec_seed; /* of the story running; printed on failure */
 
 typedef void spec_story(void);
 void spec_register(const char *name, spec_story *story);
+/* Is there one of exactly this "module.sentence"? */
+bool spec_exists(const char *name);
 /* Fails the running story: place, what was seen, the seed. Doesn't return. */
 void spec_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
