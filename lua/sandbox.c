@@ -189,19 +189,24 @@ static const char *text_of(lua_State *L, int index, size_t *bytes)
                                   : luaL_tolstring(L, index, bytes);
 }
 
-static int print(lua_State *L)
+const char *sandbox_line(lua_State *L, char between, size_t *bytes)
 {
     int n = lua_gettop(L);
     luaL_Buffer b;
     luaL_buffinit(L, &b);
     for (int i = 1; i <= n; i++) {
-        if (i > 1) luaL_addchar(&b, '\t');
+        if (i > 1) luaL_addchar(&b, between);
         text_of(L, i, NULL);
         luaL_addvalue(&b);
     }
     luaL_pushresult(&b);
+    return lua_tolstring(L, -1, bytes);
+}
+
+static int print(lua_State *L)
+{
     size_t bytes;
-    const char *text = lua_tolstring(L, -1, &bytes);
+    const char *text = sandbox_line(L, '\t', &bytes);
     const struct vm_config *c = config_of(L);
     if (c->print) c->print(c->host, text, bytes);
     return 0;

@@ -33,6 +33,10 @@ void sandbox_base(lua_State *L);
 void sandbox_load(lua_State *L, const char *source, size_t bytes,
                   const char *name);
 
+/* Pushes the arguments of the running C function as one text, as print shows
+ * them, with `between` in between. [-0, +1, e] */
+const char *sandbox_line(lua_State *L, char between, size_t *bytes);
+
 /* Replaces the table at the top of the stack by a read-only front of it; the
  * error of a write says "<name>.<key> is read-only". [-1, +1, m] */
 void sandbox_freeze(lua_State *L, const char *name);

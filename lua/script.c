@@ -203,17 +203,8 @@ static int say(lua_State *L)
 {
     struct script *s = script_of(L);
     int level = (int)lua_tointeger(L, lua_upvalueindex(1));
-    int n = lua_gettop(L);
-    luaL_Buffer b;
-    luaL_buffinit(L, &b);
-    for (int i = 1; i <= n; i++) {
-        if (i > 1) luaL_addchar(&b, ' ');
-        vm_text(L, i);
-        luaL_addvalue(&b);
-    }
-    luaL_pushresult(&b);
     size_t bytes;
-    const char *text = lua_tolstring(L, -1, &bytes);
+    const char *text = sandbox_line(L, ' ', &bytes);
     if (s->say) s->say(s, level, text, bytes);
     return 0;
 }

@@ -159,3 +159,15 @@ e2e_a_closed_stderr_does_not_end_the_run() {
     exits 1
     prints_sorted "$(printf '1\n3')"
 }
+
+e2e_log_shows_any_value_as_print_does() {
+    cat > t.lua <<'LUA'
+return topology "t" {
+  spout "s" { list { { 1 } }, fields = { "n" } },
+  bolt "b" { from = shuffle "s", execute = function(self, n) log.info(nil, true, n, 1.5, "x") end },
+}
+LUA
+    engine run t.lua
+    exits 0
+    grep -qE 'info  b\[0\]  nil true 1 1\.5 x$' err || fail "seen: $(seen err)"
+}
