@@ -27,11 +27,6 @@ static void end(struct component_context *context, void *self)
 
 /* ---- where letters are ---- */
 
-static inline bool is_letter(uint8_t byte)
-{
-    return (uint8_t)((byte | LOWER) - 'a') < 26;
-}
-
 /* Which of the next `count` bytes (at most BLOCK) are letters: a bit for each,
  * the first one lowest. Reads up to SHORT_SLACK bytes behind them. */
 static inline uint64_t letters(const uint8_t *s, size_t count)
@@ -48,7 +43,7 @@ static inline uint64_t letters(const uint8_t *s, size_t count)
     }
 #else
     for (size_t i = 0; i < count; i++)
-        bits |= (uint64_t)is_letter(s[i]) << i;
+        bits |= (uint64_t)((uint8_t)((s[i] | LOWER) - 'a') < 26) << i;
 #endif
     return count < BLOCK ? bits & (((uint64_t)1 << count) - 1) : bits;
 }

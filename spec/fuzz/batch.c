@@ -92,8 +92,12 @@ static void walk(struct batch *b, unsigned arity)
     for (uint32_t i = 0; i < b->anchors; i++) {
         const struct anchor *a = batch_anchor(b, i);
         assert((const uint8_t *)a >= b->data + b->used);
-        assert(a->tuples > 0 && a->tuples <= b->count - tuples);
+        assert(a->tuples <= b->count - tuples);
         assert((a->root == 0) == (a->edge == 0));
+        if (a->tuples == 0) { /* it joins the next, as executors rely on */
+            assert(i + 1 < b->anchors && a->root != 0);
+            assert(batch_anchor(b, i + 1)->root != 0);
+        }
         at = skip_tuples(b, at, a->tuples, arity);
         tuples += a->tuples;
     }
