@@ -207,7 +207,7 @@ fuzz_one() {
     ASAN_OPTIONS=quarantine_size_mb=16 "build/fuzz/fuzz-$target" "${options[@]}" -max_total_time="$seconds" -timeout=180 -rss_limit_mb=2048 \
         -artifact_prefix="build/fuzz/$target-" -print_final_stats=1 \
         "build/fuzz/corpus/$target" "spec/fuzz/corpus/$target" > "build/fuzz/$target.log" 2>&1 || status=1
-    grep -E 'ERROR|SUMMARY|Test unit written' "build/fuzz/$target.log" || true
+    grep -E 'Assertion|runtime error|ERROR|SUMMARY|Test unit written|^Base64' "build/fuzz/$target.log" || true
     echo "fuzz $target: $(sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/$target.log") executions in $seconds s"
     if [ $status -eq 0 ]; then echo "1 passed, 0 failed"; else echo "0 passed, 1 failed"; fi
     return $status

@@ -648,10 +648,43 @@ struct code *lua_code_new(struct bundle *bundle,
     return code;
 }
 
+static bool same_arguments(const struct lua_config *a,
+                           const struct lua_config *b)
+{
+    if (a->argument_count != b->argument_count) return false;
+    for (unsigned i = 0; i < a->argument_count; i++)
+        if (strcmp(a->arguments[i], b->arguments[i]) != 0) return false;
+    return true;
+}
+
+/* Functions are taken over, what they are for is not. */
+static const char *changed_operator(const struct lua_config *a,
+                                    const struct lua_config *b)
+{
+    const char *was = a->operator_name, *is = b->operator_name;
+    if (was == NULL && is == NULL) return NULL;
+    if (was == NULL || is == NULL) return "operator";
+    if (strcmp(was, is) != 0) return "operator";
+    return same_arguments(a, b) ? NULL : was;
+}
+
+static const char *guest_change(const void *now, const void *next)
+{
+    const struct lua_config *a = now, *b = next;
+    const char *changed = changed_operator(a, b);
+    if (changed) return changed;
+    if (a->generates != b->generates) return "generator";
+    if (a->rate != b->rate) return "rate";
+    if (a->count != b->count) return "count";
+    if (a->memory_bytes != b->memory_bytes) return "memory";
+    return a->budget_ns != b->budget_ns ? "budget" : NULL;
+}
+
 const struct component_class lua_class = {
     .name = "lua",
     .state_bytes = sizeof(struct guest),
     .heavy = true,
+    .change = guest_change,
     .make = guest_make,
     .free = guest_free,
     .open = guest_open,

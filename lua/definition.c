@@ -624,7 +624,9 @@ static bool same_component(const struct component_plan *a,
         return false;
     for (unsigned i = 0; i < a->stream_count; i++) {
         const struct stream_plan *s = &a->streams[i], *t = &b->streams[i];
-        if (strcmp(s->name, t->name) || s->arity != t->arity) return false;
+        if (strcmp(s->name, t->name) || s->arity != t->arity ||
+            s->direct != t->direct)
+            return false;
         for (unsigned k = 0; k < s->arity; k++)
             if (strcmp(s->fields[k], t->fields[k])) return false;
     }
@@ -638,43 +640,14 @@ static bool same_component(const struct component_plan *a,
     return true;
 }
 
-static bool same_arguments(const struct lua_config *a,
-                           const struct lua_config *b)
-{
-    if (a->argument_count != b->argument_count) return false;
-    for (unsigned i = 0; i < a->argument_count; i++)
-        if (strcmp(a->arguments[i], b->arguments[i]) != 0) return false;
-    return true;
-}
-
-/* Functions are taken over, what they are for is not. */
-static const char *changed_operator(const struct lua_config *a,
-                                    const struct lua_config *b)
-{
-    const char *was = a->operator_name, *is = b->operator_name;
-    if (was == NULL && is == NULL) return NULL;
-    if (was == NULL || is == NULL) return "operator";
-    if (strcmp(was, is) != 0) return "operator";
-    return same_arguments(a, b) ? NULL : was;
-}
-
 /* What its running tasks would not take over; NULL: nothing. */
 static const char *changed_option(const struct component_plan *a,
                                   const struct component_plan *b)
 {
     if (a->retries != b->retries) return "retries";
-    if (a->config == b->config) return NULL;
-    if (a->kind == COMPONENT_BOLT && a->class != &lua_class)
-        return operator_change(a->config, b->config);
-    if (a->class != &lua_class) return connector_change(a->config, b->config);
-    const struct lua_config *c = a->config, *d = b->config;
-    const char *changed = changed_operator(c, d);
-    if (changed) return changed;
-    if (c->generates != d->generates) return "generator";
-    if (c->rate != d->rate) return "rate";
-    if (c->count != d->count) return "count";
-    if (c->memory_bytes != d->memory_bytes) return "memory";
-    return c->budget_ns != d->budget_ns ? "budget" : NULL;
+    if (a->on_error != b->on_error) return "on_error";
+    if (a->manual != b->manual) return "acking";
+    return a->class->change(a->config, b->config);
 }
 
 static const char *changed_setting(const struct plan *a, const struct plan *b)

@@ -776,15 +776,51 @@ SPEC(definition, can_be_taken_over_when_its_graph_is_the_same)
         "= fields(\"s\", \"line\"), null {} } }",
         "return topology \"t\" { spout \"s\" { stdin {} }, sink \"p\" { from "
         "= shuffle \"s\", null {} } }",
+        "return topology \"t\" { spout \"s\" { stdin {} }, bolt \"o\" { from "
+        "= shuffle \"s\", null {} } }",
     };
     struct definition *now = right(text), *next = right(text);
     char why[256] = "";
     CHECK(definition_same_graph(now, next, why, sizeof why));
     definition_free(next);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        struct definition *again = right(others[i]);
         next = right(others[i]);
         CHECK(!definition_same_graph(now, next, why, sizeof why));
         CHECK(strlen(why) > 0);
+        CHECK(definition_same_graph(again, next, why, sizeof why));
+        definition_free(again);
+        definition_free(next);
+    }
+    definition_free(now);
+}
+
+static struct definition *with_option(const char *option)
+{
+    char text[512];
+    snprintf(text, sizeof text,
+             "return topology 't' { spout 's' { stdin {} },\n"
+             "bolt 'b' { from = shuffle 's', execute = function() end,\n"
+             "streams = { s = {'x'} }, %s } }",
+             option);
+    return right(text);
+}
+
+SPEC(definition, names_what_running_tasks_do_not_take_over)
+{
+    static const char *const changes[][2] = {
+        {"on_error = 'drop'", "'on_error' of 'b' has changed"},
+        {"acking = 'manual'", "'acking' of 'b' has changed"},
+        {"budget = '2s'", "'budget' of 'b' has changed"},
+        {"streams = { s = { direct = true, 'x' } }",
+         "the streams, inputs or tasks of 'b' have changed"},
+    };
+    char why[256] = "";
+    struct definition *now = with_option("");
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        struct definition *next = with_option(changes[i][0]);
+        CHECK(!definition_same_graph(now, next, why, sizeof why));
+        CHECK_TEXT(why, changes[i][1]);
         definition_free(next);
     }
     definition_free(now);

@@ -40,13 +40,13 @@ static bool same_value(const struct option_value *a,
            (a->size == 0 || memcmp(a->bytes, b->bytes, a->size) == 0);
 }
 
-const char *connector_change(const struct connector_config *now,
-                             const struct connector_config *next)
+const char *connector_change(const void *now, const void *next)
 {
-    const struct connector *c = now->connector;
-    if (c != next->connector) return "connector";
+    const struct connector_config *a = now, *b = next;
+    const struct connector *c = a->connector;
+    if (c != b->connector) return "connector";
     for (unsigned i = 0; i < c->option_count; i++)
-        if (!same_value(&now->values[i], &next->values[i]))
+        if (!same_value(&a->values[i], &b->values[i]))
             return c->options[i].name;
     return NULL;
 }

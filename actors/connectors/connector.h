@@ -82,11 +82,9 @@ const struct connector *connector_named(const char *name);
 /* The i-th of all, by name; NULL: no more. */
 const struct connector *connector_at(unsigned i);
 
-/* The first option that differs between two configs of a component, which a
- * running task doesn't take over; "connector" when that is another one. NULL:
- * they are the same. Borrowed from the connector. */
-const char *connector_change(const struct connector_config *now,
-                             const struct connector_config *next);
+/* change() of all their classes: the first option that differs, "connector" when
+ * that is another one. */
+const char *connector_change(const void *now, const void *next);
 
 /* In a class's function: the config's value of the i-th option. */
 static inline const struct option_value *

@@ -71,6 +71,7 @@ static const struct component_class source = {
     .name = "file",
     .state_bytes = sizeof(struct reader),
     .stays = true,
+    .change = connector_change,
     .make = source_make,
     .free = reader_free,
     .open = reader_open,
@@ -97,6 +98,7 @@ static err sink_make(struct component_context *context, void *self)
 static const struct component_class sink = {
     .name = "file",
     .state_bytes = sizeof(struct writer),
+    .change = connector_change,
     .make = sink_make,
     .free = writer_free,
     .open = writer_open,

@@ -93,6 +93,7 @@ static const struct component_class source = {
     .name = "list",
     .state_bytes = sizeof(struct list),
     .stays = true,
+    .change = connector_change,
     .make = make,
     .free = end,
     .next = next,

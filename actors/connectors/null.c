@@ -31,6 +31,7 @@ static enum step execute(struct component_context *context, void *self,
 static const struct component_class sink = {
     .name = "null",
     .state_bytes = 1,
+    .change = connector_change,
     .make = make,
     .free = end,
     .execute = execute,

@@ -25,6 +25,7 @@ static const struct component_class source = {
     .name = "stdin",
     .state_bytes = sizeof(struct reader),
     .stays = true,
+    .change = connector_change,
     .make = make,
     .free = reader_free,
     .open = reader_open,

@@ -20,6 +20,7 @@ static err make(struct component_context *context, void *self)
 static const struct component_class sink = {
     .name = "stdout",
     .state_bytes = sizeof(struct writer),
+    .change = connector_change,
     .make = make,
     .free = writer_free,
     .open = writer_open,

@@ -350,6 +350,7 @@ static const struct component_class class = {
     .state_bytes = sizeof(struct counts),
     .stays = true,
     .heavy = true,
+    .change = operator_change,
     .make = make,
     .free = end,
     .execute = execute,

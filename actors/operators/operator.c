@@ -22,13 +22,13 @@ const struct operator_kind *operator_named(const char *name)
     return NULL;
 }
 
-const char *operator_change(const struct operator_config *now,
-                            const struct operator_config *next)
+const char *operator_change(const void *now, const void *next)
 {
-    if (now->kind != next->kind) return "operator";
-    if (now->count != next->count || strcmp(now->field, next->field) != 0)
-        return now->kind->name;
-    return now->memory_bytes != next->memory_bytes ? "memory" : NULL;
+    const struct operator_config *a = now, *b = next;
+    if (a->kind != b->kind) return "operator";
+    if (a->count != b->count || strcmp(a->field, b->field) != 0)
+        return a->kind->name;
+    return a->memory_bytes != b->memory_bytes ? "memory" : NULL;
 }
 
 unsigned operator_arity(const struct component_context *context,
@@ -52,7 +52,7 @@ static const char *type_name(const uint8_t *value)
         [VALUE_NIL] = "nil",        [VALUE_BOOL] = "a boolean",
         [VALUE_INT] = "an integer", [VALUE_FLOAT] = "a float",
         [VALUE_BYTES] = "a string", [VALUE_ARRAY] = "an array",
-        [VALUE_MAP] = "a map",
+        [VALUE_MAP] = "a map",      [VALUE_JSON] = "a JSON text",
     };
     struct value v;
     value_get(value, &v);

@@ -25,13 +25,11 @@ enum { OPERATOR_MEMORY_BYTES = 64 << 20 };
 
 /* NULL: there is none of that name that runs without Lua. */
 const struct operator_kind *operator_named(const char *name);
-/* What differs between two configs of a component, which a running task doesn't
- * take over: "operator", its name when it is an argument, "memory". NULL: they
- * are the same. */
-const char *operator_change(const struct operator_config *now,
-                            const struct operator_config *next);
 
 /* ---- for their classes ---- */
+
+/* change(): "operator", its name when it is an argument, "memory". */
+const char *operator_change(const void *now, const void *next);
 
 static inline const struct operator_config *
 operator_config(const struct component_context *context)

@@ -167,6 +167,7 @@ static const struct component_class class = {
     .name = "top",
     .state_bytes = sizeof(struct top),
     .stays = true,
+    .change = operator_change,
     .make = make,
     .free = end,
     .execute = execute,

@@ -172,6 +172,7 @@ static enum step execute(struct component_context *context, void *self,
 static const struct component_class class = {
     .name = "words",
     .state_bytes = sizeof(struct words),
+    .change = operator_change,
     .make = make,
     .free = end,
     .execute = execute,

@@ -71,6 +71,10 @@ struct component_class {
     bool stays;
     bool heavy; /* turns touch much memory: env_stay() */
 
+    /* What differs between two configs of a component that a running task
+     * doesn't take over: an option's name, borrowed. NULL: nothing does. */
+    const char *(*change)(const void *now, const void *next);
+
     /* Reads config, takes memory. On an error: context->error says why, and
      * free() won't run. Of a state that stays free() runs when the topology is
      * freed: env is NULL then, and the executor is none. */

@@ -73,12 +73,13 @@ static void check_formats(const uint8_t *values, unsigned count)
         assert(format_tuple(&f, fields, count, values, &out, &replaced) == OK);
         assert(out.data[out.used - 1] == '\n');
     }
-    /* JSON is one line, and UTF-8: printing it again replaces nothing. */
+    /* JSON is one line (a text that came as JSON keeps its tabs), and UTF-8:
+     * printing it again replaces nothing. */
     struct format json = {FORMAT_JSON};
     out.used = 0;
     assert(format_tuple(&json, fields, count, values, &out, &replaced) == OK);
     for (size_t i = 0; i + 1 < out.used; i++)
-        assert(out.data[i] >= 0x20);
+        assert(out.data[i] != '\n');
     assert(buffer_reserve(&again, VALUE_HEAD_MAX + out.used) == OK);
     value_put_bytes(again.data, (const char *)out.data, (uint32_t)out.used);
     out.used = 0;
