@@ -45,8 +45,8 @@ walls() {
                 finding("name the file")
             } else if (name ~ /^(lua|lauxlib|lualib|luaconf)\.h(pp)?$/ && rank[room] < 3) {
                 finding("only lua/ knows Lua")
-            } else if (name ~ /^event/ && $1 !~ /^(core\/(loop|door)|cli\/version)\.c$/) {
-                finding("only core/loop.c and core/door.c know libevent")
+            } else if (name ~ /^event/ && $1 !~ /^(core\/(loop|net_real)|cli\/version)\.c$/) {
+                finding("only core/loop.c and core/net_real.c know libevent")
             }
         }'
 }
@@ -72,11 +72,11 @@ TRY
 # Threads, clocks, chance and files come from the node, so that the simulated
 # world can give others. Strings and comments may name them.
 worlds() {
-    files core actors lua | grep -vE '^(core/(real|loop|job|scheduler|disk)\.c|actors/connectors/pipe\.c|lua/watchdog\.c)$' |
+    files core actors lua | grep -vE '^(core/(real|loop|job|scheduler|disk|net_real)\.c|actors/connectors/pipe\.c|lua/watchdog\.c)$' |
         while read -r file; do
             sed -E 's/"([^"\\]|\\.)*"/""/g; s@/\*.*@@; s@^ *\* .*@@' "$file" |
-                grep -nE '\b(clock_gettime|gettimeofday|time|rand|random|getrandom|pthread_create|(nano|u)?sleep|f?open|openat)\(' |
-                grep -vE '(->|\.|struct [a-z_]+ \*?|static [a-z_ ]+\*?)(open|time|random|sleep)\(' |
+                grep -nE '\b(clock_gettime|gettimeofday|time|rand|random|getrandom|pthread_create|(nano|u)?sleep|f?open|openat|socket|accept4?|send|recv)\(' |
+                grep -vE '(->|\.|struct [a-z_]+ \*?|static [a-z_ ]+\*?)(open|time|random|sleep|send)\(' |
                 sed "s@^\([0-9]*\):[[:space:]]*@world: $file:\1: only the real world may call this: @"
         done
 }

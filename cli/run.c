@@ -318,13 +318,16 @@ static err open_door(struct run *run)
         .activate = on_asked_to_activate,
         .context = run,
     };
-    struct door_config config = {.fd = run->door_fd,
+    char address[32];
+    snprintf(address, sizeof address, "fd:%d", run->door_fd);
+    struct door_config config = {.address = address,
                                  .answer = requests_answer,
                                  .context = &run->control,
                                  .too_many = REQUESTS_TOO_MANY,
                                  .too_long = REQUESTS_TOO_LONG};
     run->door_fd = -1;
-    return door_open(real_loop(run->real), &config, &run->door);
+    return door_open(node_world(real_node(run->real))->net, &config,
+                     &run->door);
 }
 
 /* ---- the run ---- */

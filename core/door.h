@@ -1,4 +1,4 @@
-/* door.h - a Unix socket that answers each line with a line, on the I/O thread.
+/* door.h - an address that answers each line with a line, on the I/O thread.
  * What the lines say is its holder's affair. A visitor may send several; they
  * are answered in order. One that sends nothing for a while, or doesn't read
  * its answers, is shown out. */
@@ -12,7 +12,7 @@
 
 struct door;
 struct env;
-struct loop;
+struct net;
 
 enum {
     DOOR_VISITORS = 16,          /* at a time; one more is refused */
@@ -26,7 +26,7 @@ typedef err door_answer(struct env *env, void *context, const char *line,
                         size_t bytes, struct buffer *answer);
 
 struct door_config {
-    int fd; /* it listens already; the door's from here on, in every case */
+    const char *address; /* of net.h, to listen at; borrowed for the call */
     door_answer *answer;
     void *context;
     /* The last word to who comes when DOOR_VISITORS are there, and to who
@@ -35,10 +35,12 @@ struct door_config {
     unsigned idle_ms; /* 0: DOOR_IDLE_MS */
 };
 
-/* Before loop_start(). ERR_NOMEM. */
-err door_open(struct loop *loop, const struct door_config *config,
+/* Before the I/O thread starts. ERR_NOMEM; ERR_NOTFOUND: net can't listen at
+ * the address. */
+err door_open(const struct net *net, const struct door_config *config,
               struct door **out);
-/* Shows all out. After loop_stop() and before loop_free(). NULL is fine. */
+/* Shows all out. After the I/O thread has stopped, while the node is still
+ * there. NULL is fine. */
 void door_close(struct door *door);
 
 #endif

@@ -16,6 +16,7 @@
     X(ERR_TYPE, "a value of this type can't travel in a tuple")                \
     X(ERR_IO, "an input or output operation failed")                           \
     X(ERR_NOTFOUND, "there is no such thing")                                  \
+    X(ERR_TIMEOUT, "nothing came in time")                                     \
     X(ERR_STOPPED, "it was told to stop")                                      \
     X(ERR_CRASHED, "it failed while running")                                  \
     X(ERR_POISONED, "what it was given made it fail")                          \

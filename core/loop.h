@@ -35,7 +35,7 @@ typedef void loop_due(struct env *env, void *context);
 err loop_timer(struct loop *loop, int64_t after_ns, bool repeat, loop_due *due,
                void *context);
 
-/* For core/door.c: libevent's side of it, and the I/O thread's view of the
+/* For core/net_real.c: libevent's side of it, and the I/O thread's view of the
  * node. Borrowed until loop_free(). */
 struct event_base *loop_base(struct loop *loop);
 struct env *loop_env(struct loop *loop);

@@ -15,6 +15,7 @@ struct node;
 struct log;
 struct metrics;
 struct disk;
+struct net;
 struct job;
 
 /* What a node is given: by real.h, or by sim.h. All functions may be called
@@ -37,6 +38,7 @@ struct world {
     /* Every delivery, if not NULL. */
     void (*trace)(void *context, struct node *node, const struct msg *m);
     const struct disk *disk;
+    const struct net *net;
     void *context;
     bool counting; /* budgets count instructions, so that a run replays */
 };

@@ -3,12 +3,14 @@
 #include "core/alloc.h"
 #include "core/disk.h"
 #include "core/job.h"
+#include "core/net_real.h"
 #include <time.h>
 
 enum { JOB_THREADS = 2 };
 
 struct real {
     struct world world;
+    struct net net;
     struct node *node;
     struct scheduler *scheduler;
     struct loop *loop;
@@ -75,6 +77,7 @@ struct real *real_new(unsigned threads, uint64_t seed, struct log *log,
         .alarm = alarm_at,
         .work = start_work,
         .disk = &disk_real,
+        .net = &real->net,
         .context = real,
     };
     struct node_config config = {
@@ -83,6 +86,7 @@ struct real *real_new(unsigned threads, uint64_t seed, struct log *log,
     if (real->node) {
         real->scheduler = scheduler_new(real->node, threads, hooks);
         real->loop = loop_new(real->node);
+        net_real_init(&real->net, real->loop);
     }
     if (real->scheduler == NULL || real->loop == NULL) {
         real_free(real);

@@ -7,7 +7,7 @@
 #include "core/runtime.h"
 
 enum {
-    NODES_MAX = 16,
+    NODES_MAX = SIM_NODES_MAX,
     THREADS_MAX = 3,        /* scheduler threads of a node */
     READY_ROOM = 4096,      /* so that few worlds see it grow */
     JOB_WAIT_NS = 10000000, /* at most, before a job begins, and after it */
@@ -20,6 +20,7 @@ struct sim_node {
     struct node *node;     /* owned */
     struct env *outside;   /* owned */
     struct sim_disk *disk; /* owned */
+    struct sim_port *port; /* the network's */
     struct env threads[THREADS_MAX];
     unsigned thread_count;
     uint16_t number;
@@ -44,7 +45,8 @@ struct sim {
     struct rng rng;
     int64_t now_ns;
     int64_t turn_ns;
-    int solo; /* -1: by the seed */
+    int solo;            /* -1: by the seed */
+    struct sim_net *net; /* owned */
     struct sim_node *nodes[NODES_MAX];
     unsigned node_count;
     struct runnable *ready; /* owned array */
@@ -192,12 +194,18 @@ static err node_begin(struct sim_node *node)
     };
     node->node = node_new(&config);
     node->outside = node->node ? node_outside(node->node) : NULL;
-    if (node->outside == NULL) {
+    node->port = node->outside
+                     ? sim_port_new(sim->net, node->number, node->outside)
+                     : NULL;
+    if (node->port == NULL) {
+        node_outside_free(node->outside);
         node_free(node->node);
+        node->outside = NULL;
         node->node = NULL;
         sim->failed = true;
         return ERR_NOMEM;
     }
+    node->world.net = sim_port_calls(node->port);
     for (unsigned i = 0; i < node->thread_count; i++) {
         env_init(&node->threads[i], node->node, i);
         node->threads[i].solo = node->solo;
@@ -218,11 +226,13 @@ static void drop_jobs(struct sim_node *node)
     sim->job_count = left;
 }
 
-static void node_end(struct sim_node *node)
+static void node_end(struct sim_node *node, bool silent)
 {
     struct sim *sim = node->sim;
     if (node->node == NULL) return;
     drop_jobs(node);
+    sim_port_end(node->port, silent);
+    node->world.net = NULL;
     for (unsigned i = 0; i < node->thread_count; i++)
         env_fini(&node->threads[i]);
     node_outside_free(node->outside);
@@ -240,7 +250,7 @@ struct sim_node *sim_node(struct sim *sim, uint16_t number)
 {
     for (unsigned i = 0; i < sim->node_count; i++)
         if (sim->nodes[i]->number == number) return sim->nodes[i];
-    if (sim->node_count == NODES_MAX) return NULL;
+    if (sim->node_count == NODES_MAX || number >= NODES_MAX) return NULL;
     struct sim_node *node = mem_zero(1, sizeof *node);
     if (node == NULL) return NULL;
     node->sim = sim;
@@ -293,7 +303,7 @@ void sim_set_log(struct sim *sim, struct log *log)
 err sim_kill_node(struct sim_node *node)
 {
     note(node->sim, 'k', node);
-    node_end(node);
+    node_end(node, false);
     sim_disk_close_all(node->disk);
     return node_begin(node);
 }
@@ -301,7 +311,7 @@ err sim_kill_node(struct sim_node *node)
 err sim_power_cut(struct sim_node *node)
 {
     note(node->sim, 'p', node);
-    node_end(node);
+    node_end(node, true);
     err e = sim_disk_power_cut(node->disk);
     if (e != OK) node->sim->failed = true;
     err begun = node_begin(node);
@@ -311,6 +321,11 @@ err sim_power_cut(struct sim_node *node)
 void sim_set_faults(struct sim_node *node, const struct sim_faults *faults)
 {
     sim_disk_set_faults(node->disk, faults);
+}
+
+struct sim_net *sim_net(struct sim *sim)
+{
+    return sim->net;
 }
 
 /* ---- the world ---- */
@@ -325,8 +340,9 @@ struct sim *sim_new(uint64_t seed)
     sim->hash = HASH_START;
     sim->ready = mem_zero(READY_ROOM, sizeof *sim->ready);
     sim->ready_room = READY_ROOM;
-    if (sim->ready) return sim;
-    mem_free(sim);
+    sim->net = sim_net_new(~seed, &sim->now_ns); /* draws of its own */
+    if (sim->ready && sim->net) return sim;
+    sim_free(sim);
     return NULL;
 }
 
@@ -334,11 +350,12 @@ void sim_free(struct sim *sim)
 {
     if (sim == NULL) return;
     for (unsigned i = 0; i < sim->node_count; i++) {
-        node_end(sim->nodes[i]);
+        node_end(sim->nodes[i], false);
         sim_disk_free(sim->nodes[i]->disk);
         mem_free(sim->nodes[i]);
     }
     if (sim->end_attached) sim->end_attached(sim->attached);
+    sim_net_free(sim->net);
     mem_free(sim->jobs);
     mem_free(sim->ready);
     mem_free(sim);
@@ -382,7 +399,7 @@ void sim_set_turn_ns(struct sim *sim, int64_t most_ns)
 
 uint64_t sim_hash(const struct sim *sim)
 {
-    return sim->hash;
+    return hash_word(sim->hash, sim_net_hash(sim->net));
 }
 
 void sim_hash_bodies(struct sim *sim, sim_body_hash *hash, void *context)
@@ -439,7 +456,7 @@ static void run_job(struct sim *sim, size_t place)
 
 static int64_t next_event_ns(const struct sim *sim)
 {
-    int64_t next_ns = NEVER;
+    int64_t next_ns = sim_net_next_ns(sim->net);
     for (unsigned i = 0; i < sim->node_count; i++)
         if (sim->nodes[i]->alarm_ns < next_ns)
             next_ns = sim->nodes[i]->alarm_ns;
@@ -464,7 +481,9 @@ static size_t run_event(struct sim *sim, size_t n)
         run_job(sim, i);
         return count;
     }
-    return count;
+    if (n != SIZE_MAX && n >= count)
+        sim_net_run(sim->net, (unsigned)(n - count));
+    return count + sim_net_due(sim->net);
 }
 
 bool sim_step(struct sim *sim, int64_t until_ns)

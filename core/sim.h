@@ -1,19 +1,20 @@
 /* sim.h - a world made from a seed: many nodes in one thread, a clock that
- * jumps, disks that fail. What `engine test` and the specs run in.
- * The nodes run the engine's own files; simulated is only what they are given
- * (struct world). Among everything that could happen now, a turn of a runnable
- * actor, a deadline, a job, the seed chooses; when nothing can, the clock
- * jumps to the next event. The seed also decides whether a node has one
- * scheduler thread, which takes the shorter way to mailboxes, or several. Two
- * runs of a seed do the same: compare sim_hash().
- * When there is no memory for the world's own notes it stands still for good:
- * see sim_failed(). One thread. */
+ * jumps, disks and a network that fail. What `engine test` and the specs run
+ * in. The nodes run the engine's own files; simulated is only what they are
+ * given (struct world). Among everything that could happen now, a turn of a
+ * runnable actor, a deadline, a job, bytes, the seed chooses; when nothing can,
+ * the clock jumps to the next event. The seed also decides whether a node has
+ * one scheduler thread, which takes the shorter way to mailboxes, or several.
+ * Two runs of a seed do the same: compare sim_hash(). When there is no memory
+ * for the world's own notes it stands still for good: see sim_failed(). One
+ * thread. */
 #ifndef CORE_SIM_H
 #define CORE_SIM_H
 
 #include "core/actor.h"
 #include "core/node.h"
 #include "core/sim_disk.h"
+#include "core/sim_net.h"
 
 struct sim;
 struct sim_node;
@@ -23,8 +24,8 @@ enum { SIM_START_NS = 1000000000 };
 struct sim *sim_new(uint64_t seed);
 /* Ends all nodes. NULL is fine. */
 void sim_free(struct sim *sim);
-/* The node of that number, made when it is new. NULL: out of memory, or 16 are
- * there already. */
+/* The node of that number, below SIM_NODES_MAX, made when it is new. NULL: out
+ * of memory. */
 struct sim_node *sim_node(struct sim *sim, uint16_t number);
 /* Its parts, borrowed until the node is ended. The view is one from outside
  * (node_outside()); the running actors have their own. */
@@ -66,8 +67,9 @@ void sim_advance(struct sim *sim, int64_t by_ns);
 /* ---- the trace ---- */
 
 /* Of every delivery (time, node, to, from, kind, bytes, lane, cost), alarm
- * (told and come), job (started and finished) and disk operation. Bodies are
- * left out, since they may hold pointers, which differ between two runs ... */
+ * (told and come), job (started and finished), disk operation and byte stream.
+ * Bodies are left out, since they may hold pointers, which differ between two
+ * runs ... */
 uint64_t sim_hash(const struct sim *sim);
 /* ... but for what this returns of a message with a body. */
 typedef uint64_t sim_body_hash(void *context, const struct msg *m);
@@ -88,5 +90,7 @@ err sim_kill_node(struct sim_node *node);
 err sim_power_cut(struct sim_node *node);
 /* Disk faults of a node from now on. */
 void sim_set_faults(struct sim_node *node, const struct sim_faults *faults);
+/* Of all nodes: for its faults and cuts. Borrowed. */
+struct sim_net *sim_net(struct sim *sim);
 
 #endif

@@ -49,12 +49,14 @@ static struct house *house_new(unsigned idle_ms)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
     CHECK(bind(fd, (struct sockaddr *)&h->address, sizeof h->address) == 0);
     CHECK(listen(fd, 64) == 0);
-    struct door_config config = {.fd = fd,
+    char address[32];
+    snprintf(address, sizeof address, "fd:%d", fd);
+    struct door_config config = {.address = address,
                                  .answer = echo,
                                  .too_many = "too many",
                                  .too_long = "too long",
                                  .idle_ms = idle_ms};
-    CHECK_EQ(door_open(real_loop(h->real), &config, &h->door), OK);
+    CHECK_EQ(door_open(node_world(real_node(h->real))->net, &config, &h->door), OK);
     CHECK_EQ(real_start(h->real), OK);
     return h;
 }
