@@ -56,7 +56,8 @@ static struct house *house_new(unsigned idle_ms)
                                  .too_many = "too many",
                                  .too_long = "too long",
                                  .idle_ms = idle_ms};
-    CHECK_EQ(door_open(node_world(real_node(h->real))->net, &config, &h->door), OK);
+    CHECK_EQ(door_open(node_world(real_node(h->real))->net, &config, &h->door),
+             OK);
     CHECK_EQ(real_start(h->real), OK);
     return h;
 }

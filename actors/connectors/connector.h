@@ -82,8 +82,8 @@ const struct connector *connector_named(const char *name);
 /* The i-th of all, by name; NULL: no more. */
 const struct connector *connector_at(unsigned i);
 
-/* change() of all their classes: the first option that differs, "connector" when
- * that is another one. */
+/* change() of all their classes: the first option that differs, "connector"
+ * when that is another one. */
 const char *connector_change(const void *now, const void *next);
 
 /* In a class's function: the config's value of the i-th option. */
