@@ -484,7 +484,7 @@ static void end(struct env *env, struct actor *actor, err why)
     actor->dead = actor->vacant = true;
     actor->stays = false;
     actor->again = false;
-    actor->holds = 0;
+    actor->holds = actor->parks = 0;
     at_sub(&node->alive, 1, RELAXED);
 }
 
@@ -541,7 +541,10 @@ static bool system_message(struct env *env, struct actor *actor, struct msg *m)
     case SYS_KILL: end(env, actor, *(err *)msg_body(m)); break;
     case SYS_CREDIT: {
         struct edge *edge = container_of(m, struct edge, notice);
-        if (edge_credit(edge)) actor->holds--;
+        if (edge_credit(edge)) {
+            actor->holds--;
+            actor->parks--;
+        }
         return true;
     }
     case MSG_TIMER: {
@@ -660,14 +663,13 @@ static bool step(struct env *env, struct actor *actor)
             deliver_control(env, actor, m);
         return true;
     }
-    if (actor->holds > 0) return false;
-    m = next_in(env, &actor->box, &actor->box.data);
+    m = actor->holds > 0 ? NULL : next_in(env, &actor->box, &actor->box.data);
     if (m) {
         if (world->trace) world->trace(world->context, env->node, m);
         deliver_data(env, actor, m);
         return true;
     }
-    if (!actor->again) return false;
+    if (!actor->again || actor->parks > 0) return false;
     deliver_again(env, actor);
     return true;
 }
@@ -692,8 +694,8 @@ static void drain_dead(struct env *env, struct actor *actor)
 static bool has_more(const struct actor *actor)
 {
     return actor->box.control.first != NULL ||
-           (actor->holds == 0 &&
-            (actor->box.data.first != NULL || actor->again));
+           (actor->holds == 0 && actor->box.data.first != NULL) ||
+           (actor->parks == 0 && actor->again);
 }
 
 /* Only what an outside thread scheduled has a mark to take back. */

@@ -101,8 +101,9 @@ unsigned env_thread(const struct env *env);
 void env_charge(struct env *env, uint32_t reductions);
 /* True when the budget is spent: a loop of one's own should return. */
 bool env_spent(const struct env *env);
-/* Calls receive() with MSG_AGAIN in a later activation, as if a message waited
- * in the data lane: not while the actor is parked. */
+/* Calls receive() with MSG_AGAIN in a later activation, behind the data that
+ * has come. Not while an edge of the actor's is out of credit; but whether it
+ * holds its data or not. */
 void env_again(struct env *env);
 /* Small messages that receive() sends to one actor in a row leave together, at
  * its end at the latest. Before long work: those sent so far leave now. */

@@ -22,6 +22,7 @@ static void park(struct edge *edge, struct actor *producer)
     }
     edge->blocked = true;
     producer->holds++;
+    producer->parks++;
 }
 
 void edge_attach_producer(struct env *env, struct edge *edge)

@@ -32,7 +32,8 @@ struct actor {
     struct edge *owing;        /* edges with credit to hand back */
     struct actor *run_next;    /* of the run queue that holds it */
     struct actor *called_next; /* of those that were pushed from outside */
-    uint32_t holds;            /* parked while above 0 */
+    uint16_t holds;            /* takes no data while above 0: its own, */
+    uint16_t parks;            /* and these, of edges without credit */
     uint32_t slot;
     uint32_t generation; /* of the next one to live here */
     uint32_t free_next;  /* slot + 1 in the free list; under slots_lock */

@@ -196,7 +196,8 @@ static err again(struct env *env, void *context)
     return OK;
 }
 
-SPEC(actor, comes_again_unless_it_is_parked)
+/* That an edge without credit holds it up is a story of stream_spec.c. */
+SPEC(actor, comes_again_even_while_it_holds_its_data)
 {
     FOR_SEEDS(20)
     {
@@ -207,9 +208,6 @@ SPEC(actor, comes_again_unless_it_is_parked)
         CHECK_EQ(sim_got(sim, probe, MSG_AGAIN), 1);
         sim_do(sim, probe, hold, NULL);
         sim_do(sim, probe, again, NULL);
-        sim_run(sim);
-        CHECK_EQ(sim_got(sim, probe, MSG_AGAIN), 1);
-        sim_do(sim, probe, resume, NULL);
         sim_run(sim);
         CHECK_EQ(sim_got(sim, probe, MSG_AGAIN), 2);
         sim_free(sim);

@@ -794,3 +794,41 @@ SPEC(stream, runs_the_new_code_in_a_task_that_was_killed_while_it_came)
         sim_free(sim);
     }
 }
+
+/* Nobody reads: what a tick emits has to fit in its edge's credit, too. */
+SPEC(stream, leaves_out_ticks_while_a_reader_has_no_room)
+{
+    static const char text[] =
+        "local rows = {} for i = 1, 200 do rows[i] = {'key ' .. i} end\n"
+        "return topology 't' {\n"
+        "  spout 'keys' { list(rows), fields = {'k'} },\n"
+        "  bolt 'count' { from = shuffle 'keys', count_by 'k',\n"
+        "    every = '1ms' },\n"
+        "  bolt 'long' { from = shuffle 'keys', fields = {'k'}, every = "
+        "'10s',\n"
+        "    execute = function() end,\n"
+        "    tick = function(self) while true do self.emit('again') end end "
+        "},\n"
+        "  bolt 'stuck' { from = shuffle 'count', fields = {'k', 'n'},\n"
+        "    execute = function() end },\n"
+        "  bolt 'stuck-too' { from = shuffle 'long', fields = {'k'},\n"
+        "    execute = function() end },\n"
+        "}\n";
+    static const struct stream_stuck stuck = {.pace_ns = INT64_C(1) << 60};
+    FOR_SEEDS(10)
+    {
+        struct sim *sim = sim_new(spec_seed);
+        struct stream *s = stream_start(sim, sim_node(sim, 1), text);
+        stream_set_stuck(s, &stuck);
+        sim_advance(sim, INT64_C(5000000000));
+        uint64_t emitted = stream_totals(s, "count").emitted;
+        sim_advance(sim, INT64_C(4000000000));
+        CHECK(emitted > 0 && stream_totals(s, "count").emitted == emitted);
+        sim_advance(sim, INT64_C(9000000000));
+        uint64_t steps = sim_steps(sim);
+        sim_advance(sim, INT64_C(1000000000));
+        CHECK(sim_steps(sim) < steps + 10000); /* long's call waits, too */
+        stream_free(s);
+        sim_free(sim);
+    }
+}

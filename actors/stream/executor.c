@@ -233,6 +233,14 @@ static err take_batch(struct executor *x, struct msg *m)
 
 /* ---- steps ---- */
 
+/* When the others have had their turns and all readers have room. */
+static void go_on_later(struct executor *x)
+{
+    x->yielded = true;
+    env_charge(x->context.env, UINT16_MAX);
+    env_again(x->context.env);
+}
+
 static err suspend(struct executor *x, enum call call, enum step step)
 {
     struct env *env = x->context.env;
@@ -242,8 +250,8 @@ static err suspend(struct executor *x, enum call call, enum step step)
         return executor_set_timer(x, &x->sleep_timer,
                                   env_now(env) + x->context.sleep_ns,
                                   TIMER_SLEEP);
-    env_charge(env, UINT16_MAX); /* others first */
-    return actor_send(env, env_self(env), EXECUTOR_RESUME, NULL, 0);
+    go_on_later(x);
+    return OK;
 }
 
 static err put_off_no_more(struct executor *x);
@@ -278,6 +286,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
     if (x->suspended != CALL_NONE) {
         x->suspended = CALL_NONE;
         env_resume_data(x->context.env);
+        if (is_spout(x)) env_again(x->context.env);
     }
     executor_unroot(&x->context);
     err e = OK;
@@ -332,13 +341,18 @@ static err resume(struct executor *x)
 static err timer(struct executor *x, const struct timer_due *due)
 {
     switch (due->cookie) {
-    case TIMER_SLEEP: x->sleep_timer = 0; return resume(x);
+    case TIMER_SLEEP:
+        x->sleep_timer = 0;
+        if (!emitter_parked(&x->emitter)) return resume(x);
+        go_on_later(x);
+        return OK;
     case TIMER_TICK: {
         if (x->finished) return OK; /* it has emitted its last */
         err e = executor_set_timer(x, &x->tick_timer,
                                    due->at_ns + x->context.component->every_ns,
                                    TIMER_TICK);
-        if (e != OK || x->suspended != CALL_NONE || x->class->tick == NULL)
+        if (e != OK || x->suspended != CALL_NONE || x->class->tick == NULL ||
+            emitter_parked(&x->emitter))
             return e; /* one that can't run now is left out */
         return executor_after(x, CALL_TICK,
                               x->class->tick(&x->context, x->self));
@@ -445,9 +459,13 @@ static err executor_receive(struct env *env, void *self, const struct msg *m)
         msg_keep(env);
         return take_batch(x, u.kept);
     }
-    case MSG_AGAIN: return is_spout(x) && !x->idle ? source_pump(x) : OK;
+    case MSG_AGAIN:
+        if (x->yielded) {
+            x->yielded = false;
+            return resume(x);
+        }
+        return is_spout(x) && !x->idle ? source_pump(x) : OK;
     case MSG_TIMER: return timer(x, msg_body(m));
-    case EXECUTOR_RESUME: return resume(x);
     case MSG_STOP: return ERR_DONE;
     default: break;
     }

@@ -7,7 +7,6 @@
 
 enum executor_kind {
     EXECUTOR_BATCH = KIND_OWN, /* data lane: struct batch */
-    EXECUTOR_RESUME,           /* to itself: go on with a suspended call */
     EXECUTOR_JOB,              /* struct job *: done */
     EXECUTOR_ACKED,            /* acker: struct acker_settled */
     EXECUTOR_FAILED,           /* acker or a dead consumer: struct acker_fail */

@@ -44,6 +44,7 @@ struct executor {
 
     bool opened, going, finished, ended;
     enum call suspended;
+    bool yielded; /* ... until the next MSG_AGAIN */
     struct msg *later_first, *later_last; /* put off while suspended */
 
     int64_t began_ns; /* the call of execute in hand; if it is timed */
