@@ -1,7 +1,6 @@
 /* run.c - engine run: topologies in this process, until their input ends or
  * they are told to end. Data goes to stdout, everything for people to stderr.
  */
-#include "actors/stream/component.h"
 #include "cli/host.h"
 #include "cli/report.h"
 #include "cli/running.h"
@@ -39,20 +38,13 @@ static bool check_names(const struct host *host)
     return true;
 }
 
-static bool reads_stdin(const struct plan *plan)
-{
-    for (unsigned i = 0; i < plan->count; i++)
-        if (strcmp(plan->components[i].class->name, "stdin") == 0) return true;
-    return false;
-}
-
 /* Each line would go to whichever asks first. */
 static bool check_stdin(const struct host *host)
 {
     const struct plan *reader = NULL;
     for (unsigned i = 0; i < host->count; i++) {
         const struct plan *plan = &host->runs[i].definition->plan;
-        if (!reads_stdin(plan)) continue;
+        if (!running_reads_stdin(plan)) continue;
         if (reader) {
             host_tell(host, LOG_ERROR,
                       "engine: %s and %s both read stdin; let one of them read "

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "cli/running.h"
+#include "actors/stream/component.h"
 #include "cli/advice.h"
 #include "cli/host.h"
 #include "cli/report.h"
@@ -17,6 +18,13 @@
 const char *running_name(const struct running *r)
 {
     return r->definition->plan.name;
+}
+
+bool running_reads_stdin(const struct plan *plan)
+{
+    for (unsigned i = 0; i < plan->count; i++)
+        if (strcmp(plan->components[i].class->name, "stdin") == 0) return true;
+    return false;
 }
 
 /* ---- what a person is told ---- */
@@ -504,12 +512,18 @@ static void dismantle(struct running *r)
     topology_free(r->topology);
     watch_free(r->watch);
     mem_free(r->report);
+    levels_free(r->levels);
+    lua_runtime_free(r->runtime);
+    log_free(r->log); /* says what it held back, with the topology's name */
     r->history = NULL;
     r->env = NULL;
     r->real = NULL;
     r->topology = NULL;
     r->watch = NULL;
     r->report = NULL;
+    r->levels = NULL;
+    r->runtime = NULL;
+    r->log = NULL;
 }
 
 void running_finish(struct running *r)
@@ -537,9 +551,6 @@ void running_fini(struct running *r)
 {
     dismantle(r);
     if (r->told >= 0) close(r->told);
-    levels_free(r->levels);
     definition_free(r->definition);
-    lua_runtime_free(r->runtime);
-    log_free(r->log);
     mem_free(r->known);
 }

@@ -66,6 +66,8 @@ void running_report(struct running *r, char *text);
  */
 void running_finish(struct running *r);
 
+/* Has it a spout of stdin? */
+bool running_reads_stdin(const struct plan *plan);
 /* Its topology's name; once it is loaded. */
 const char *running_name(const struct running *r);
 

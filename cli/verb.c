@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 static const struct verb *const verbs[] = {
-    &run_verb,        &test_verb,   &check_verb, &ps_verb,
-    &stats_verb,      &errors_verb, &log_verb,   &activate_verb,
-    &deactivate_verb, &stop_verb,   &ask_verb,   &version_verb};
+    &run_verb,   &test_verb,   &check_verb,  &bench_verb,    &ps_verb,
+    &stats_verb, &errors_verb, &log_verb,    &activate_verb, &deactivate_verb,
+    &stop_verb,  &ask_verb,    &version_verb};
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
 void verb_say(const char *format, ...)
