@@ -18,6 +18,7 @@ enum {
 
 struct bench {
     struct sets sets;
+    bool set_known[SETS_MAX]; /* some file has such a param */
     unsigned threads[THREADS_LISTED];
     unsigned threads_count;
     const char *limit; /* as it was given: the run reads it */
@@ -140,21 +141,41 @@ static int check_stdin(const struct bench *b, const char *path)
     return EXIT_USAGE;
 }
 
-/* What is wrong with it is said once and not by each run. */
-static int check_file(const struct bench *b, const char *path,
-                      bool *reads_stdin)
+/* What is wrong with it is said once and not by each run. Of several files
+ * each takes those of --set that it has params for. */
+static int check_file(struct bench *b, struct bench_case *c, bool several)
 {
     struct definition *d = NULL;
+    bool known[SETS_MAX] = {false};
+    const struct sets *sets = &b->sets;
     char *errors = NULL;
-    int code = check_path(path);
+    int code = check_path(c->path);
     if (code != EXIT_WELL) return code;
-    err e =
-        definition_load(path, b->sets.list, b->sets.count, NULL, &d, &errors);
+    err e = several ? definition_load_some(c->path, sets->list, sets->count,
+                                           known, NULL, &d, &errors)
+                    : definition_load(c->path, sets->list, sets->count, NULL,
+                                      &d, &errors);
     if (e != OK) fprintf(stderr, "%s\n", errors ? errors : err_text(e));
-    *reads_stdin = e == OK && running_reads_stdin(&d->plan);
+    c->reads_stdin = e == OK && running_reads_stdin(&d->plan);
     mem_free(errors);
     definition_free(d);
-    return *reads_stdin ? check_stdin(b, path) : verb_load_code(e);
+    for (unsigned i = 0; i < sets->count; i++) {
+        if (several && !known[i]) continue;
+        c->sets.list[c->sets.count++] = sets->list[i];
+        b->set_known[i] = true;
+    }
+    return c->reads_stdin ? check_stdin(b, c->path) : verb_load_code(e);
+}
+
+static bool check_sets(const struct bench *b)
+{
+    for (unsigned i = 0; i < b->sets.count; i++) {
+        if (b->set_known[i]) continue;
+        verb_say("--set %s: none of the files has a param of that name",
+                 b->sets.list[i]);
+        return false;
+    }
+    return true;
 }
 
 static int make_cases(struct bench *b, char **paths, unsigned files)
@@ -162,18 +183,14 @@ static int make_cases(struct bench *b, char **paths, unsigned files)
     b->count = files * b->threads_count;
     b->cases = mem_zero(b->count, sizeof *b->cases);
     for (unsigned i = 0; b->cases && i < files; i++) {
-        bool reads_stdin = false;
-        int code = check_file(b, paths[i], &reads_stdin);
+        struct bench_case first = {.path = paths[i], .runs = runs_of(b)};
+        int code = check_file(b, &first, files > 1);
         if (code != EXIT_WELL) return code;
         for (unsigned k = 0; k < b->threads_count; k++) {
             struct bench_case *c = &b->cases[i * b->threads_count + k];
-            *c = (struct bench_case){
-                .path = paths[i],
-                .threads = b->threads[k],
-                .reads_stdin = reads_stdin,
-                .runs = runs_of(b),
-                .list = mem_zero(runs_of(b), sizeof *c->list),
-            };
+            *c = first;
+            c->threads = b->threads[k];
+            c->list = mem_zero(runs_of(b), sizeof *c->list);
             if (c->list == NULL) b->code = EXIT_FAILED;
         }
     }
@@ -211,7 +228,7 @@ static int measure_one(struct bench *b, struct bench_case *c, bool counted)
     struct measurement m;
     const struct measure_plan plan = {
         .path = c->path,
-        .sets = &b->sets,
+        .sets = &c->sets,
         .threads = c->threads,
         .limit = b->limit,
         .keep_output = b->keep_output,
@@ -280,6 +297,7 @@ static int bench_files(struct bench *b, char **paths, unsigned files)
 {
     int code = make_cases(b, paths, files);
     if (code != EXIT_WELL) return code;
+    if (!check_sets(b)) return EXIT_USAGE;
     measure_signals();
     code = measure_all(b);
     if (code == EXIT_WELL || (measure_stopped() && any_measured(b))) {

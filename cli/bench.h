@@ -11,6 +11,7 @@ enum { BENCH_RUNS_MAX = 1000 };
 /* A definition on so many threads. */
 struct bench_case {
     const char *path; /* borrowed */
+    struct sets sets; /* those that it has params for */
     unsigned threads;
     bool reads_stdin;
     unsigned runs;            /* that are wanted */

@@ -181,7 +181,7 @@ bool bench_print(const struct bench_case *cases, unsigned count, FILE *to)
     static const char *const titles[] = {
         "topology",    "threads",      "spout",       "tuples", "tuples/s",
         "least..most", "acked/s",      "latency p50", "p99",    "max",
-        "CPU s",       "CPU us/tuple", "memory most",
+        "CPU s",       "CPU us/tuple", "most memory",
     };
     struct table *t = table_new("lrlrrrrrrrrrr", titles);
     if (t == NULL) return false;

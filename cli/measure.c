@@ -40,7 +40,7 @@ bool measure_stopped(void)
     return stopped != 0;
 }
 
-/* Between fork() and the handler's knowing of it none may come. */
+/* While `child` and what is there differ none may come. */
 static void hold_signals(sigset_t *before)
 {
     sigset_t set;
@@ -181,6 +181,20 @@ static int say_failed(const struct measure_plan *p, int status)
     return told ? WEXITSTATUS(status) : EXIT_FAILED;
 }
 
+/* Its number may be another's as soon as wait4() has returned. */
+static void reap(pid_t pid, int *status, struct rusage *used)
+{
+    siginfo_t info;
+    sigset_t before;
+    while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0 &&
+           errno == EINTR)
+        continue;
+    hold_signals(&before);
+    wait4(pid, status, 0, used);
+    child = 0;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 int measure(const struct measure_plan *p, struct measurement *out)
 {
     struct rusage used;
@@ -193,9 +207,7 @@ int measure(const struct measure_plan *p, struct measurement *out)
         return EXIT_FAILED;
     }
     out->end = read_log(p, log);
-    while (wait4(pid, &status, 0, &used) < 0 && errno == EINTR)
-        continue;
-    child = 0;
+    reap(pid, &status, &used);
     if (out->end == NULL) return say_failed(p, status);
     const char *ended = json_string_value(json_object_get(out->end, "ended"));
     out->complete = ended && strcmp(ended, "by itself") == 0;

@@ -58,6 +58,13 @@ e2e_bench_compares_definitions() {
     engine bench t.lua u.lua --runs 1 --set n=70
     exits 0
     equal "$(field measured 4) $(field other 4)" "70 70" "tuples"
+    sed -i 's/param("n", 100)/param("m", 90)/' u.lua
+    engine bench t.lua u.lua --runs 1 --set n=50
+    exits 0
+    equal "$(field measured 4) $(field other 4)" "50 90" "tuples"
+    engine bench t.lua u.lua --set o=1
+    exits 2
+    says "--set o=1: none of the files has a param of that name"
 }
 
 e2e_bench_drains_what_does_not_end() {

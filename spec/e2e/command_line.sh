@@ -163,6 +163,20 @@ e2e_run_takes_files() {
     says "run takes definition files: engine run FILE"
 }
 
+e2e_help_knows_the_verbs() {
+    engine run --help
+    mv out expected
+    engine help run
+    exits 0
+    same out expected
+    engine help rnu
+    exits 2
+    says "there is no verb 'rnu'; did you mean 'engine run'?"
+    engine help run stop
+    exits 2
+    says "help takes one verb: engine help run"
+}
+
 e2e_without_a_verb_the_overview_comes_and_exit_code_2() {
     engine
     exits 2
