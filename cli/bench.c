@@ -5,6 +5,7 @@
 #include "cli/report.h"
 #include "cli/running.h"
 #include "core/alloc.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,6 +30,8 @@ struct bench {
     unsigned count;
     unsigned done; /* runs, warm-up and all */
     int code;
+    int signals;  /* a signalfd */
+    bool stopped; /* one has come */
 };
 
 /* ---- options ---- */
@@ -133,7 +136,8 @@ static int check_path(const char *path)
 
 static int check_stdin(const struct bench *b, const char *path)
 {
-    bool once = b->warm_up + runs_of(b) == 1 && b->count == 1;
+    bool once =
+        b->warm_up + runs_of(b) == 1 && b->count == 1 && !isatty(STDIN_FILENO);
     if (once || is_file(STDIN_FILENO)) return EXIT_WELL;
     verb_say("%s reads stdin, and each run would need all of it; give it a "
              "file: engine bench %s < FILE",
@@ -231,21 +235,22 @@ static int measure_one(struct bench *b, struct bench_case *c, bool counted)
         .sets = &c->sets,
         .threads = c->threads,
         .limit = b->limit,
+        .signals = b->signals,
         .keep_output = b->keep_output,
         .stdin_again = c->reads_stdin,
         .whole_log = b->done < b->count, /* the first run of each */
     };
     show_progress(b, c, counted);
-    int code = measure(&plan, &m);
+    int code = measure(&plan, &m, &b->stopped);
     if (code != EXIT_WELL) return code;
     b->done++;
     if (m.code > b->code) b->code = m.code;
     if (!counted && !m.complete && b->runs == 0) c->runs = RUNS_ENDLESS;
-    if (counted && !measure_stopped())
+    if (counted && !b->stopped)
         c->list[c->count++] = m;
     else
         measurement_fini(&m);
-    return measure_stopped() ? EXIT_FAILED : EXIT_WELL;
+    return b->stopped ? EXIT_FAILED : EXIT_WELL;
 }
 
 static int measure_all(struct bench *b)
@@ -298,13 +303,18 @@ static int bench_files(struct bench *b, char **paths, unsigned files)
     int code = make_cases(b, paths, files);
     if (code != EXIT_WELL) return code;
     if (!check_sets(b)) return EXIT_USAGE;
-    measure_signals();
+    b->signals = measure_signals();
+    if (b->signals < 0) {
+        verb_say("can't start: %s", strerror(errno));
+        return EXIT_FAILED;
+    }
     code = measure_all(b);
-    if (code == EXIT_WELL || (measure_stopped() && any_measured(b))) {
+    close(b->signals);
+    if (code == EXIT_WELL || (b->stopped && any_measured(b))) {
         int printed = report(b);
         if (printed > code) code = printed;
     }
-    if (measure_stopped())
+    if (b->stopped)
         verb_say("ended by a signal%s",
                  any_measured(b) ? "; the table has the runs before it"
                                  : ", nothing was measured");

@@ -2,52 +2,46 @@
 #include "cli/measure.h"
 #include "cli/host.h"
 #include "cli/report.h"
-#include "core/alloc.h"
+#include "core/buffer.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A process is at one place only: so are its signals. */
-static volatile sig_atomic_t stopped;
-static volatile sig_atomic_t child; /* that is measured; 0: none */
-
 /* ---- signals ---- */
 
-static void on_signal(int signal)
-{
-    int saved = errno;
-    stopped = 1;
-    if (child > 0) kill((pid_t)child, signal);
-    errno = saved;
-}
-
-void measure_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-bool measure_stopped(void)
-{
-    return stopped != 0;
-}
-
-/* While `child` and what is there differ none may come. */
-static void hold_signals(sigset_t *before)
+static sigset_t ending_signals(void)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, before);
+    return set;
+}
+
+int measure_signals(void)
+{
+    sigset_t set = ending_signals();
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+/* The first drains the run, the second ends it. */
+static void pass_signals(int signals, pid_t run, bool *stopped)
+{
+    struct signalfd_siginfo info;
+    while (read(signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        kill(run, (int)info.ssi_signo);
+        *stopped = true;
+    }
 }
 
 /* ---- the process ---- */
@@ -74,9 +68,9 @@ static void put_words(const struct measure_plan *p, char threads[16],
 }
 
 /* In the child; it has a group of its own, so that Ctrl-C reaches it once. */
-static void become_run(const struct measure_plan *p, int log, pid_t parent,
-                       const sigset_t *mask)
+static void become_run(const struct measure_plan *p, int log, pid_t parent)
 {
+    sigset_t set = ending_signals();
     const char *words[WORDS_MAX];
     char threads[16];
     put_words(p, threads, words);
@@ -91,9 +85,7 @@ static void become_run(const struct measure_plan *p, int log, pid_t parent,
         dup2(nothing, STDIN_FILENO);
     if (!p->keep_output) dup2(nothing, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    sigprocmask(SIG_SETMASK, mask, NULL);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
     execv("/proc/self/exe", (char *const *)(uintptr_t)words);
     fprintf(stderr, "can't start /proc/self/exe: %s\n", strerror(errno));
     _exit(EXIT_FAILED);
@@ -103,16 +95,12 @@ static void become_run(const struct measure_plan *p, int log, pid_t parent,
 static pid_t spawn(const struct measure_plan *p, int *log)
 {
     int ends[2];
-    sigset_t before;
     pid_t parent = getpid();
     if (pipe2(ends, O_CLOEXEC) < 0) return -1;
     fflush(NULL);
-    hold_signals(&before);
     pid_t pid = fork();
-    if (pid == 0) become_run(p, ends[1], parent, &before);
+    if (pid == 0) become_run(p, ends[1], parent);
     int saved = errno;
-    child = pid > 0 ? pid : 0;
-    sigprocmask(SIG_SETMASK, &before, NULL);
     close(ends[1]);
     if (pid < 0) close(ends[0]);
     errno = saved;
@@ -134,32 +122,65 @@ static void pass_on(const struct measure_plan *p, const json_t *line)
             own ? "" : name, own ? "" : ": ", text);
 }
 
+static void take_line(const struct measure_plan *p, const char *line,
+                      size_t bytes, json_t **end)
+{
+    json_t *json = json_loadb(line, bytes, 0, NULL);
+    if (json_object_get(json, "components")) {
+        json_decref(*end);
+        *end = json_incref(json);
+    } else if (json) {
+        pass_on(p, json);
+    } else { /* it didn't come as far as its log */
+        fprintf(stderr, "%.*s\n", (int)bytes, line);
+    }
+    json_decref(json);
+}
+
+/* Takes the lines that are whole out of the buffer. */
+static void take_lines(const struct measure_plan *p, struct buffer *text,
+                       json_t **end)
+{
+    size_t from = 0;
+    uint8_t *feed;
+    while (text->used > from &&
+           (feed = memchr(text->data + from, '\n', text->used - from))) {
+        size_t bytes = (size_t)(feed - text->data) - from;
+        take_line(p, (const char *)text->data + from, bytes, end);
+        from += bytes + 1;
+    }
+    if (from == 0) return;
+    memmove(text->data, text->data + from, text->used - from);
+    text->used -= from;
+}
+
+/* False: the log has ended, or there is no memory for it. */
+static bool read_more(int log, struct buffer *text)
+{
+    enum { SOME = 64 * 1024 };
+    if (buffer_reserve(text, SOME) != OK) return false;
+    ssize_t n = read(log, text->data + text->used, SOME);
+    if (n > 0) text->used += (size_t)n;
+    return n > 0 || (n < 0 && errno == EINTR);
+}
+
 /* The object of its end, or NULL. */
-static json_t *read_log(const struct measure_plan *p, int log)
+static json_t *read_log(const struct measure_plan *p, int log, pid_t run,
+                        bool *stopped)
 {
     json_t *end = NULL;
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t bytes;
-    FILE *from = fdopen(log, "r");
-    if (from == NULL) {
-        close(log);
-        return NULL;
+    struct buffer text = {0};
+    bool open = true;
+    while (open) {
+        struct pollfd fds[] = {{.fd = log, .events = POLLIN},
+                               {.fd = p->signals, .events = POLLIN}};
+        if (poll(fds, 2, -1) < 0) continue;
+        if (fds[1].revents) pass_signals(p->signals, run, stopped);
+        if (fds[0].revents) open = read_more(log, &text);
+        take_lines(p, &text, &end);
     }
-    while ((bytes = getline(&line, &room, from)) > 0) {
-        json_t *json = json_loadb(line, (size_t)bytes, 0, NULL);
-        if (json_object_get(json, "components")) {
-            json_decref(end);
-            end = json_incref(json);
-        } else if (json) {
-            pass_on(p, json);
-        } else {
-            fputs(line, stderr); /* it didn't come as far as its log */
-        }
-        json_decref(json);
-    }
-    free(line);
-    fclose(from);
+    buffer_fini(&text);
+    close(log);
     return end;
 }
 
@@ -181,21 +202,8 @@ static int say_failed(const struct measure_plan *p, int status)
     return told ? WEXITSTATUS(status) : EXIT_FAILED;
 }
 
-/* Its number may be another's as soon as wait4() has returned. */
-static void reap(pid_t pid, int *status, struct rusage *used)
-{
-    siginfo_t info;
-    sigset_t before;
-    while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0 &&
-           errno == EINTR)
-        continue;
-    hold_signals(&before);
-    wait4(pid, status, 0, used);
-    child = 0;
-    sigprocmask(SIG_SETMASK, &before, NULL);
-}
-
-int measure(const struct measure_plan *p, struct measurement *out)
+int measure(const struct measure_plan *p, struct measurement *out,
+            bool *stopped)
 {
     struct rusage used;
     int log, status = 0;
@@ -206,9 +214,10 @@ int measure(const struct measure_plan *p, struct measurement *out)
                  strerror(errno));
         return EXIT_FAILED;
     }
-    out->end = read_log(p, log);
-    reap(pid, &status, &used);
-    if (out->end == NULL) return say_failed(p, status);
+    out->end = read_log(p, log, pid, stopped);
+    while (wait4(pid, &status, 0, &used) < 0 && errno == EINTR)
+        continue;
+    if (out->end == NULL) return *stopped ? EXIT_FAILED : say_failed(p, status);
     const char *ended = json_string_value(json_object_get(out->end, "ended"));
     out->complete = ended && strcmp(ended, "by itself") == 0;
     out->code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;

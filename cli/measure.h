@@ -3,8 +3,6 @@
 #ifndef CLI_MEASURE_H
 #define CLI_MEASURE_H
 
-#include <signal.h>
-
 #include "cli/json.h"
 #include "cli/run_options.h"
 
@@ -13,6 +11,7 @@ struct measure_plan {
     const struct sets *sets; /* borrowed */
     unsigned threads;
     const char *limit; /* --for's value */
+    int signals;       /* of measure_signals() */
     bool keep_output;  /* stdout is the run's, too; else it goes nowhere */
     bool stdin_again;  /* stdin is read, from its beginning */
     bool whole_log;    /* warnings and errors of components are passed on, too;
@@ -27,14 +26,15 @@ struct measurement {
     int code;      /* of the process */
 };
 
+/* SIGINT and SIGTERM end the run that is measured, not this process, from here
+ * on. A signalfd, the caller's; -1: errno says why. */
+int measure_signals(void);
+
 /* Runs it to its end. EXIT_WELL: *out is there, out->code may be EXIT_FAILED.
  * Else the exit code, after having said why. A signal that comes meanwhile is
- * passed on to the run, and measure_stopped() is true from then on. */
-int measure(const struct measure_plan *plan, struct measurement *out);
+ * passed on to the run, and *stopped set. */
+int measure(const struct measure_plan *plan, struct measurement *out,
+            bool *stopped);
 void measurement_fini(struct measurement *m);
-
-/* SIGINT and SIGTERM end the run that is measured, not this process. */
-void measure_signals(void);
-bool measure_stopped(void);
 
 #endif

@@ -4,11 +4,11 @@
  * brings then: of CSV the columns that the spout's `fields` name, found in the
  * first line when it comes, or, with `header = false`, all by position. A
  * header without one of them ends the run at once: nothing that comes could be
- * a tuple, and who writes into the pipe is told by its end. The input ends with its last byte (Ctrl-D on a
- * terminal); a last line without an end counts. Only the first task reads. A
- * line that fails comes again: lines are kept until they are settled, at most
- * as many as may be pending. What was read and not settled when the process
- * dies is lost: an input can't be wound back. */
+ * a tuple, and who writes into the pipe is told by its end. The input ends with
+ * its last byte (Ctrl-D on a terminal); a last line without an end counts. Only
+ * the first task reads. A line that fails comes again: lines are kept until
+ * they are settled, at most as many as may be pending. What was read and not
+ * settled when the process dies is lost: an input can't be wound back. */
 #include "actors/connectors/connector.h"
 #include "actors/connectors/reader.h"
 #include <stdio.h>
