@@ -188,13 +188,14 @@ static void window_latency(const struct history *h, enum window window,
     if (view.count == 0) return;
     out->p50_ms = (double)histogram_percentile(&view, 50) / 1e6;
     out->p99_ms = (double)histogram_percentile(&view, 99) / 1e6;
+    out->max_ms = (double)histogram_percentile(&view, 100) / 1e6;
 }
 
 void history_window(const struct history *h, enum window window,
                     unsigned component, int64_t now_ns,
                     struct history_window *out)
 {
-    *out = (struct history_window){.p50_ms = -1, .p99_ms = -1};
+    *out = (struct history_window){.p50_ms = -1, .p99_ms = -1, .max_ms = -1};
     h->source.figures(h->source.context, component, &out->figures);
     if (window == WINDOW_ALL)
         out->seconds = (double)(now_ns - h->began_ns) / 1e9;

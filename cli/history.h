@@ -38,7 +38,7 @@ struct history_window {
     double seconds; /* that it covers */
     struct figures figures;
     /* -1: nothing was recorded in it (or there was no memory for the note). */
-    double p50_ms, p99_ms;
+    double p50_ms, p99_ms, max_ms;
 };
 
 struct history;

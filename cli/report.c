@@ -14,7 +14,6 @@
 struct report {
     uint64_t emitted; /* by all components, when it was shown last */
     int64_t began_ns, at_ns;
-    bool shown;
 };
 
 /* "1 task", "2 tasks" */
@@ -84,12 +83,6 @@ struct report *report_new(void)
     return r;
 }
 
-void report_free(struct report *r)
-{
-    if (r && r->shown) fputs(REPORT_ERASE, stderr);
-    mem_free(r);
-}
-
 /* A line that wraps can't be drawn over. */
 static int terminal_columns(void)
 {
@@ -99,8 +92,19 @@ static int terminal_columns(void)
     return size.ws_col;
 }
 
-void report_line(struct report *r, const struct plan *plan,
-                 const struct topology *t, struct node *node)
+void report_erase(void)
+{
+    fputs(REPORT_ERASE, stderr);
+}
+
+void report_draw(const char *line)
+{
+    fprintf(stderr, REPORT_ERASE "%.*s", terminal_columns() - 1, line);
+}
+
+void report_part(struct report *r, const struct plan *plan,
+                 const struct topology *t, struct node *node, bool named,
+                 char text[REPORT_BYTES])
 {
     uint64_t out = 0, acked = 0, failed = 0;
     for (unsigned i = 0; i < plan->count; i++) {
@@ -112,16 +116,15 @@ void report_line(struct report *r, const struct plan *plan,
     }
     int64_t now_ns = real_now_ns(NULL);
     double seconds = (double)(now_ns - r->at_ns) / 1e9;
-    if (seconds <= 0) return;
-    char text[256], up[ARGUMENT_TIME_BYTES];
+    char up[ARGUMENT_TIME_BYTES];
     argument_time_text((double)(now_ns - r->began_ns) / 1e9, up);
-    snprintf(text, sizeof text, "%s  %.0f tuples/s, acked %llu, failed %llu",
-             up, (double)(out - r->emitted) / seconds,
+    snprintf(text, REPORT_BYTES,
+             "%.64s%s%s  %.0f tuples/s, acked %llu, failed %llu",
+             named ? plan->name : "", named ? " " : "", up,
+             seconds > 0 ? (double)(out - r->emitted) / seconds : 0,
              (unsigned long long)acked, (unsigned long long)failed);
-    fprintf(stderr, REPORT_ERASE "%.*s", terminal_columns() - 1, text);
     r->emitted = out;
     r->at_ns = now_ns;
-    r->shown = true;
 }
 
 /* ---- the end ---- */
@@ -149,10 +152,12 @@ static void log_component(struct log *json, const json_t *c)
              0, text, used, NULL);
 }
 
-void report_end(const json_t *statistics, struct log *json)
+void report_end(const json_t *statistics, const char *topology,
+                struct log *json)
 {
     double seconds = json_number_value(json_object_get(statistics, "seconds"));
     if (json == NULL) {
+        if (topology) fprintf(stderr, "%s:\n", topology);
         if (!statistics_print(statistics, stderr))
             fputs("there is no memory for the table\n", stderr);
         fprintf(stderr, "%.2f s\n", seconds);

@@ -23,15 +23,22 @@ void report_start(const struct report_head *head, struct log *json);
 bool report_is_live(void);
 /* Erases the live line: in front of whatever else is written. */
 #define REPORT_ERASE "\r\033[K"
+void report_erase(void);
+/* Draws it, as much of it as fits. */
+void report_draw(const char *line);
 
-/* Remembers what it showed last, for rates. NULL: out of memory. */
+enum { REPORT_BYTES = 256 };
+/* Remembers what was shown of a topology last, for rates. mem_free(). NULL: out
+ * of memory. */
 struct report *report_new(void);
-/* NULL is fine. Ends the live line. */
-void report_free(struct report *report);
-void report_line(struct report *report, const struct plan *plan,
-                 const struct topology *topology, struct node *node);
+/* How it goes, for the live line, with its name if that must be told. */
+void report_part(struct report *report, const struct plan *plan,
+                 const struct topology *topology, struct node *node, bool named,
+                 char text[REPORT_BYTES]);
 
-/* Of statistics.h, over all. */
-void report_end(const json_t *statistics, struct log *json);
+/* Of statistics.h, over all. `topology` is its name where that must be told,
+ * else NULL. */
+void report_end(const json_t *statistics, const char *topology,
+                struct log *json);
 
 #endif

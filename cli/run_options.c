@@ -10,7 +10,8 @@ enum { SET, THREADS, WATCH, FOR, DRAIN, QUIET, JSON, LOG_FORMAT, LOG_LEVEL };
 
 const struct verb_option run_options_table[] = {
     [SET] = {"set", "NAME=VALUE", "give a param of the definition its value"},
-    [THREADS] = {"threads", "N", "scheduler threads (default: the cores)"},
+    [THREADS] = {"threads", "N",
+                 "scheduler threads of each topology (default: the cores)"},
     [WATCH] = {"watch", NULL, "take over new code when a file is saved"},
     [FOR] = {"for", "TIME", "drain after this time"},
     [DRAIN] =

@@ -10,7 +10,8 @@
 #include "cli/json.h"
 
 /* {"over":"10s","seconds":10.4,"components":[{"name":…,"kind":…,"tasks":…,
- * the figures by their names,"per_second":…,"p50_ms":…,"p99_ms":…},…]}.
+ * the figures by their names,"per_second":…,"p50_ms":…,"p99_ms":…,"max_ms":…},
+ * …]}.
  * `per_second` is of in or out, whichever is more; the latency is a spout's
  * from emit to ack, others' of execute, null where there was none. A new
  * reference; NULL: out of memory. */

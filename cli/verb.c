@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 static const struct verb *const verbs[] = {
-    &run_verb,        &test_verb,   &check_verb, &ps_verb,
-    &stats_verb,      &errors_verb, &log_verb,   &activate_verb,
-    &deactivate_verb, &stop_verb,   &ask_verb,   &version_verb};
+    &run_verb,   &test_verb,   &check_verb,  &bench_verb,    &ps_verb,
+    &stats_verb, &errors_verb, &log_verb,    &activate_verb, &deactivate_verb,
+    &stop_verb,  &ask_verb,    &version_verb};
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
 void verb_say(const char *format, ...)
@@ -161,24 +161,13 @@ static void fill_standard_files(void)
         if (open("/dev/null", O_WRONLY) < 0) return;
 }
 
-static int dispatch(int argc, char **argv)
+/* NULL: there is none, it was said. */
+static const struct verb *find_verb(const char *name)
 {
-    if (argc < 2) {
-        print_overview(stderr);
-        return EXIT_USAGE;
-    }
-    const char *name = argv[1];
-    if (!strcmp(name, "--help") || !strcmp(name, "-h") ||
-        !strcmp(name, "help")) {
-        print_overview(stdout);
-        return EXIT_WELL;
-    }
-    if (!strcmp(name, "--version")) name = "version";
     struct nearest near;
     nearest_begin(&near, name);
     for (int i = 0; i < VERBS; i++) {
-        if (strcmp(verbs[i]->name, name) == 0)
-            return verbs[i]->run(verbs[i], argc - 1, argv + 1);
+        if (strcmp(verbs[i]->name, name) == 0) return verbs[i];
         nearest_try(&near, verbs[i]->name);
     }
     if (near.best[0])
@@ -186,7 +175,41 @@ static int dispatch(int argc, char **argv)
                  near.best);
     else
         verb_say("there is no verb '%s'; engine --help lists them", name);
-    return EXIT_USAGE;
+    return NULL;
+}
+
+/* engine help [VERB] */
+static int help(int argc, char **argv)
+{
+    if (argc > 3) {
+        verb_say("help takes one verb: engine help run");
+        return EXIT_USAGE;
+    }
+    if (argc < 3) {
+        print_overview(stdout);
+        return EXIT_WELL;
+    }
+    const struct verb *verb = find_verb(argv[2]);
+    if (verb == NULL) return EXIT_USAGE;
+    print_help(verb);
+    return EXIT_WELL;
+}
+
+static int dispatch(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_overview(stderr);
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (!strcmp(name, "help")) return help(argc, argv);
+    if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
+        print_overview(stdout);
+        return EXIT_WELL;
+    }
+    if (!strcmp(name, "--version")) name = "version";
+    const struct verb *verb = find_verb(name);
+    return verb ? verb->run(verb, argc - 1, argv + 1) : EXIT_USAGE;
 }
 
 int verb_main(int argc, char **argv)

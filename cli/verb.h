@@ -49,8 +49,8 @@ void verb_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 int verb_main(int argc, char **argv);
 
-extern const struct verb run_verb, test_verb, check_verb, ps_verb, stats_verb,
-    errors_verb, log_verb, activate_verb, deactivate_verb, stop_verb, ask_verb,
-    version_verb;
+extern const struct verb run_verb, test_verb, check_verb, bench_verb, ps_verb,
+    stats_verb, errors_verb, log_verb, activate_verb, deactivate_verb,
+    stop_verb, ask_verb, version_verb;
 
 #endif

@@ -237,9 +237,18 @@ static unsigned count_meant(const struct visits *v, const char *name,
     return count;
 }
 
+/* One that hangs can't say its name. */
+static const char *silent_run(const struct visits *v)
+{
+    for (unsigned i = 0; i < v->count; i++)
+        if (v->list[i].status == NULL) return v->list[i].id;
+    return NULL;
+}
+
 static void say_none(const struct visits *v, const char *name)
 {
     struct nearest near;
+    const char *silent = silent_run(v);
     nearest_begin(&near, name);
     for (unsigned i = 0; i < v->count; i++) {
         nearest_try(&near, v->list[i].id);
@@ -249,6 +258,10 @@ static void say_none(const struct visits *v, const char *name)
         verb_say("there is no run '%s'; did you mean '%s'?", name, near.best);
     else if (v->count == 0)
         verb_say("there is no run '%s'; you have none that goes on", name);
+    else if (silent)
+        verb_say("no run that answers is '%s'; run %s doesn't: it may hang, or "
+                 "be suspended",
+                 name, silent);
     else
         verb_say("there is no run '%s'; engine ps lists them", name);
 }

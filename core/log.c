@@ -359,6 +359,13 @@ static void put_component(struct line *l, const struct entry *in, bool json)
              whole_bytes(in->component, n, LOG_COMPONENT_BYTES), json);
 }
 
+static void put_topology(struct log *log, bool json)
+{
+    const char *name = log->config.topology;
+    put_text(&log->line, name,
+             whole_bytes(name, strlen(name), LOG_COMPONENT_BYTES), json);
+}
+
 static void put_detail(struct line *l, const char *detail, bool json)
 {
     put_text(l, detail, without_last_newlines(detail, strlen(detail)), json);
@@ -398,6 +405,10 @@ static void make_text(struct log *log, const struct entry *in)
              color ? level_color(in->level) : "", level_names[in->level],
              color ? "\x1b[0m" : "");
     put_own(l, head);
+    if (log->config.topology) {
+        put_topology(log, false);
+        put_own(l, in->component ? "/" : "  ");
+    }
     if (in->component != NULL) {
         put_component(l, in, false);
         snprintf(head, sizeof head, "[%d]  ", in->task);
@@ -425,6 +436,11 @@ static void make_json(struct log *log, const struct entry *in)
              t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min,
              t.tm_sec, (unsigned)(in->now_ms % 1000), level_names[in->level]);
     put_own(l, head);
+    if (log->config.topology) {
+        put_own(l, ",\"topology\":\"");
+        put_topology(log, true);
+        put_own(l, "\"");
+    }
     if (in->component != NULL) {
         put_own(l, ",\"component\":\"");
         put_component(l, in, true);

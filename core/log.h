@@ -50,6 +50,9 @@ struct log_config {
     enum log_level level; /* of components without one of their own */
     bool color;           /* LOG_TEXT: the caller looked at NO_COLOR, isatty */
     bool local_time;      /* LOG_TEXT: in the zone of TZ; false: in UTC */
+    const char *topology; /* whose log it is: stands before each component,
+                           * as "name/", in JSON as a member of its own;
+                           * borrowed; NULL: nothing */
     const char *erase;    /* LOG_TEXT: stands in front of each line, to erase
                            * what is drawn there; borrowed; NULL: nothing */
     log_clock *now_ms;

@@ -27,6 +27,7 @@ struct loader {
     char *errors;       /* owned; what the check found */
     int line;           /* of the component that is being taken; or 0 */
     bool usage;
+    bool *known; /* of each --set; NULL: all must be */
 };
 
 /* ---- connectors as the checker sees them ---- */
@@ -467,7 +468,8 @@ static void check_sets(lua_State *L, struct loader *l)
         lua_getfield(L, -1, b->params[i].name);
         bool known = lua_toboolean(L, -1);
         lua_pop(L, 2);
-        if (known) continue;
+        if (l->known) l->known[i] |= known;
+        if (known || l->known) continue;
         /* plan.lua knows how to look for the nearest name. */
         lua_rawgeti(L, 2, 2);
         lua_pushstring(L, b->params[i].name);
@@ -544,31 +546,23 @@ static char *first_line(const struct loader *l)
     return mem_text(line, strlen(line));
 }
 
-err definition_load(const char *path, const char *const *sets,
-                    unsigned set_count, struct lua_runtime *runtime,
-                    struct definition **out, char **errors)
-{
-    return definition_parse(path, NULL, 0, sets, set_count, runtime, out,
-                            errors);
-}
-
-err definition_parse(const char *path, const char *text, size_t bytes,
-                     const char *const *sets, unsigned set_count,
-                     struct lua_runtime *runtime, struct definition **out,
-                     char **errors)
+/* From text, or what stands at the loader's path. */
+static err load(struct loader *l, const char *text, size_t bytes,
+                const char *const *sets, unsigned set_count,
+                struct definition **out, char **errors)
 {
     char why[1024] = "out of memory";
     *errors = NULL;
     struct definition *d = mem_zero(1, sizeof *d);
-    struct loader l = {.definition = d, .path = path, .runtime = runtime};
-    l.script.reads_disk = true;
-    l.script.wall_ns = wall_ns;
+    l->definition = d;
+    l->script.reads_disk = true;
+    l->script.wall_ns = wall_ns;
     err e = ERR_NOMEM;
     if (d) {
         d->bundle = bundle_new();
-        d->plan.arena = l.arena = arena_new();
+        d->plan.arena = l->arena = arena_new();
     }
-    if (d && d->bundle && l.arena) e = OK;
+    if (d && d->bundle && l->arena) e = OK;
     for (unsigned i = 0; e == OK && i < set_count; i++) {
         e = bundle_set(d->bundle, sets[i]);
         if (e == ERR_USAGE)
@@ -576,31 +570,57 @@ err definition_parse(const char *path, const char *text, size_t bytes,
                      sets[i]);
     }
     if (e == OK && text)
-        e = bundle_add(d->bundle, "", path, text, bytes, why, sizeof why);
+        e = bundle_add(d->bundle, "", l->path, text, bytes, why, sizeof why);
     else if (e == OK)
-        e = bundle_read(d->bundle, "", path, why, sizeof why);
+        e = bundle_read(d->bundle, "", l->path, why, sizeof why);
     if (e == OK) {
         /* Nobody watches a loader: what it runs is bounded by counting. */
         struct vm_config config = {
             .seed = 1,
             .counting = true,
-            .pages = lua_runtime_pages(runtime),
+            .pages = lua_runtime_pages(l->runtime),
         };
-        e = script_load(&l.script, d->bundle, config, NULL);
-        if (e == OK) e = script_run(&l.script, NULL, make_plan, &l);
-        if (e == ERR_CONFIG && l.usage) e = ERR_USAGE;
-        if (e == OK && l.errors) e = ERR_CONFIG;
-        if (e != OK && l.errors == NULL) l.errors = first_line(&l);
-        script_fini(&l.script);
+        e = script_load(&l->script, d->bundle, config, NULL);
+        if (e == OK) e = script_run(&l->script, NULL, make_plan, l);
+        if (e == ERR_CONFIG && l->usage) e = ERR_USAGE;
+        if (e == OK && l->errors) e = ERR_CONFIG;
+        if (e != OK && l->errors == NULL) l->errors = first_line(l);
+        script_fini(&l->script);
     }
-    buffer_fini(&l.rows);
+    buffer_fini(&l->rows);
     if (e == OK) {
         *out = d;
         return OK;
     }
-    *errors = l.errors ? l.errors : mem_text(why, strlen(why));
+    *errors = l->errors ? l->errors : mem_text(why, strlen(why));
     definition_free(d);
     return *errors ? e : ERR_NOMEM;
+}
+
+err definition_load(const char *path, const char *const *sets,
+                    unsigned set_count, struct lua_runtime *runtime,
+                    struct definition **out, char **errors)
+{
+    struct loader l = {.path = path, .runtime = runtime};
+    return load(&l, NULL, 0, sets, set_count, out, errors);
+}
+
+err definition_load_some(const char *path, const char *const *sets,
+                         unsigned set_count, bool *known,
+                         struct lua_runtime *runtime, struct definition **out,
+                         char **errors)
+{
+    struct loader l = {.path = path, .runtime = runtime, .known = known};
+    return load(&l, NULL, 0, sets, set_count, out, errors);
+}
+
+err definition_parse(const char *path, const char *text, size_t bytes,
+                     const char *const *sets, unsigned set_count,
+                     struct lua_runtime *runtime, struct definition **out,
+                     char **errors)
+{
+    struct loader l = {.path = path, .runtime = runtime};
+    return load(&l, text, bytes, sets, set_count, out, errors);
 }
 
 void definition_free(struct definition *d)

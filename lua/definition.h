@@ -20,7 +20,14 @@ struct definition {
 err definition_load(const char *path, const char *const *sets,
                     unsigned set_count, struct lua_runtime *runtime,
                     struct definition **out, char **errors);
-/* The same for text that is at hand; its modules are read beside `path`. */
+/* The same for one of several definitions: a name in `sets` that this one has
+ * no param of is no error. known[i] is set when it has sets[i]'s. */
+err definition_load_some(const char *path, const char *const *sets,
+                         unsigned set_count, bool *known,
+                         struct lua_runtime *runtime, struct definition **out,
+                         char **errors);
+/* definition_load() for text that is at hand; its modules are read beside
+ * `path`. */
 err definition_parse(const char *path, const char *text, size_t bytes,
                      const char *const *sets, unsigned set_count,
                      struct lua_runtime *runtime, struct definition **out,

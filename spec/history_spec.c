@@ -188,6 +188,7 @@ SPEC(history, latencies_are_those_of_the_window)
     struct history_window all = window(w, WINDOW_ALL, 0);
     CHECK(all.p50_ms > 4.9 && all.p50_ms < 5.1);
     CHECK(all.p99_ms > 78 && all.p99_ms < 82);
+    CHECK(all.max_ms >= all.p99_ms && all.max_ms < 83);
     struct history_window minute = window(w, WINDOW_1M, 0);
     CHECK(minute.p50_ms > 4.9 && minute.p50_ms < 5.1);
     CHECK(window(w, WINDOW_10S, 1).p50_ms == -1);

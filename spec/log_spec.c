@@ -167,6 +167,29 @@ SPEC(log, a_line_for_a_machine)
     world_free(w);
 }
 
+SPEC(log, a_line_tells_whose_log_it_is_if_it_has_a_name)
+{
+    struct world *w = world_new(LOG_TEXT);
+    w->now_ms = 1714565071204;
+    struct log_config config = world_config(w, LOG_TEXT);
+    config.topology = "words";
+    struct log *log = log_new(&config);
+    log_write(log, "split", 1, LOG_WARN, "x");
+    CHECK_TEXT(world_read(w), "12:04:31.204 warn  words/split[1]  x\n");
+    log_write(log, NULL, -1, LOG_INFO, "x");
+    CHECK_TEXT(world_read(w), "12:04:31.204 info  words  x\n");
+    log_free(log);
+    config.format = LOG_JSON;
+    config.topology = "\"w\"";
+    log = log_new(&config);
+    log_write(log, "split", -1, LOG_WARN, "x");
+    CHECK_TEXT(world_read(w),
+               "{\"time\":\"2024-05-01T12:04:31.204Z\",\"level\":\"warn\","
+               "\"topology\":\"\\\"w\\\"\",\"component\":\"split\","
+               "\"message\":\"x\"}\n");
+    log_free(log);
+    world_free(w);
+}
 SPEC(log, colour_is_for_the_level_and_only_on_request)
 {
     struct world *w = world_new(LOG_TEXT);

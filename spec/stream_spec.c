@@ -702,12 +702,9 @@ SPEC(stream, replays_what_comes_due_after_the_last_wake)
         kill_a_list(spec_seed);
 }
 
-SPEC(stream, loses_nothing_of_stdin_when_the_task_is_killed)
+/* What a pipe brings after `head`, while tasks are killed. */
+static void check_stdin(const char *text, const char *head)
 {
-    const char *text = "return topology 't' { max_pending = 20,\n"
-                       "  spout 'lines' { stdin {}, retries = 'forever' },\n"
-                       "  sink 'out' { from = global 'lines', null {} },\n"
-                       "}\n";
     static char lines[SOME_LINES * LINE_BYTES + 1];
     size_t bytes = put_lines(lines, SOME_LINES, LINE_BYTES);
     int before = dup(STDIN_FILENO);
@@ -716,6 +713,7 @@ SPEC(stream, loses_nothing_of_stdin_when_the_task_is_killed)
     {
         int ends[2];
         CHECK_EQ(pipe(ends), 0);
+        CHECK_EQ(write(ends[1], head, strlen(head)), strlen(head));
         CHECK_EQ(write(ends[1], lines, bytes), bytes); /* it takes 64 KB */
         close(ends[1]);
         dup2(ends[0], STDIN_FILENO);
@@ -728,6 +726,25 @@ SPEC(stream, loses_nothing_of_stdin_when_the_task_is_killed)
     }
     dup2(before, STDIN_FILENO);
     close(before);
+}
+
+SPEC(stream, loses_nothing_of_stdin_when_the_task_is_killed)
+{
+    check_stdin("return topology 't' { max_pending = 20,\n"
+                "  spout 'lines' { stdin {}, retries = 'forever' },\n"
+                "  sink 'out' { from = global 'lines', null {} },\n"
+                "}\n",
+                "");
+}
+
+SPEC(stream, loses_nothing_of_csv_from_stdin_when_the_task_is_killed)
+{
+    check_stdin("return topology 't' { max_pending = 20,\n"
+                "  spout 'lines' { stdin { format = 'csv' },\n"
+                "    fields = { 'line' }, retries = 'forever' },\n"
+                "  sink 'out' { from = global 'lines', null {} },\n"
+                "}\n",
+                "line\n");
 }
 
 /* ---- reloads at bad moments ---- */

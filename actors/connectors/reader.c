@@ -499,8 +499,9 @@ static bool know_columns(struct component_context *context, struct reader *r,
     else if (columns_name(&r->columns, stream_of(context), record, why,
                           sizeof why))
         return false;
-    executor_fault(context, LOSS_INPUT, "%s:%lld: %s; the file was left out",
-                   r->intake->path, (long long)record->line, why);
+    executor_fault(context, LOSS_INPUT, "%s:%lld: %s; the %s was left out",
+                   r->intake->path, (long long)record->line, why,
+                   r->plan.count == 0 ? "input" : "file");
     r->skipping = true;
     return false;
 }

@@ -314,7 +314,9 @@ function top(n, by) end
 function file(options) end
 
 ---@class engine.StdinOptions
----@field format? "text"|"json" of the lines
+---@field format? "text"|"json"|"csv" of the lines; "text"
+---@field header? boolean of csv: `fields` are names of the first line; true.
+--- With false they are the columns by position
 
 --- A source that brings what `file` does.
 ---@param options engine.StdinOptions

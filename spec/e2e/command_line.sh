@@ -154,16 +154,27 @@ e2e_what_cannot_be_printed_is_said() {
     exits 0
 }
 
-e2e_run_takes_one_file() {
+e2e_run_takes_files() {
     engine run ""
     exits 2
-    says "run takes one definition file: engine run FILE"
+    says "run takes definition files: engine run FILE"
     engine run
     exits 2
-    says "run takes one definition file: engine run FILE"
-    engine run a.lua b.lua
+    says "run takes definition files: engine run FILE"
+}
+
+e2e_help_knows_the_verbs() {
+    engine run --help
+    mv out expected
+    engine help run
+    exits 0
+    same out expected
+    engine help rnu
     exits 2
-    says "run takes one definition file, not 2: start engine once for each"
+    says "there is no verb 'rnu'; did you mean 'engine run'?"
+    engine help run stop
+    exits 2
+    says "help takes one verb: engine help run"
 }
 
 e2e_without_a_verb_the_overview_comes_and_exit_code_2() {

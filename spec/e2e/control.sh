@@ -68,6 +68,19 @@ e2e_ps_lists_what_runs_and_stop_ends_it() {
     equal "$(ls -A "$XDG_RUNTIME_DIR/engine")" "" "what is left of it"
 }
 
+e2e_a_run_that_hangs_is_named_where_a_name_is_not_found() {
+    start_apart beat
+    local id
+    id=$(id_of beat)
+    kill -STOP "$pid"
+    engine stop beat
+    exits 2
+    says "no run that answers is 'beat'; run $id doesn't: it may hang, or be suspended"
+    kill -CONT "$pid"
+    engine stop beat
+    exits 0
+}
+
 e2e_the_run_s_id_is_told_at_the_start() {
     start_apart beat
     local id

@@ -259,6 +259,44 @@ LUA
     same a.csv first.csv
 }
 
+reads_stdin() { # OPTIONS FIELDS
+    cat > t.lua <<LUA
+return topology "piped" {
+  spout "in" { stdin { $1 }, fields = { $2 } },
+  sink "out" { from = shuffle "in", stdout { format = "json" } },
+}
+LUA
+}
+
+e2e_csv_from_stdin_brings_columns_by_their_names() {
+    reads_stdin 'format = "csv"' '"name", "unit price"'
+    engine run --quiet t.lua < <(
+        printf '\357\273\277id,"unit price",name\r\n1,2.50,"disk, 5"""\r\n2,,"two\r\nlines"'
+    )
+    exits 0
+    prints '{"name":"disk, 5\"","unit price":"2.50"}
+{"name":"two\r\nlines","unit price":""}'
+    reads_stdin 'format = "csv", header = false' '"k", "n"'
+    engine run --quiet t.lua < <(printf 'a,1\nb\nc,2\n')
+    exits 1
+    says "stdin:2: 1 value where 2 belong; the record was left out"
+    prints '{"k":"a","n":"1"}
+{"k":"c","n":"2"}'
+}
+
+# Who writes goes on: nobody waits for the end of it.
+e2e_csv_from_stdin_without_a_column_ends_at_once() {
+    reads_stdin 'format = "csv"' '"name", "price"'
+    mkfifo pipe
+    exec 8<> pipe
+    printf 'name,prices\na,1\n' >&8
+    engine run --quiet t.lua < pipe
+    exits 1
+    prints ""
+    says "stdin:1: the header has no column 'price'; did you mean 'prices'?; the input was left out"
+    exec 8>&-
+}
+
 e2e_csv_with_ragged_lines_goes_on() {
     printf 'k,v\na,1\nb\nc,"x\ny"\nd,4,5\n"e,5\n' > a.csv
     echo 'k,w' > b.csv
