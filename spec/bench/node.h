@@ -126,6 +126,16 @@ static inline double bench_cpu_ns(void)
            ((double)u.ru_utime.tv_usec + (double)u.ru_stime.tv_usec) * 1e3;
 }
 
+/* What is resident now. */
+static inline double bench_resident(void)
+{
+    long pages = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file && fscanf(file, "%ld %ld", &pages, &resident) != 2) resident = 0;
+    if (file) fclose(file);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
 /* The most that was resident so far. */
 static inline double bench_resident_max(void)
 {
