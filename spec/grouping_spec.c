@@ -182,14 +182,16 @@ SPEC(grouping, none_is_any_task_at_random)
     tell_shares(10, 6000, 1, "none 's'", "", are_random);
 }
 
+/* The others get more, all in all: on real threads another may lag, too. */
 static void first_lags(struct stream *s)
 {
-    long got[6];
+    long got[6], others = 0;
     read_shares(s, got);
     for (int i = 1; i < 6; i++)
-        if (10 * got[i] < 13 * got[0])
-            spec_fail(__FILE__, __LINE__, "the slow one got %ld, another %ld",
-                      got[0], got[i]);
+        others += got[i];
+    if (10 * others < 13 * 5 * got[0])
+        spec_fail(__FILE__, __LINE__, "the slow one got %ld, the others %ld",
+                  got[0], others);
 }
 
 SPEC(grouping, a8_shuffles_less_to_a_task_that_lags_behind)
