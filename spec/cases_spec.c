@@ -72,19 +72,18 @@ static const struct conformance cases[] = {
 static void print_case(const struct conformance *c,
                        const struct spec_scope *shown)
 {
-    char seeds[32] = "", threads[32] = "";
-    if (shown->seeds > 0)
-        snprintf(seeds, sizeof seeds, "%llu seed%s",
-                 (unsigned long long)shown->seeds,
-                 shown->seeds == 1 ? "" : "s");
-    for (int n = 1; n <= 4; n++)
-        if (shown->threads & 1u << n)
-            snprintf(threads + strlen(threads),
-                     sizeof threads - strlen(threads), "%s%d",
-                     *threads ? ", " : "", n);
-    if (*threads) strcat(threads, " threads");
-    if (shown->ran && c->scope == ONCE) strcpy(seeds, "once");
-    if (!shown->ran) strcpy(seeds, c->spec ? "not run" : "open");
+    char seeds[32], threads[32] = "";
+    unsigned long long n = shown->seeds;
+    if (!shown->ran)
+        snprintf(seeds, sizeof seeds, c->spec ? "not run" : "open");
+    else if (n == 0)
+        snprintf(seeds, sizeof seeds, c->scope == ONCE ? "once" : "");
+    else
+        snprintf(seeds, sizeof seeds, "%llu seed%s", n, n == 1 ? "" : "s");
+    for (unsigned k = 1, used = 0; k <= 4; k++)
+        if (shown->threads & 1u << k)
+            used += (unsigned)snprintf(threads + used, sizeof threads - used,
+                                       "%s%u", used ? ", " : "threads ", k);
     printf("case %-5s  %-9s  %-15s  %s\n", c->id, seeds, threads,
            c->spec ? c->spec : c->why);
 }
