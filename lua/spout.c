@@ -6,7 +6,13 @@
 #include <lauxlib.h>
 #include <string.h>
 
-enum { IDLE_FIRST_NS = 1000000, IDLE_MAX_NS = 100000000 };
+enum {
+    IDLE_FIRST_NS = 1000000,
+    IDLE_MAX_NS = 100000000,
+    /* A generator at a rate sleeps no shorter: waking two threads for a tuple
+     * costs more than the tuple. What was due meanwhile comes at once. */
+    RATE_REST_NS = 200000,
+};
 
 /* ---- next(), and what generators make ---- */
 
@@ -148,7 +154,7 @@ static enum step made_outcome(struct guest *g)
     }
     if (all_made(g)) return STEP_END;
     int64_t wait_ns = due_ns(g) - env_now(c->env);
-    c->sleep_ns = wait_ns;
+    c->sleep_ns = wait_ns > RATE_REST_NS ? wait_ns : RATE_REST_NS;
     return wait_ns > 0 ? STEP_IDLE : STEP_AGAIN;
 }
 

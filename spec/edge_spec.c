@@ -197,9 +197,9 @@ static void check_whole(struct channel *c)
 
 /* ---- both ends live ---- */
 
-SPEC(edge, loses_and_reorders_nothing_and_keeps_its_window)
+SPEC(edge, c14_loses_and_reorders_nothing_and_keeps_its_window)
 {
-    FOR_SEEDS(150)
+    FOR_SEEDS(200)
     {
         struct sim *sim = sim_new(spec_seed);
         struct sim_node *node = sim_node(sim, 0);

@@ -207,3 +207,25 @@ SPEC(history, an_idle_window_has_no_latency)
     CHECK(window(w, WINDOW_1M, 0).p50_ms > 0);
     world_free(w);
 }
+
+/* Storm's gauge averages three samples; here the samples are the thirds of a
+ * minute, what there is not yet is 0, and the average is a third of the count.
+ */
+SPEC(history, j2_averages_over_the_last_three_parts_of_a_minute)
+{
+    static const struct {
+        unsigned more, average;
+    } steps[] = {{0, 0}, {30, 10}, {30, 20}, {30, 30}, {90, 50}, {0, 40}};
+    struct world *w = world_new();
+    for (unsigned i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        for (int second = 0; second < 20; second++) {
+            if (second == 10) count(w, 0, steps[i].more);
+            w->now_ns += SECOND;
+            history_note(w->history, w->now_ns);
+        }
+        struct history_window got = window(w, WINDOW_1M, 0);
+        CHECK_EQ(got.figures.n[FIGURE_OUT], 3 * steps[i].average);
+        CHECK(got.seconds <= 60);
+    }
+    world_free(w);
+}

@@ -10,15 +10,18 @@ uint64_t spec_seed = 1;
 /* A test program may keep its list of tests in static storage. */
 static struct CMUnitTest stories[STORIES_MAX];
 static size_t story_count;
+static spec_story *bodies[STORIES_MAX];
+static struct spec_scope scopes[STORIES_MAX];
+static struct spec_scope *running; /* of `scopes` */
 
 static void run_story(void **state)
 {
     spec_story **story = *state;
     spec_seed = spec_first_seed();
+    running = &scopes[story - bodies];
     (*story)();
+    running->ran = true;
 }
-
-static spec_story *bodies[STORIES_MAX];
 
 void spec_register(const char *name, spec_story *story)
 {
@@ -37,6 +40,18 @@ bool spec_exists(const char *name)
     for (size_t i = 0; i < story_count; i++)
         if (strcmp(stories[i].name, name) == 0) return true;
     return false;
+}
+
+struct spec_scope spec_scope(const char *name)
+{
+    for (size_t i = 0; i < story_count; i++)
+        if (strcmp(stories[i].name, name) == 0) return scopes[i];
+    return (struct spec_scope){.ran = false};
+}
+
+void spec_note_threads(unsigned threads)
+{
+    running->threads |= (uint64_t)1 << threads;
 }
 
 void spec_fail(const char *file, int line, const char *format, ...)
@@ -64,10 +79,17 @@ uint64_t spec_first_seed(void)
 
 uint64_t spec_seeds(uint64_t count)
 {
-    if (getenv("ENGINE_SEED")) return 1;
     count = count * env_number("ENGINE_SEEDS_FACTOR", 1) *
             env_number("ENGINE_SEEDS_PERCENT", 100) / 100;
-    return count ? count : 1;
+    if (count == 0 || getenv("ENGINE_SEED")) count = 1;
+    if (running->seeds < count) running->seeds = count;
+    return count;
+}
+
+/* What other specs have shown is told last. */
+static bool is_last(const struct CMUnitTest *story)
+{
+    return strncmp(story->name, "cases.", 6) == 0;
 }
 
 int main(int argc, char **argv)
@@ -76,10 +98,12 @@ int main(int argc, char **argv)
     struct CMUnitTest chosen[STORIES_MAX];
     size_t n = 0;
     const char *skipped = getenv("ENGINE_SPEC_SKIP");
-    for (size_t i = 0; i < story_count; i++)
-        if (strstr(stories[i].name, wanted) &&
-            !(skipped && strstr(stories[i].name, skipped)))
-            chosen[n++] = stories[i];
+    for (int last = 0; last < 2; last++)
+        for (size_t i = 0; i < story_count; i++)
+            if (strstr(stories[i].name, wanted) &&
+                !(skipped && strstr(stories[i].name, skipped)) &&
+                is_last(&stories[i]) == last)
+                chosen[n++] = stories[i];
     if (n == 0) {
         fprintf(stderr, "no spec's name contains \"%s\"\n", wanted);
         return 2;

@@ -1,8 +1,8 @@
 /* spec.h - sugar over cmocka: a spec is a sentence and a story.
  *   SPEC(mailbox, keeps_the_order_of_one_sender) { ... CHECK_EQ(a, b); }
  * registers itself; spec_main() runs those whose "module.sentence" contains
- * the argument (all without one) and not ENGINE_SPEC_SKIP, and ends with
- * `N passed, N failed`. */
+ * the argument (all without one) and not ENGINE_SPEC_SKIP, those of the module
+ * "cases" last, and ends with `N passed, N failed`. */
 #ifndef SPEC_SPEC_H
 #define SPEC_SPEC_H
 
@@ -21,6 +21,15 @@ typedef void spec_story(void);
 void spec_register(const char *name, spec_story *story);
 /* Is there one of exactly this "module.sentence"? */
 bool spec_exists(const char *name);
+/* What the spec of this name has shown in this process. */
+struct spec_scope {
+    bool ran;
+    uint64_t seeds;   /* of the longest FOR_SEEDS */
+    uint64_t threads; /* bit n: on n real threads */
+};
+struct spec_scope spec_scope(const char *name);
+/* The running spec was right on so many real threads. */
+void spec_note_threads(unsigned threads);
 /* Fails the running story: place, what was seen, the seed. Doesn't return. */
 void spec_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));

@@ -849,3 +849,32 @@ SPEC(stream, leaves_out_ticks_while_a_reader_has_no_room)
         sim_free(sim);
     }
 }
+
+/* No tuple comes before it is due, none late by more than the generator rests;
+ * the turns are those rests, not one a tuple. */
+SPEC(stream, a_generator_keeps_a_high_rate_in_few_turns)
+{
+    static const char text[] =
+        "return topology 't' {\n"
+        "  spout 's' { generator { rate = 100000, count = 10000 },\n"
+        "    fields = {'n'} },\n"
+        "  sink 'out' { from = global 's', null {} },\n"
+        "}\n";
+    FOR_SEEDS(5)
+    {
+        struct sim *sim = sim_new(spec_seed);
+        struct stream *s = stream_start(sim, sim_node(sim, 1), text);
+        CHECK_EQ(stream_run(s)->why, OK);
+        CHECK_EQ(stream_count(s), 10000);
+        unsigned turns = 0;
+        for (unsigned i = 0; i < 10000; i++) {
+            int64_t late_ns =
+                stream_at_ns(s, i) - stream_at_ns(s, 0) - 10000 * (int64_t)i;
+            CHECK(late_ns >= 0 && late_ns < 1000000);
+            turns += i > 0 && stream_at_ns(s, i) != stream_at_ns(s, i - 1);
+        }
+        CHECK(turns > 50 && turns <= 500);
+        stream_free(s);
+        sim_free(sim);
+    }
+}

@@ -337,7 +337,7 @@ function stdout(options) end
 function list(rows) end
 
 ---@class engine.GeneratorOptions
----@field rate? integer tuples a second; without it as fast as they are taken
+---@field rate? integer tuples a second, those due within 0.2 ms together; without it as fast as they are taken
 ---@field count? integer of all tuples; without it for ever
 ---@field make? fun(i: integer): ... the values of tuple i; without it the number
 

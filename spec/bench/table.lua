@@ -6,10 +6,11 @@
 --
 -- How programs are called. There are two ways to report:
 --   line   the program measures itself and prints `shape messages cpu_ns wall_ns
---          check [bytes N]`, times and bytes for one message; limit.c says what
---          each shape sends. `messages` must be {n}; `check` is `ok`, or a sum
---          that must be the expected one; anything else makes the row wrong.
---          What follows is for the reader of runs.
+--          check [bytes N] [NAME N]...`, times and bytes for one message; limit.c
+--          says what each shape sends. `messages` must be {n}; `check` is `ok`,
+--          or a sum that must be the expected one; anything else makes the row
+--          wrong. Of the names that follow VALUES knows some; the others are for
+--          the reader of runs.
 --   words  the program prints a word count: `word count` lines or JSON objects
 --          with "word" and "count", in any order. It is sorted here and must
 --          equal, byte for byte, the first program's; cost is that of the
@@ -72,6 +73,19 @@ local function stream(shape, title, messages, at_least, acked)
       { title .. (acked and ", acked" or ""), best = { "1-thread", "2-threads" },
         value = "rate", at_least = at_least,
         note = acked and "Storm's own note 1 to 1.6" or "Storm's own note 8" },
+    },
+  }
+end
+
+-- An experiment with a sink a hundred times slower than its spout.
+local function slow(option, messages)
+  local title = "slow consumer" .. option:gsub(" ", ", ")
+  return {
+    name = "slow" .. option, report = "line", messages = messages, quick = messages // 20,
+    programs = { { "engine", "build/release/bench-slow {n}" .. option } },
+    rows = {
+      { title .. ", memory grows by", value = "grown_mb", at_most = 64 },
+      { title .. ", another stream's rate, of alone", value = "kept", at_least = 0.9 },
     },
   }
 end
@@ -182,6 +196,38 @@ local EXPERIMENTS = {
     },
   },
   {
+    -- Storm's file is its own; here it is the book. It tells no figure of this
+    -- shape: that of the identity bolt, acked, is the nearest one.
+    name = "lines", report = "line", messages = 2000000, quick = 40000,
+    programs = {
+      { "1-thread", "build/release/bench-lines {n} build/data/kjv.txt 1" },
+      { "2-threads", "build/release/bench-lines {n} build/data/kjv.txt 2" },
+    },
+    rows = {
+      { "FileReadWordCount, acked, lines", best = { "1-thread", "2-threads" }, value = "rate",
+        note = "Storm's own none; identity, acked 1" },
+      { "FileReadWordCount, acked, words", best = { "1-thread", "2-threads" },
+        value = "words", note = "Storm's own none" },
+    },
+  },
+  {
+    -- Storm's: apache/storm pull 2502, one machine of 12 threads.
+    name = "steady", report = "line", messages = 850000, quick = 85000,
+    programs = { { "engine", "build/release/bench-steady {n} 85000" } },
+    rows = {
+      { "85,000 sentences/s, acked, mean", value = "mean_ms", note = "Storm's own 5.6",
+        at_most = 0.5 },
+      { "85,000 sentences/s, acked, p99", value = "p99_ms", note = "Storm's own 17",
+        at_most = 3 },
+      { "85,000 sentences/s, acked, cores", value = "cores", note = "Storm's own 9.1",
+        at_most = 0.7 },
+      { "85,000 sentences/s, acked, memory", value = "mb", note = "Storm's own 230",
+        at_most = 30 },
+    },
+  },
+  slow("", 10000000),
+  slow(" acked", 4000000),
+  {
     name = "start", report = "line", messages = 20, quick = 3,
     programs = {
       { "engine", OUTSIDE .. "first {n} '{\"n\":1}' " .. RUN .. "spec/bench/first.lua --quiet" },
@@ -225,9 +271,17 @@ local VALUES = {
   cpu_ns = { "ns", "less", function(run) return run.cpu_ns end },
   cpu_us = { "us", "less", function(run) return run.cpu_ns / 1e3 end },
   wall_us = { "us", "less", function(run) return run.wall_ns / 1e3 end },
-  bytes = { "B", "less", function(run) return run.bytes end },
-  kb = { "KB", "less", function(run) return run.bytes and run.bytes / 1e3 end },
-  mb = { "MB", "less", function(run) return run.bytes and run.bytes / 1e6 end },
+  bytes = { "B", "less", function(run) return run.said.bytes end },
+  kb = { "KB", "less", function(run) return run.said.bytes and run.said.bytes / 1e3 end },
+  mb = { "MB", "less", function(run) return run.said.bytes and run.said.bytes / 1e6 end },
+  mean_ms = { "ms", "less", function(run) return run.said.mean_ms end },
+  p99_ms = { "ms", "less", function(run) return run.said.p99_ms end },
+  cores = { "cores", "less", function(run) return run.said.cores end },
+  grown_mb = { "MB", "less", function(run) return run.said.grown_mb end },
+  kept = { "x", "more", function(run) return run.said.kept end },
+  words = { "M words/s", "more", function(run)
+    return run.said.words and run.said.words / run.messages * 1e3 / run.wall_ns
+  end },
   wall_ms = { "ms", "less", function(run) return run.wall_ns / 1e6 end },
   -- of one core, when a message stands for a second
   percent = { "%", "less", function(run) return run.cpu_ns / 1e7 end },
@@ -413,8 +467,10 @@ function judge.line(work, text)
   if check ~= "ok" and not (sum and check == tostring(sum)) then
     return nil, string.format("check is %s, not %s", check, sum or "ok")
   end
+  local said = {}
+  for name, value in rest:gmatch(" (%l[%w_]*) ([%d.]+)") do said[name] = tonumber(value) end
   return { messages = tonumber(messages), cpu_ns = tonumber(cpu_ns),
-    wall_ns = tonumber(wall_ns), bytes = tonumber(rest:match("^ bytes ([%d.]+)")) }
+    wall_ns = tonumber(wall_ns), said = said }
 end
 
 -- The process's cost as figures, if its count is the right one.
@@ -426,7 +482,7 @@ function judge.words(work, text, cost)
     return nil, "its count differs from that of " .. work.experiment.programs[1][1]
   end
   local cpu_ns = cost.user_ns + cost.sys_ns
-  return { messages = total, cpu_ns = cpu_ns / total, wall_ns = cost.wall_ns / total }
+  return { messages = total, cpu_ns = cpu_ns / total, wall_ns = cost.wall_ns / total, said = {} }
 end
 
 -- One run: its figures, or nil and why there are none.
@@ -447,7 +503,7 @@ end
 
 local function log_run(log, work, name, turn, run)
   log:write(table.concat({ work.experiment.name, name, turn, run.messages, run.cpu_ns,
-    run.wall_ns, run.bytes or "" }, "\t"), "\n")
+    run.wall_ns, run.said.bytes or "" }, "\t"), "\n")
 end
 
 -- Runs an experiment's programs in turns; work.results[name] is { state, runs }.

@@ -1,8 +1,11 @@
-/* stream.h - topologies in the simulated world: a definition's text runs on a
- * node, and what reached a sink is looked at afterwards.
- * Every sink called "out" is replaced by one that remembers its tuples; a
- * bolt called "flaky…" by a native identity that fails some by the seed, one
- * called "stuck…" by one that does what struct stream_stuck says. */
+/* stream.h - topologies in the simulated world, or on real threads: a
+ * definition's text runs on a node, and what reached a sink is looked at
+ * afterwards.
+ * Every sink called "out" is replaced by one that remembers its tuples; a spout
+ * called "feed…" by one that emits 1, 2, … when stream_feed() says so. In the
+ * simulated world also a bolt called "flaky…" by a native identity that fails
+ * some by the seed, one called "stuck…" by one that does what struct
+ * stream_stuck says. */
 #ifndef SPEC_SIM_STREAM_H
 #define SPEC_SIM_STREAM_H
 
@@ -10,6 +13,28 @@
 #include "spec/sim/sim.h"
 
 struct stream;
+
+/* ---- one tale in all worlds ---- */
+
+/* Tells it in the simulated world, with so many seeds, then on 1, 2 and 4 real
+ * threads. In the text REAL says whether they are real. */
+typedef void stream_tale(struct stream *stream);
+void stream_tell(const char *text, unsigned seeds, stream_tale *tale);
+/* NULL: its threads are real, and no time may be told from it. */
+struct sim *stream_sim(const struct stream *stream);
+/* The condition comes true, however long it takes; else the spec fails. */
+#define STREAM_AWAIT(stream, condition)                                        \
+    for (unsigned waits_ = 0; !(condition); waits_++)                          \
+    stream_wait((stream), waits_, __FILE__, __LINE__, #condition)
+void stream_wait(struct stream *stream, unsigned waits, const char *file,
+                 int line, const char *condition);
+/* Time for what must not happen: 1 s of the simulated world, or 20 ms. */
+void stream_rest(struct stream *stream);
+/* The spout "feed…" emits that many tuples in all, tracked. What becomes of
+ * them are lines as of "out": `feed1 acked 3`, `feed1 failed 4 REASON`. */
+void stream_feed(struct stream *stream, const char *spout, unsigned total);
+
+/* ---- a run ---- */
 
 /* Loads the text and starts it; a faulty one fails the spec. */
 struct stream *stream_start(struct sim *sim, struct sim_node *node,
@@ -48,6 +73,8 @@ unsigned stream_refused(const struct stream *stream);
 /* What "out" received, each as one line of JSON values: `"the",2`. */
 unsigned stream_count(const struct stream *stream);
 const char *stream_line(const struct stream *stream, unsigned i);
+/* How many lines begin so. */
+unsigned stream_said(const struct stream *stream, const char *prefix);
 int64_t stream_at_ns(const struct stream *stream, unsigned i);
 /* How many of the lines are this. */
 unsigned stream_has(const struct stream *stream, const char *line);
