@@ -218,6 +218,36 @@ static void take_inputs(lua_State *L, struct loader *l,
     lua_pop(L, 1);
 }
 
+/* What the fields of a spout's stream `failed` are. */
+static void take_failed(lua_State *L, struct loader *l,
+                        struct component_plan *c)
+{
+    c->failed_stream = (unsigned)number_field(L, "failed_stream");
+    if (c->failed_stream == 0) return;
+    lua_getfield(L, -1, "failed_values");
+    unsigned count = c->streams[c->failed_stream].arity;
+    unsigned *values = take(L, l, count * sizeof *values);
+    for (unsigned i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, i + 1);
+        values[i] = (unsigned)lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    c->failed_values = values;
+}
+
+/* What the checker says for enum failed_value. */
+static void push_failed_values(lua_State *L)
+{
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, FAILED_REASON);
+    lua_setfield(L, -2, "reason");
+    lua_pushinteger(L, FAILED_COMPONENT);
+    lua_setfield(L, -2, "component");
+    lua_pushinteger(L, FAILED_TASK);
+    lua_setfield(L, -2, "task");
+}
+
 /* The list of tuples at the top of the stack, each of `arity` values. */
 static void take_rows(lua_State *L, struct loader *l, unsigned arity,
                       struct option_value *out)
@@ -394,6 +424,7 @@ static void take_component(lua_State *L, struct loader *l,
     c->manual = lua_toboolean(L, -1);
     lua_pop(L, 1);
     take_streams(L, l, c);
+    take_failed(L, l, c);
     lua_getfield(L, -1, "names_fields");
     c->names_fields = lua_toboolean(L, -1);
     lua_pop(L, 1);
@@ -488,7 +519,8 @@ static void push_checker(lua_State *L)
     sandbox_env(L);
     sandbox_load(L, _binary_plan_lua_start, bytes, "=plan");
     lua_pushcfunction(L, hint_nearest);
-    lua_call(L, 1, 1);
+    push_failed_values(L);
+    lua_call(L, 2, 1);
 }
 
 static int make_plan(lua_State *L)

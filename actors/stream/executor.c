@@ -294,7 +294,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
         e = release_held(x);
         break;
     case CALL_NEXT: e = source_after_next(x, step); break;
-    case CALL_REPLAY:
+    case CALL_REPLAY: e = source_after_replay(x, step); break;
     case CALL_ACTIVATE:
     case CALL_NOTIFY: env_again(x->context.env); break;
     case CALL_FINISH:
