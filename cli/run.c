@@ -276,11 +276,19 @@ static void read_latency(void *context, unsigned component,
                 topology_metrics(run->topology, component)->latency, out);
 }
 
+static uint64_t read_pending_limit(void *context, unsigned component)
+{
+    const struct run *run = context;
+    return topology_pending_limit(run->topology, component,
+                                  node_metrics(real_node(run->real)));
+}
+
 static err open_history(struct run *run)
 {
     struct history_source source = {.components = run->definition->plan.count,
                                     .figures = read_figures,
                                     .latency = read_latency,
+                                    .pending_limit = read_pending_limit,
                                     .context = run};
     run->history = history_new(&source, run->began_ns);
     return run->history ? OK : ERR_NOMEM;

@@ -17,6 +17,8 @@
 /* lua/engine/plan.lua, put into the binary by the linker. */
 extern const char _binary_plan_lua_start[], _binary_plan_lua_end[];
 
+enum { PENDING_MOST = 16384 }; /* roots of a spout task, if none is given */
+
 struct loader {
     struct script script; /* first: the VM's host */
     struct definition *definition;
@@ -451,6 +453,8 @@ static void take_plan(lua_State *L, struct loader *l)
     if (plan->file == NULL) luaL_error(L, "out of memory");
     plan->timeout_ns = number_field(L, "timeout_ns");
     plan->pending_max = (unsigned)number_field(L, "max_pending");
+    plan->pending_adapts = plan->pending_max == 0;
+    if (plan->pending_adapts) plan->pending_max = PENDING_MOST;
     lua_getfield(L, -1, "inactive");
     plan->inactive = lua_toboolean(L, -1);
     lua_pop(L, 1);
@@ -686,7 +690,10 @@ static const char *changed_setting(const struct plan *a, const struct plan *b)
 {
     if (a->guarantee != b->guarantee) return "guarantee";
     if (a->timeout_ns != b->timeout_ns) return "timeout";
-    return a->pending_max != b->pending_max ? "max_pending" : NULL;
+    return a->pending_max != b->pending_max ||
+                   a->pending_adapts != b->pending_adapts
+               ? "max_pending"
+               : NULL;
 }
 
 bool definition_same_graph(const struct definition *now,

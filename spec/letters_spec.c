@@ -24,12 +24,12 @@ static void done(struct sim *sim, struct stream *s)
 
 SPEC(letters, bring_the_tuple_and_why_it_failed)
 {
-    const char *text =
-        "return topology 't' {\n" NUMBERS(
-            "{'reason', 's', 'component', 'task', 'n'}",
-            "2") BAD("", "if n % 10 == 7 then error('no ' .. n, 0) end "
-                         "self.emit(n)") "  sink 'out' { from = fields('numbers:failed', 'n'), null {} }\n"
-                                         "}\n";
+    const char *text = "return topology 't' {\n" NUMBERS(
+        "{'reason', 's', 'component', 'task', 'n'}", "2")
+        BAD("", "if n % 10 == 7 then error('no ' .. n, 0) end "
+                "self.emit(n)") "  sink 'out' { from = "
+                                "fields('numbers:failed', 'n'), null {} }\n"
+                                "}\n";
     FOR_SEEDS(50)
     {
         struct sim *sim = sim_new(spec_seed);
@@ -57,12 +57,12 @@ SPEC(letters, bring_the_tuple_and_why_it_failed)
 
 SPEC(letters, of_a_poisonous_tuple_come_after_its_crashes)
 {
-    const char *text =
-        "return topology 't' {\n" NUMBERS("{'n', 'reason'}", "3")
-            BAD("on_error = 'crash',", "if n == 7 then error('boom', 0) end "
-                                       "self.emit(n)")
-        "  sink 'out' { from = global 'numbers:failed', null {} }\n"
-        "}\n";
+    const char *text = "return topology 't' {\n" NUMBERS("{'n', 'reason'}", "3")
+        BAD("on_error = 'crash',",
+            "if n == 7 then error('boom', 0) end "
+            "self.emit(n)") "  sink 'out' { from = global 'numbers:failed', "
+                            "null {} }\n"
+                            "}\n";
     FOR_SEEDS(50)
     {
         struct sim *sim = sim_new(spec_seed);
@@ -82,10 +82,11 @@ SPEC(letters, name_nobody_when_time_ran_out)
     const char *text =
         "local held = {}\n"
         "return topology 't' { timeout = '2s',\n" NUMBERS(
-            "{'n', 'reason', 'component', 'task'}",
-            "0") BAD("acking = 'manual',", "if n == 7 then self.kept = self.hold() end")
-        "  sink 'out' { from = global 'numbers:failed', null {} }\n"
-        "}\n";
+            "{'n', 'reason', 'component', 'task'}", "0")
+            BAD("acking = 'manual',", "if n == 7 then self.kept = self.hold() "
+                                      "end") "  sink 'out' { from = global "
+                                             "'numbers:failed', null {} }\n"
+                                             "}\n";
     FOR_SEEDS(20)
     {
         struct sim *sim = sim_new(spec_seed);
@@ -100,15 +101,29 @@ SPEC(letters, name_nobody_when_time_ran_out)
 
 /* A bolt reads them and fails so often. */
 #define READER(times)                                                          \
-    "return topology 't' {\n" NUMBERS("{'n'}", "2") BAD("",                    \
-        "if n == 7 then error 'no' end self.emit(n)")                          \
-    "  bolt 'reader' { from = shuffle 'numbers:failed', fields = {'n'},\n"     \
-    "    prepare = function(self) self.seen = 0 end,\n"                        \
-    "    execute = function(self, n) self.seen = self.seen + 1\n"              \
-    "      if self.seen <= " times " then error 'not now' end\n"               \
-    "      self.emit(n) end },\n"                                              \
-    "  sink 'out' { from = global 'reader', null {} }\n"                       \
-    "}\n"
+    "return topology 't' {\n" NUMBERS("{'n'}", "2") BAD(                       \
+        "",                                                                    \
+        "if n == 7 then error 'no' end self.emit(n)") "  bolt 'reader' { "     \
+                                                      "from = shuffle "        \
+                                                      "'numbers:failed', "     \
+                                                      "fields = {'n'},\n"      \
+                                                      "    prepare = "         \
+                                                      "function(self) "        \
+                                                      "self.seen = 0 end,\n"   \
+                                                      "    execute = "         \
+                                                      "function(self, n) "     \
+                                                      "self.seen = self.seen " \
+                                                      "+ 1\n"                  \
+                                                      "      if self.seen "    \
+                                                      "<= " times              \
+                                                      " then error 'not now' " \
+                                                      "end\n"                  \
+                                                      "      self.emit(n) "    \
+                                                      "end },\n"               \
+                                                      "  sink 'out' { from = " \
+                                                      "global 'reader', null " \
+                                                      "{} }\n"                 \
+                                                      "}\n"
 
 SPEC(letters, are_replayed_as_any_tuple)
 {
@@ -165,8 +180,7 @@ SPEC(letters, survive_the_death_of_any_task)
             uint64_t steps = sim_random(sim, 40);
             while (steps-- > 0)
                 sim_step(sim, sim_now(sim) + 50000000);
-            if (!stream_ended(s))
-                stream_kill(s, tasks[sim_random(sim, 4)], 0);
+            if (!stream_ended(s)) stream_kill(s, tasks[sim_random(sim, 4)], 0);
         }
         const struct topology_end *end = stream_run(s);
         CHECK_EQ(end->why, OK);

@@ -637,7 +637,7 @@ static void executor_terminate(struct env *env, void *self, err why)
     if (x->last_word) msg_free(env, x->last_word);
     roots_fini(&x->roots);
     deadline_id *timers[] = {&x->sleep_timer, &x->idle_timer, &x->replay_timer,
-                             &x->check_timer, &x->tick_timer};
+                             &x->check_timer, &x->tick_timer, &x->stall_timer};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++)
         deadline_cancel(env, timers[i]);
     source_leave(x);

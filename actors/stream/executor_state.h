@@ -8,6 +8,7 @@
 #include "actors/stream/acker.h"
 #include "actors/stream/executor.h"
 #include "actors/stream/letters.h"
+#include "actors/stream/limit.h"
 #include "actors/stream/pending.h"
 #include "core/deadline.h"
 
@@ -31,7 +32,8 @@ enum timer {
     TIMER_IDLE,
     TIMER_REPLAY,
     TIMER_CHECK,
-    TIMER_TICK
+    TIMER_TICK,
+    TIMER_STALL
 };
 
 struct executor {
@@ -70,10 +72,14 @@ struct executor {
     bool replaying; /* a call of replay() is not through, maybe suspended */
     uint64_t marker_wanted; /* to be put in when no call is suspended */
     bool source_ended, closing, idle;
-    bool active;  /* as the class was told */
-    bool drained; /* drain() was called */
-    bool notices; /* notify() is owed */
+    bool active;             /* as the class was told */
+    bool drained;            /* drain() was called */
+    bool notices;            /* notify() is owed */
+    struct limit limit;      /* of pending.count */
+    uint64_t limit_shown;    /* by the task's gauge */
+    uint64_t stall_progress; /* the limit's, when stall_timer was set */
     deadline_id sleep_timer, idle_timer, replay_timer, check_timer, tick_timer;
+    deadline_id stall_timer;
     int64_t replay_timer_ns;
     int64_t parked_ns; /* since when there is no credit; 0: there is */
     bool told_parked;  /* a check said so */

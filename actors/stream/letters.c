@@ -9,7 +9,7 @@ struct letters {
     struct emitter catcher;
     struct edge edge;
     struct emitter *real; /* borrowed; NULL: it isn't replaced */
-    struct buffer tuple; /* scratch */
+    struct buffer tuple;  /* scratch */
 };
 
 static const struct input_plan nobody = {.grouping = GROUPING_GLOBAL};

@@ -15,8 +15,7 @@ void pending_fini(struct pending *p)
         if (entry_at(p, i)->open && entry_at(p, i)->letter)
             mem_free(pending_letter(entry_at(p, i)->token));
     for (uint32_t i = 0; i < p->replay_count; i++)
-        if (p->replays[i].letter)
-            mem_free(pending_letter(p->replays[i].token));
+        if (p->replays[i].letter) mem_free(pending_letter(p->replays[i].token));
     mem_free(p->ring);
     mem_free(p->replays);
     *p = (struct pending){0};

@@ -99,9 +99,10 @@ struct plan {
     const char *name;
     const char *file; /* it was loaded from */
     enum guarantee guarantee;
-    int64_t timeout_ns; /* of a tuple without progress */
-    unsigned pending_max;
-    bool inactive; /* nothing starts before it is activated */
+    int64_t timeout_ns;   /* of a tuple without progress */
+    unsigned pending_max; /* roots of a spout task under way at once */
+    bool pending_adapts;  /* that is only the most: see limit.h */
+    bool inactive;        /* nothing starts before it is activated */
     struct component_plan *components;
     unsigned count;
     unsigned tasks;

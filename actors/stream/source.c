@@ -24,7 +24,7 @@ bool executor_full(const struct component_context *context)
 {
     const struct executor *x = context->executor;
     /* Nor may one stuck root make the rings of pending.c and acker.c grow. */
-    return x->pending.count >= context->plan->pending_max ||
+    return x->pending.count >= x->limit.now ||
            x->pending.next - x->pending.base >= ROOTS_SPAN_MAX;
 }
 
@@ -116,6 +116,7 @@ static void count_acked(struct executor *x, int64_t took_ns, uint64_t roots)
 {
     if (roots == 0) return;
     x->acked += roots;
+    limit_acked(&x->limit, took_ns, roots);
     struct env *env = x->context.env;
     struct metric_cells *cells =
         metrics_cells(node_metrics(env_node(env)), env_thread(env));
@@ -140,7 +141,7 @@ static void root_acked(struct executor *x, uint64_t token)
 static void roots_acked(struct executor *x, const struct acker_settled *in)
 {
     int64_t now_ns = env_now(x->context.env), at_ns = now_ns;
-    uint64_t roots = 0; /* emitted at at_ns */
+    uint64_t before = x->pending.count, roots = 0; /* emitted at at_ns */
     for (uint32_t i = 0; i < in->count; i++) {
         const struct pending_entry *entry =
             pending_take(&x->pending, in->sequences[i]);
@@ -158,6 +159,7 @@ static void roots_acked(struct executor *x, const struct acker_settled *in)
         root_acked(x, entry->token);
     }
     count_acked(x, now_ns - at_ns, roots);
+    limit_adapt(&x->limit, before, x->pending.count, now_ns);
 }
 
 static void say_gave_up(struct executor *x, uint32_t tries, const char *reason)
@@ -178,8 +180,7 @@ static void give_up(struct executor *x, const struct pending_entry *entry,
     x->gave_up++;
     say_gave_up(x, entry->tries, reason);
     if (letter)
-        pending_replay_letter(&x->pending, letter, 0,
-                              env_now(x->context.env));
+        pending_replay_letter(&x->pending, letter, 0, env_now(x->context.env));
     else
         release(x, entry->token);
 }
@@ -288,6 +289,9 @@ static err begin_anew(struct executor *x, const char *reason)
 
 err source_begin(struct executor *x)
 {
+    const struct plan *plan = x->context.plan;
+    limit_init(&x->limit, plan->pending_adapts, plan->pending_max,
+               plan->timeout_ns, env_now(x->context.env));
     if (x->context.component->failed_stream != 0) {
         x->letters = letters_new(&x->context);
         if (x->letters == NULL) return ERR_NOMEM;
@@ -359,13 +363,45 @@ static err arm_replay(struct executor *x)
     return executor_set_timer(x, &x->replay_timer, first->due_ns, TIMER_REPLAY);
 }
 
+/* A limit that is reached and lets nothing be acked is too low. */
+static err arm_stall(struct executor *x)
+{
+    const struct limit *l = &x->limit;
+    if (!l->adapts || x->pending.count < l->now || l->now == l->most ||
+        x->stall_timer != 0)
+        return OK;
+    x->stall_progress = limit_progress(l);
+    return executor_set_timer(x, &x->stall_timer,
+                              env_now(x->context.env) + l->patience_ns,
+                              TIMER_STALL);
+}
+
+/* Without credit more couldn't be emitted anyway. */
+static void look_for_stall(struct executor *x)
+{
+    struct limit *l = &x->limit;
+    if (x->pending.count >= l->now && x->parked_ns == 0 &&
+        x->stall_progress == limit_progress(l))
+        limit_stalled(l);
+}
+
+static void show_limit(struct executor *x)
+{
+    if (x->limit_shown == x->limit.now || !executor_tracks(&x->context)) return;
+    x->limit_shown = x->limit.now;
+    metric_set(node_metrics(env_node(x->context.env)), x->task->limit,
+               (double)x->limit.now);
+}
+
 err source_settle(struct executor *x)
 {
+    show_limit(x);
     inits_send(x);
     at_store(&x->task->unsettled, x->pending.count + x->pending.replay_count,
              RELAXED);
     err e = note_parking(x);
     if (e == OK) e = arm_replay(x);
+    if (e == OK) e = arm_stall(x);
     return e == OK ? arm_check(x) : e;
 }
 
@@ -398,8 +434,7 @@ static err replay_lost(struct executor *x, const struct replay *first)
     struct pending_entry entry = {.token = first->token, .tries = first->tries};
     struct letter *letter = NULL;
     if (x->letters) {
-        letter =
-            letter_new(entry.token, x->task->number, x->context.error);
+        letter = letter_new(entry.token, x->task->number, x->context.error);
         if (letter == NULL) return ERR_NOMEM;
     }
     pending_pop(&x->pending); /* which leaves room for the letter */
@@ -577,6 +612,10 @@ err source_timer(struct executor *x, enum timer timer)
     switch (timer) {
     case TIMER_IDLE: x->idle_timer = 0; break;
     case TIMER_REPLAY: x->replay_timer = 0; break;
+    case TIMER_STALL:
+        x->stall_timer = 0;
+        look_for_stall(x);
+        break;
     case TIMER_CHECK: x->check_timer = 0; return check(x);
     default: return ERR_BADMSG;
     }

@@ -208,7 +208,7 @@ local function check(record, connectors, file)
   end
 
   local plan = { name = record.name, components = {}, guarantee = "at-least-once",
-                 timeout_ns = 30000000000, max_pending = 16384 }
+                 timeout_ns = 30000000000, max_pending = 0 } -- 0: it adapts
 
   --- Checks one value of a known key; returns it as the plan holds it.
   local function value(owner, key, what, v)
