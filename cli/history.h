@@ -31,7 +31,8 @@ struct history_source {
     void (*figures)(void *context, unsigned component, struct figures *out);
     void (*latency)(void *context, unsigned component,
                     struct histogram_view *out);
-    /* Roots that the tasks of a spout may have pending now; 0: it is none. */
+    /* Roots that the tasks of a spout may have pending now; 0: it is none.
+     * NULL: nobody knows. */
     uint64_t (*pending_limit)(void *context, unsigned component);
     void *context;
 };
