@@ -223,3 +223,48 @@ SPEC(letters, of_a_source_that_suspends_come_once)
         done(sim, s);
     }
 }
+
+/* Other files took the names of those that were read: what was in the tuples
+ * is gone, but that they failed is known. */
+SPEC(letters, have_nil_for_what_cannot_be_read_again)
+{
+    enum { FILES = 30 };
+    const char *text =
+        "return topology 't' {\n"
+        "  spout 'lines' { file { path = 'f*' }, retries = 1,\n"
+        "    streams = { failed = {'line', 'component', 'reason'} } },\n"
+        "  bolt 'bad' { from = shuffle 'lines',\n"
+        "    execute = function(self, line) error('no', 0) end },\n"
+        "  sink 'out' { from = global 'lines:failed', null {} },\n"
+        "}\n";
+    struct sim *sim = sim_new(spec_seed);
+    struct sim_node *node = sim_node(sim, 1);
+    char path[16], line[40];
+    for (int i = 0; i < FILES; i++) {
+        size_t bytes = (size_t)sprintf(line, "right %02d\n", i);
+        snprintf(path, sizeof path, "f%02d", i);
+        sim_file_put(node, path, line, bytes);
+    }
+    struct stream *s = stream_start(sim, node, text);
+    while (stream_totals(s, "lines").emitted < FILES)
+        CHECK(sim_step(sim, INT64_MAX));
+    for (int i = 0; i < FILES; i++) {
+        snprintf(path, sizeof path, "f%02d", i);
+        sim_file_put(node, "new", "wrong 00\n", 9);
+        CHECK_EQ(sim_disk_rename(sim_disk(node), "new", path), OK);
+    }
+    const struct topology_end *end = stream_run(s);
+    CHECK_EQ(end->why, OK);
+    CHECK_EQ(end->gave_up, FILES);
+    CHECK_EQ(end->unsettled, 0);
+    CHECK_EQ(stream_count(s), FILES);
+    unsigned whole = 0, lost = 0;
+    for (unsigned i = 0; i < FILES; i++) {
+        snprintf(line, sizeof line, "right %02u\tbad\tno", i);
+        whole += stream_has(s, line);
+        lost += strncmp(stream_line(s, i), "\tlines\tf", 8) == 0;
+    }
+    CHECK(whole >= 16 && lost >= 1);
+    CHECK_EQ(whole + lost, FILES);
+    done(sim, s);
+}
