@@ -2,8 +2,7 @@
 -- All errors are gathered, so that a user sees them at once; each reads
 -- `file:line: what; what to do`. Runs once, in the loader's VM.
 
--- Of C: nearest(name, names); what fields of a stream `failed` may be besides
--- the tuple's own, with their numbers in the plan.
+-- Of C: nearest(name, names); what else a field of a stream `failed` may be, by number.
 local nearest, FAILED = ...
 
 local FIELDS_MAX, KEYS_MAX, TASKS_MAX = 64, 8, 1000
@@ -519,8 +518,7 @@ local function check(record, connectors, file)
     return fields
   end
 
-  --- Of a spout with a connector: the fields that `streams` gives the default
-  -- stream, if it does, and those of the stream `failed`.
+  --- Of a spout with a connector: the fields of its default stream and of `failed`.
   local function connector_streams(c, fields)
     local failed
     if type(c.body.streams) ~= "table" then
@@ -531,8 +529,7 @@ local function check(record, connectors, file)
       if stream == "failed" then
         failed = names(c, "stream 'failed'", list)
       elseif stream ~= "default" then
-        fault(c.line, "%s has a stream called %s; a connector emits to the default one and to 'failed' only, leave it out",
-              c.title, shown(stream))
+        fault(c.line, "%s has a stream called %s; a connector emits to the default one and to 'failed' only, leave it out", c.title, shown(stream))
       elseif fields then
         fault(c.line, "%s has both fields and streams.default; keep one", c.title)
       else
@@ -549,16 +546,13 @@ local function check(record, connectors, file)
     for i, name in ipairs(failed) do
       local place = known[name]
       if not place then
-        fault(c.line, "stream 'failed' of %s has the field '%s', which is neither the tuple's nor reason, component or task; %s",
-              c.title, clean(name), hint(name, known))
+        fault(c.line, "stream 'failed' of %s has the field '%s', which is neither the tuple's nor reason, component or task; %s", c.title, clean(name), hint(name, known))
       elseif FAILED[name] and place ~= FAILED[name] then
         fault(c.line, "'%s' in stream 'failed' of %s is a field of the tuple, too; rename that, or leave it out", name, c.title)
       end
       values[i] = place or 0
     end
-    if #failed == 0 then
-      fault(c.line, "stream 'failed' of %s has no fields; give some of the tuple's and \"reason\"", c.title)
-    end
+    if #failed == 0 then fault(c.line, "stream 'failed' of %s has no fields; give some of the tuple's and \"reason\"", c.title) end
     if plan.guarantee == "at-most-once" then
       fault(c.line, "nothing can come to stream 'failed' of %s: with guarantee \"at-most-once\" nobody knows what fails; leave it out", c.title)
     end
@@ -659,9 +653,8 @@ local function check(record, connectors, file)
     end
 
     -- What it brings.
-    local fields = c.body.fields and names(c, "fields", c.body.fields)
+    local fields, failed = c.body.fields and names(c, "fields", c.body.fields), nil
     local connects = use ~= nil and c.kind == "spout"
-    local failed
     if connects and c.body.streams ~= nil then fields, failed = connector_streams(c, fields) end
     if use and about then
       out.connector, out.options = use.connector, use.options
@@ -707,10 +700,8 @@ local function check(record, connectors, file)
       if fields then fault(c.line, "%s has fields; a sink brings none, leave them out", c.title) end
     elseif connects or not c.body.streams then
       streams[1] = { name = "default", fields = fields or {} }
-      if failed then
-        streams[2] = { name = "failed", fields = failed }
-        out.failed_stream, out.failed_values = 1, failed_values(c, failed, fields or {})
-      end
+      streams[2] = failed and { name = "failed", fields = failed }
+      if failed then out.failed_stream, out.failed_values = 1, failed_values(c, failed, fields or {}) end
     elseif fields then
       fault(c.line, "%s has both fields and streams; put the fields into streams.default", c.title)
       streams[1] = { name = "default", fields = fields }
