@@ -197,6 +197,9 @@ void history_window(const struct history *h, enum window window,
 {
     *out = (struct history_window){.p50_ms = -1, .p99_ms = -1, .max_ms = -1};
     h->source.figures(h->source.context, component, &out->figures);
+    if (h->source.pending_limit)
+        out->pending_limit =
+            h->source.pending_limit(h->source.context, component);
     if (window == WINDOW_ALL)
         out->seconds = (double)(now_ns - h->began_ns) / 1e9;
     else

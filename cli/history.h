@@ -31,6 +31,9 @@ struct history_source {
     void (*figures)(void *context, unsigned component, struct figures *out);
     void (*latency)(void *context, unsigned component,
                     struct histogram_view *out);
+    /* Roots that the tasks of a spout may have pending now; 0: it is none.
+     * NULL: nobody knows. */
+    uint64_t (*pending_limit)(void *context, unsigned component);
     void *context;
 };
 
@@ -39,6 +42,7 @@ struct history_window {
     struct figures figures;
     /* -1: nothing was recorded in it (or there was no memory for the note). */
     double p50_ms, p99_ms, max_ms;
+    uint64_t pending_limit; /* now */
 };
 
 struct history;

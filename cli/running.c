@@ -253,11 +253,19 @@ static void read_latency(void *context, unsigned component,
                 topology_metrics(r->topology, component)->latency, out);
 }
 
+static uint64_t read_pending_limit(void *context, unsigned component)
+{
+    const struct running *r = context;
+    return topology_pending_limit(r->topology, component,
+                                  node_metrics(real_node(r->real)));
+}
+
 static err open_history(struct running *r)
 {
     struct history_source source = {.components = r->definition->plan.count,
                                     .figures = read_figures,
                                     .latency = read_latency,
+                                    .pending_limit = read_pending_limit,
                                     .context = r};
     r->history = history_new(&source, r->began_ns);
     return r->history ? OK : ERR_NOMEM;

@@ -35,7 +35,11 @@ static json_t *component_json(const struct component_plan *c,
     if (json_object_set_new(json, "per_second", json_real(rate)) ||
         json_object_set_new(json, "p50_ms", milliseconds(w->p50_ms)) ||
         json_object_set_new(json, "p99_ms", milliseconds(w->p99_ms)) ||
-        json_object_set_new(json, "max_ms", milliseconds(w->max_ms)))
+        json_object_set_new(json, "max_ms", milliseconds(w->max_ms)) ||
+        json_object_set_new(json, "max_pending",
+                            w->pending_limit
+                                ? json_integer((json_int_t)w->pending_limit)
+                                : json_null()))
         whole = false;
     if (whole) return json;
     json_decref(json);

@@ -17,6 +17,8 @@
 /* lua/engine/plan.lua, put into the binary by the linker. */
 extern const char _binary_plan_lua_start[], _binary_plan_lua_end[];
 
+enum { PENDING_MOST = 16384 }; /* roots of a spout task, if none is given */
+
 struct loader {
     struct script script; /* first: the VM's host */
     struct definition *definition;
@@ -219,6 +221,36 @@ static void take_inputs(lua_State *L, struct loader *l,
     lua_pop(L, 1);
 }
 
+/* What the fields of a spout's stream `failed` are. */
+static void take_failed(lua_State *L, struct loader *l,
+                        struct component_plan *c)
+{
+    c->failed_stream = (unsigned)number_field(L, "failed_stream");
+    if (c->failed_stream == 0) return;
+    lua_getfield(L, -1, "failed_values");
+    unsigned count = c->streams[c->failed_stream].arity;
+    unsigned *values = take(L, l, count * sizeof *values);
+    for (unsigned i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, i + 1);
+        values[i] = (unsigned)lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    c->failed_values = values;
+}
+
+/* What the checker says for enum failed_value. */
+static void push_failed_values(lua_State *L)
+{
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, FAILED_REASON);
+    lua_setfield(L, -2, "reason");
+    lua_pushinteger(L, FAILED_COMPONENT);
+    lua_setfield(L, -2, "component");
+    lua_pushinteger(L, FAILED_TASK);
+    lua_setfield(L, -2, "task");
+}
+
 /* The list of tuples at the top of the stack, each of `arity` values. */
 static void take_rows(lua_State *L, struct loader *l, unsigned arity,
                       struct option_value *out)
@@ -395,6 +427,7 @@ static void take_component(lua_State *L, struct loader *l,
     c->manual = lua_toboolean(L, -1);
     lua_pop(L, 1);
     take_streams(L, l, c);
+    take_failed(L, l, c);
     lua_getfield(L, -1, "names_fields");
     c->names_fields = lua_toboolean(L, -1);
     lua_pop(L, 1);
@@ -421,6 +454,8 @@ static void take_plan(lua_State *L, struct loader *l)
     if (plan->file == NULL) luaL_error(L, "out of memory");
     plan->timeout_ns = number_field(L, "timeout_ns");
     plan->pending_max = (unsigned)number_field(L, "max_pending");
+    plan->pending_adapts = plan->pending_max == 0;
+    if (plan->pending_adapts) plan->pending_max = PENDING_MOST;
     lua_getfield(L, -1, "inactive");
     plan->inactive = lua_toboolean(L, -1);
     lua_pop(L, 1);
@@ -490,7 +525,8 @@ static void push_checker(lua_State *L)
     sandbox_env(L);
     sandbox_load(L, _binary_plan_lua_start, bytes, "=plan");
     lua_pushcfunction(L, hint_nearest);
-    lua_call(L, 1, 1);
+    push_failed_values(L);
+    lua_call(L, 2, 1);
 }
 
 static int make_plan(lua_State *L)
@@ -674,7 +710,10 @@ static const char *changed_setting(const struct plan *a, const struct plan *b)
 {
     if (a->guarantee != b->guarantee) return "guarantee";
     if (a->timeout_ns != b->timeout_ns) return "timeout";
-    return a->pending_max != b->pending_max ? "max_pending" : NULL;
+    return a->pending_max != b->pending_max ||
+                   a->pending_adapts != b->pending_adapts
+               ? "max_pending"
+               : NULL;
 }
 
 bool definition_same_graph(const struct definition *now,

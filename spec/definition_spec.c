@@ -340,6 +340,31 @@ static const struct fault of_connectors[] = {
     {"sink \"s\" { from = shuffle \"nums\", stdout { format = "
      "\"text json\" } },",
      "format of stdout is 'text json'; give one of text, json, csv"},
+    {"spout \"s\" { list {{1}}, fields = { \"x\" }, streams = 1 },",
+     "streams of spout 's' is no table; write streams = { failed = { … } }"},
+    {"spout \"s\" { list {{1}}, fields = { \"x\" }, "
+     "streams = { faild = { \"x\" } } },",
+     "spout 's' has a stream called 'faild'; a connector emits to the default "
+     "one and to 'failed' only, leave it out"},
+    {"spout \"s\" { list {{1}}, fields = { \"x\" }, "
+     "streams = { default = { \"x\" } } },",
+     "spout 's' has both fields and streams.default; keep one"},
+    {"spout \"s\" { list {{1}}, fields = { \"x\" }, "
+     "streams = { failed = { \"x\", \"raeson\" } } },",
+     "stream 'failed' of spout 's' has the field 'raeson', which is neither "
+     "the tuple's nor reason, component or task; did you mean 'reason'?"},
+    {"spout \"s\" { list {{1}}, fields = { \"task\" }, "
+     "streams = { failed = { \"task\" } } },",
+     "'task' in stream 'failed' of spout 's' is a field of the tuple, too; "
+     "rename that, or leave it out"},
+    {"spout \"s\" { list {{1}}, fields = { \"x\" }, "
+     "streams = { failed = {} } },",
+     "stream 'failed' of spout 's' has no fields; give some of the tuple's "
+     "and \"reason\""},
+    {"spout \"s\" { list {{1}}, fields = { \"x\" }, "
+     "streams = { failed = { \"x\" } } }, guarantee = \"at-most-once\",",
+     "nothing can come to stream 'failed' of spout 's': with guarantee "
+     "\"at-most-once\" nobody knows what fails; leave it out"},
     {"sink \"s\" { from = shuffle \"nums\", stdout { fromat = \"csv\" } },",
      "'fromat' is no option of stdout; did you mean 'format'?"},
     {"spout \"s\" { 5, fields = { \"x\" } },",

@@ -35,11 +35,17 @@ static void give_latency(void *context, unsigned component,
     *out = w->latency[component];
 }
 
+static uint64_t give_limit(void *context, unsigned component)
+{
+    return 70 + component;
+}
+
 static struct world *world_new(void)
 {
     struct world *w = calloc(1, sizeof *w);
     CHECK(w != NULL);
-    struct history_source source = {COMPONENTS, give_figures, give_latency, w};
+    struct history_source source = {COMPONENTS, give_figures, give_latency,
+                                    give_limit, w};
     w->now_ns = 77 * SECOND;
     w->history = history_new(&source, w->now_ns);
     CHECK(w->history != NULL);
@@ -97,6 +103,7 @@ SPEC(history, a_young_run_s_windows_are_all_of_it)
         CHECK_EQ(got.figures.n[FIGURE_OUT], 41);
         CHECK_EQ(got.seconds * 10, 25);
         CHECK(got.p50_ms == -1 && got.p99_ms == -1);
+        CHECK_EQ(got.pending_limit, 70);
         CHECK_EQ(window(w, (enum window)i, 1).figures.n[FIGURE_OUT], 0);
     }
     world_free(w);

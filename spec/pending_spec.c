@@ -20,8 +20,8 @@ static void add(struct pending *p, struct model *m, struct rng *rng)
     int64_t at_ns = (int64_t)rng_below(rng, 1000);
     CHECK_EQ(pending_add(p, token, tries, at_ns, &sequence), OK);
     CHECK_EQ(sequence, m->next);
-    m->roots[m->next++ - m->first] =
-        (struct pending_entry){token, at_ns, tries, true};
+    m->roots[m->next++ - m->first] = (struct pending_entry){
+        .token = token, .at_ns = at_ns, .tries = tries, .open = true};
     m->open++;
 }
 

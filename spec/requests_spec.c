@@ -98,7 +98,10 @@ static struct asked *asked_new(void)
     struct log_config log = {
         .level = LOG_INFO, .now_ms = no_time, .sink = no_sink};
     a->log = log_new(&log);
-    struct history_source source = {3, give_figures, give_latency, a};
+    struct history_source source = {.components = 3,
+                                    .figures = give_figures,
+                                    .latency = give_latency,
+                                    .context = a};
     a->control = (struct control){
         .id = "abcdefg",
         .plan = &a->definition->plan,

@@ -303,7 +303,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
         e = release_held(x);
         break;
     case CALL_NEXT: e = source_after_next(x, step); break;
-    case CALL_REPLAY:
+    case CALL_REPLAY: e = source_after_replay(x, step); break;
     case CALL_ACTIVATE:
     case CALL_NOTIFY: env_again(x->context.env); break;
     case CALL_FINISH:
@@ -655,7 +655,7 @@ static void executor_terminate(struct env *env, void *self, err why)
     if (x->last_word) msg_free(env, x->last_word);
     roots_fini(&x->roots);
     deadline_id *timers[] = {&x->sleep_timer, &x->idle_timer, &x->replay_timer,
-                             &x->check_timer, &x->tick_timer};
+                             &x->check_timer, &x->tick_timer, &x->stall_timer};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++)
         deadline_cancel(env, timers[i]);
     source_leave(x);

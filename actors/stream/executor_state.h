@@ -1,12 +1,14 @@
 /* executor_state.h - the state of a task's actor and how its sides call each
  * other: executor.c has what all tasks do, settle.c what becomes of tuples,
- * source.c a spout's roots, replays, turns and end,
- * tally.c what is counted. For these only. */
+ * source.c a spout's roots, replays, turns and end, letters.c what it does with
+ * what failed for good, tally.c what is counted. For these only. */
 #ifndef ACTORS_STREAM_EXECUTOR_STATE_H
 #define ACTORS_STREAM_EXECUTOR_STATE_H
 
 #include "actors/stream/acker.h"
 #include "actors/stream/executor.h"
+#include "actors/stream/letters.h"
+#include "actors/stream/limit.h"
 #include "actors/stream/pending.h"
 #include "core/deadline.h"
 
@@ -30,7 +32,8 @@ enum timer {
     TIMER_IDLE,
     TIMER_REPLAY,
     TIMER_CHECK,
-    TIMER_TICK
+    TIMER_TICK,
+    TIMER_STALL
 };
 
 struct executor {
@@ -66,12 +69,18 @@ struct executor {
     struct pending pending; /* the task's, while this actor lives */
     struct msg *inits;      /* ACKER_INIT, filling */
     uint32_t root_tries;
+    struct letters *letters; /* owned; NULL: no stream takes what failed */
+    bool replaying; /* a call of replay() is not through, maybe suspended */
     uint64_t marker_wanted; /* to be put in when no call is suspended */
     bool source_ended, closing, idle;
-    bool active;  /* as the class was told */
-    bool drained; /* drain() was called */
-    bool notices; /* notify() is owed */
+    bool active;             /* as the class was told */
+    bool drained;            /* drain() was called */
+    bool notices;            /* notify() is owed */
+    struct limit limit;      /* of pending.count */
+    uint64_t limit_shown;    /* by the task's gauge */
+    uint64_t stall_progress; /* the limit's, when stall_timer was set */
     deadline_id sleep_timer, idle_timer, replay_timer, check_timer, tick_timer;
+    deadline_id stall_timer;
     int64_t replay_timer_ns;
     int64_t parked_ns; /* since when there is no credit; 0: there is */
     bool told_parked;  /* a check said so */
@@ -133,8 +142,9 @@ err source_begin(struct executor *x);
 void source_leave(struct executor *x);
 /* The source's turn: emits until the budget is spent or there is nothing. */
 err source_pump(struct executor *x);
-/* next() has come back. */
+/* next() has come back; replay(), or drain(). */
 err source_after_next(struct executor *x, enum step step);
+err source_after_replay(struct executor *x, enum step step);
 /* Puts the marker that is wanted in the streams, unless a call is suspended:
  * what was emitted before it met old code. */
 err source_put_marker(struct executor *x);

@@ -11,6 +11,11 @@ static struct pending_entry *entry_at(const struct pending *p,
 
 void pending_fini(struct pending *p)
 {
+    for (uint64_t i = p->base; i < p->next; i++)
+        if (entry_at(p, i)->open && entry_at(p, i)->letter)
+            mem_free(pending_letter(entry_at(p, i)->token));
+    for (uint32_t i = 0; i < p->replay_count; i++)
+        if (p->replays[i].letter) mem_free(pending_letter(p->replays[i].token));
     mem_free(p->ring);
     mem_free(p->replays);
     *p = (struct pending){0};
@@ -44,10 +49,15 @@ err pending_add(struct pending *p, uint64_t token, uint32_t tries,
         if (e != OK) return e;
     }
     *sequence = p->next++;
-    *entry_at(p, *sequence) =
-        (struct pending_entry){token, now_ns, tries, true};
+    *entry_at(p, *sequence) = (struct pending_entry){
+        .token = token, .at_ns = now_ns, .tries = tries, .open = true};
     p->count++;
     return OK;
+}
+
+void pending_mark_letter(struct pending *p)
+{
+    entry_at(p, p->next - 1)->letter = true;
 }
 
 void pending_undo(struct pending *p)
@@ -91,16 +101,30 @@ err pending_reserve(struct pending *p)
     return OK;
 }
 
-void pending_replay(struct pending *p, uint64_t token, uint32_t tries,
-                    int64_t due_ns)
+static void push(struct pending *p, struct replay new)
 {
-    struct replay new = {token, tries, due_ns, p->replay_orders++};
     uint32_t at = p->replay_count++;
+    new.order = p->replay_orders++;
     while (at > 0 && sooner(&new, &p->replays[(at - 1) / 2])) {
         p->replays[at] = p->replays[(at - 1) / 2];
         at = (at - 1) / 2;
     }
     p->replays[at] = new;
+}
+
+void pending_replay(struct pending *p, uint64_t token, uint32_t tries,
+                    int64_t due_ns)
+{
+    push(p, (struct replay){.token = token, .tries = tries, .due_ns = due_ns});
+}
+
+void pending_replay_letter(struct pending *p, struct letter *letter,
+                           uint32_t tries, int64_t due_ns)
+{
+    push(p, (struct replay){.token = pending_letter_token(letter),
+                            .tries = tries,
+                            .due_ns = due_ns,
+                            .letter = true});
 }
 
 const struct replay *pending_due(const struct pending *p)

@@ -8,11 +8,14 @@
 
 #include "core/err.h"
 
+struct letter; /* see letters.h: one block of memory */
+
 struct pending_entry {
     uint64_t token; /* the source's own: what it needs to emit it again */
     int64_t at_ns;  /* emitted */
     uint32_t tries; /* emitted so often before */
     bool open;
+    bool letter; /* the token is one: pending_letter(); owned while open */
 };
 
 struct replay {
@@ -20,7 +23,18 @@ struct replay {
     uint32_t tries;
     int64_t due_ns;
     uint64_t order; /* equal times: first failed, first again */
+    bool letter;    /* as above; owned until it is popped */
 };
+
+/* The token of a letter, and back. */
+static inline uint64_t pending_letter_token(const struct letter *letter)
+{
+    return (uint64_t)(uintptr_t)letter;
+}
+static inline struct letter *pending_letter(uint64_t token)
+{
+    return (struct letter *)(uintptr_t)token;
+}
 
 struct pending {
     struct pending_entry *ring; /* owned; `room` of them, a power of two */
@@ -38,7 +52,10 @@ void pending_forget(struct pending *p);
 /* A new root; *sequence is its number. ERR_NOMEM. */
 err pending_add(struct pending *p, uint64_t token, uint32_t tries,
                 int64_t now_ns, uint64_t *sequence);
-/* Takes the newest back: it never was. */
+/* The newest root is a letter: its token is one. When the root is taken the
+ * letter is the taker's; what is never taken is freed with the rest. */
+void pending_mark_letter(struct pending *p);
+/* Takes the newest back: it never was. Its letter stays whose it was. */
 void pending_undo(struct pending *p);
 /* Settles it. NULL: it isn't pending (any more). What it was is borrowed until
  * the next is added. */
@@ -48,6 +65,9 @@ err pending_reserve(struct pending *p);
 /* The token is to be emitted again at due_ns. Only with room for it. */
 void pending_replay(struct pending *p, uint64_t token, uint32_t tries,
                     int64_t due_ns);
+/* The same for a letter, which is owned from now on until it is popped. */
+void pending_replay_letter(struct pending *p, struct letter *letter,
+                           uint32_t tries, int64_t due_ns);
 /* The replay that is due first; NULL: none waits. Borrowed. */
 const struct replay *pending_due(const struct pending *p);
 void pending_pop(struct pending *p);

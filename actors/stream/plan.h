@@ -57,6 +57,14 @@ struct input_plan {
     unsigned combine_key; /* place of that field */
 };
 
+/* What a field of a spout's `failed` stream is, where it isn't the field of
+ * that place of the tuple itself. */
+enum failed_value {
+    FAILED_REASON = FIELDS_MAX, /* the error's first line */
+    FAILED_COMPONENT,           /* where it failed; nil: its time ran out */
+    FAILED_TASK,                /* likewise, among the component's tasks */
+};
+
 struct stream_plan {
     const char *name; /* "default" */
     const char *const *fields;
@@ -73,6 +81,10 @@ struct component_plan {
     struct stream_plan *streams;
     unsigned stream_count;
     bool names_fields; /* a source's fields are the user's choice */
+    /* Of a connector: the stream that takes what failed for good, and what
+     * each of its fields is: a place, or enum failed_value. 0: none does. */
+    unsigned failed_stream;
+    const unsigned *failed_values;
     struct input_plan *inputs;
     unsigned input_count;
     unsigned tasks;      /* 1 to COMPONENT_TASKS_MAX */
@@ -87,9 +99,10 @@ struct plan {
     const char *name;
     const char *file; /* it was loaded from */
     enum guarantee guarantee;
-    int64_t timeout_ns; /* of a tuple without progress */
-    unsigned pending_max;
-    bool inactive; /* nothing starts before it is activated */
+    int64_t timeout_ns;   /* of a tuple without progress */
+    unsigned pending_max; /* roots of a spout task under way at once */
+    bool pending_adapts;  /* that is only the most: see limit.h */
+    bool inactive;        /* nothing starts before it is activated */
     struct component_plan *components;
     unsigned count;
     unsigned tasks;

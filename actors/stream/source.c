@@ -1,6 +1,7 @@
 /* source.c - the spout's side of an executor: roots and what becomes of them,
  * the source's turns, and its end. */
 #include "actors/stream/executor_state.h"
+#include "core/alloc.h"
 #include "core/log.h"
 #include "core/metric.h"
 #include "core/node.h"
@@ -23,24 +24,35 @@ bool executor_full(const struct component_context *context)
 {
     const struct executor *x = context->executor;
     /* Nor may one stuck root make the rings of pending.c and acker.c grow. */
-    return x->pending.count >= context->plan->pending_max ||
+    return x->pending.count >= x->limit.now ||
            x->pending.next - x->pending.base >= ROOTS_SPAN_MAX;
+}
+
+/* Does the class emit what will be a letter? */
+static inline bool catching(const struct executor *x)
+{
+    return x->letters && letters_catching(x->letters);
+}
+
+static bool begin_root(struct executor *x, uint64_t token)
+{
+    uint64_t sequence;
+    executor_unroot(&x->context);
+    if (x->inits == NULL) {
+        x->inits = settle_updates(x, ACKER_INIT);
+        if (x->inits == NULL) return false;
+    }
+    if (pending_add(&x->pending, token, x->root_tries, env_now(x->context.env),
+                    &sequence) != OK)
+        return false;
+    x->emitter.root = root_of(x->task->number, sequence);
+    return true;
 }
 
 bool executor_root(struct component_context *context, uint64_t token)
 {
     struct executor *x = executor_of(context);
-    uint64_t sequence;
-    executor_unroot(context);
-    if (x->inits == NULL) {
-        x->inits = settle_updates(x, ACKER_INIT);
-        if (x->inits == NULL) return false;
-    }
-    if (pending_add(&x->pending, token, x->root_tries, env_now(context->env),
-                    &sequence) != OK)
-        return false;
-    x->emitter.root = root_of(x->task->number, sequence);
-    return true;
+    return catching(x) || begin_root(x, token);
 }
 
 void executor_unroot(struct component_context *context)
@@ -69,6 +81,7 @@ static void inits_send(struct executor *x)
 void executor_rooted(struct component_context *context)
 {
     struct executor *x = executor_of(context);
+    if (catching(x)) return;
     struct acker_updates *u = msg_body(x->inits);
     u->list[u->count++] =
         (struct acker_update){x->emitter.root, x->emitter.edges};
@@ -103,10 +116,17 @@ static void count_acked(struct executor *x, int64_t took_ns, uint64_t roots)
 {
     if (roots == 0) return;
     x->acked += roots;
+    limit_acked(&x->limit, took_ns, roots);
     struct env *env = x->context.env;
     struct metric_cells *cells =
         metrics_cells(node_metrics(env_node(env)), env_thread(env));
     metric_record_many(cells, x->metrics->latency, (uint64_t)took_ns, roots);
+}
+
+static void letter_settled(struct executor *x, struct letter *letter)
+{
+    release(x, letter->token);
+    mem_free(letter);
 }
 
 static void root_acked(struct executor *x, uint64_t token)
@@ -121,11 +141,15 @@ static void root_acked(struct executor *x, uint64_t token)
 static void roots_acked(struct executor *x, const struct acker_settled *in)
 {
     int64_t now_ns = env_now(x->context.env), at_ns = now_ns;
-    uint64_t roots = 0; /* emitted at at_ns */
+    uint64_t before = x->pending.count, roots = 0; /* emitted at at_ns */
     for (uint32_t i = 0; i < in->count; i++) {
         const struct pending_entry *entry =
             pending_take(&x->pending, in->sequences[i]);
         if (entry == NULL) continue;
+        if (entry->letter) {
+            letter_settled(x, pending_letter(entry->token));
+            continue;
+        }
         if (entry->at_ns != at_ns) {
             count_acked(x, now_ns - at_ns, roots);
             at_ns = entry->at_ns;
@@ -135,6 +159,7 @@ static void roots_acked(struct executor *x, const struct acker_settled *in)
         root_acked(x, entry->token);
     }
     count_acked(x, now_ns - at_ns, roots);
+    limit_adapt(&x->limit, before, x->pending.count, now_ns);
 }
 
 static void say_gave_up(struct executor *x, uint32_t tries, const char *reason)
@@ -147,42 +172,94 @@ static void say_gave_up(struct executor *x, uint32_t tries, const char *reason)
     tally_fault(x, text);
 }
 
-static err root_failed(struct executor *x, const struct acker_fail *in)
+/* It has failed for good. Its letter, if there is one, leaves with the next
+ * turn, and the token is released when that is settled. */
+static void give_up(struct executor *x, const struct pending_entry *entry,
+                    const char *reason, struct letter *letter)
 {
-    /* Before anything is decided: on an error the root is still pending. */
-    if (pending_reserve(&x->pending) != OK) return ERR_NOMEM;
-    const struct pending_entry *found =
-        pending_take(&x->pending, root_sequence(in->root));
-    if (found == NULL) return OK;
-    struct pending_entry entry = *found;
-    const char *reason = in->task == UINT32_MAX
-                             ? "timeout: no progress within the message timeout"
-                             : in->reason;
-    if (in->task == UINT32_MAX) tally_fault(x, reason);
-    x->failed++;
+    x->gave_up++;
+    say_gave_up(x, entry->tries, reason);
+    if (letter)
+        pending_replay_letter(&x->pending, letter, 0, env_now(x->context.env));
+    else
+        release(x, entry->token);
+}
+
+static bool may_try(const struct executor *x, const struct acker_fail *in,
+                    uint32_t tries)
+{
+    int retries = x->context.component->retries;
+    return in->innocent || retries < 0 || tries < (uint32_t)retries;
+}
+
+static void letter_failed(struct executor *x, const struct acker_fail *in,
+                          const struct pending_entry *entry, const char *reason)
+{
+    struct letter *letter = pending_letter(entry->token);
+    if (may_try(x, in, entry->tries)) {
+        pending_replay_letter(
+            &x->pending, letter, entry->tries + (in->innocent ? 0 : 1),
+            env_now(x->context.env) + retry_wait_ns(entry->tries));
+        return;
+    }
+    char text[REASON_BYTES + 64];
+    snprintf(text, sizeof text, "a tuple of the stream 'failed' is lost: %.*s",
+             (int)strcspn(reason, "\n"), reason);
+    executor_log(&x->context, LOG_ERROR, "%s", text);
+    tally_fault(x, text);
+    x->errors++;
+    letter_settled(x, letter);
+}
+
+/* Is the tuple emitted again? The letter is for the case that it isn't. */
+static void root_decide(struct executor *x, const struct acker_fail *in,
+                        const struct pending_entry *entry, const char *reason,
+                        struct letter *letter)
+{
     enum verdict verdict = VERDICT_REPLAY;
+    x->failed++;
     if (x->class->fail)
-        verdict = x->class->fail(&x->context, x->self, entry.token, reason);
+        verdict = x->class->fail(&x->context, x->self, entry->token, reason);
     if (verdict == VERDICT_MINE) {
         x->source_ended = false; /* it may have put it back */
         x->notices = true;
-        release(x, entry.token);
-        return OK;
+        release(x, entry->token);
+    } else if (verdict == VERDICT_FINAL || !may_try(x, in, entry->tries)) {
+        if (letter) letter->token = entry->token;
+        give_up(x, entry, reason, letter);
+        return;
+    } else {
+        pending_replay(&x->pending, entry->token,
+                       entry->tries + (in->innocent ? 0 : 1),
+                       env_now(x->context.env) + retry_wait_ns(entry->tries));
     }
-    int retries = x->context.component->retries;
-    bool again = retries < 0 || entry.tries < (uint32_t)retries;
-    if (verdict == VERDICT_FINAL || (!again && !in->innocent)) {
-        x->gave_up++;
-        say_gave_up(x, entry.tries, reason);
-        release(x, entry.token);
-        return OK;
-    }
-    int64_t due_ns = env_now(x->context.env) + retry_wait_ns(entry.tries);
-    uint32_t tries = entry.tries + (in->innocent ? 0 : 1);
-    pending_replay(&x->pending, entry.token, tries, due_ns);
-    return OK;
+    mem_free(letter);
 }
 
+static err root_failed(struct executor *x, const struct acker_fail *in)
+{
+    const char *reason = in->task == UINT32_MAX
+                             ? "timeout: no progress within the message timeout"
+                             : in->reason;
+    /* Before anything is decided: on an error the root is still pending. */
+    struct letter *letter = NULL;
+    if (pending_reserve(&x->pending) != OK) return ERR_NOMEM;
+    if (x->letters && !in->innocent) {
+        letter = letter_new(0, in->task, reason);
+        if (letter == NULL) return ERR_NOMEM;
+    }
+    const struct pending_entry *found =
+        pending_take(&x->pending, root_sequence(in->root));
+    if (found == NULL || found->letter) mem_free(letter);
+    if (found == NULL) return OK;
+    struct pending_entry entry = *found;
+    if (in->task == UINT32_MAX) tally_fault(x, reason);
+    if (entry.letter)
+        letter_failed(x, in, &entry, reason);
+    else
+        root_decide(x, in, &entry, reason, letter);
+    return OK;
+}
 struct lost_roots {
     struct executor *x;
     const char *reason;
@@ -212,12 +289,21 @@ static err begin_anew(struct executor *x, const char *reason)
 
 err source_begin(struct executor *x)
 {
+    const struct plan *plan = x->context.plan;
+    limit_init(&x->limit, plan->pending_adapts, plan->pending_max,
+               plan->timeout_ns, env_now(x->context.env));
+    if (x->context.component->failed_stream != 0) {
+        x->letters = letters_new(&x->context);
+        if (x->letters == NULL) return ERR_NOMEM;
+    }
     return begin_anew(x, "its source crashed");
 }
 
 void source_leave(struct executor *x)
 {
     if (x->inits) msg_free(x->context.env, x->inits);
+    if (catching(x)) letters_let_go(x->letters, &x->context);
+    letters_free(x->letters, x->context.env);
     if (!x->class->stays) pending_forget(&x->pending);
     x->task->pending = x->pending;
 }
@@ -277,13 +363,45 @@ static err arm_replay(struct executor *x)
     return executor_set_timer(x, &x->replay_timer, first->due_ns, TIMER_REPLAY);
 }
 
+/* A limit that is reached and lets nothing be acked is too low. */
+static err arm_stall(struct executor *x)
+{
+    const struct limit *l = &x->limit;
+    if (!l->adapts || x->pending.count < l->now || l->now == l->most ||
+        x->stall_timer != 0)
+        return OK;
+    x->stall_progress = limit_progress(l);
+    return executor_set_timer(x, &x->stall_timer,
+                              env_now(x->context.env) + l->patience_ns,
+                              TIMER_STALL);
+}
+
+/* Without credit more couldn't be emitted anyway. */
+static void look_for_stall(struct executor *x)
+{
+    struct limit *l = &x->limit;
+    if (x->pending.count >= l->now && x->parked_ns == 0 &&
+        x->stall_progress == limit_progress(l))
+        limit_stalled(l);
+}
+
+static void show_limit(struct executor *x)
+{
+    if (x->limit_shown == x->limit.now || !executor_tracks(&x->context)) return;
+    x->limit_shown = x->limit.now;
+    metric_set(node_metrics(env_node(x->context.env)), x->task->limit,
+               (double)x->limit.now);
+}
+
 err source_settle(struct executor *x)
 {
+    show_limit(x);
     inits_send(x);
     at_store(&x->task->unsettled, x->pending.count + x->pending.replay_count,
              RELAXED);
     err e = note_parking(x);
     if (e == OK) e = arm_replay(x);
+    if (e == OK) e = arm_stall(x);
     return e == OK ? arm_check(x) : e;
 }
 
@@ -299,21 +417,75 @@ static enum step replay_due(struct executor *x, bool *any)
     const struct replay *first = pending_due(&x->pending);
     *any = first && first->due_ns <= env_now(x->context.env);
     if (!*any) return STEP_DONE;
-    x->root_tries = first->tries;
     uint64_t token = first->token;
-    enum step step = x->class->replay(&x->context, x->self, token);
-    x->root_tries = 0;
-    if (step == STEP_DONE || step == STEP_AGAIN) {
+    x->replaying = true;
+    x->root_tries = first->tries;
+    if (first->letter) {
+        token = pending_letter(token)->token;
+        letters_catch(x->letters, &x->context);
+    }
+    return x->class->replay(&x->context, x->self, token);
+}
+
+/* It can't be had any more. Where letters are written, a letter says so much:
+ * its turn comes in place of the replay. */
+static err replay_lost(struct executor *x, const struct replay *first)
+{
+    struct pending_entry entry = {.token = first->token, .tries = first->tries};
+    struct letter *letter = NULL;
+    if (x->letters) {
+        letter = letter_new(entry.token, x->task->number, x->context.error);
+        if (letter == NULL) return ERR_NOMEM;
+    }
+    pending_pop(&x->pending); /* which leaves room for the letter */
+    give_up(x, &entry, x->context.error, letter);
+    return OK;
+}
+
+/* What the class has emitted leaves as a letter; nothing, if it hasn't. */
+static err letter_leave(struct executor *x, const struct replay *first,
+                        enum step step)
+{
+    struct letter *letter = pending_letter(first->token);
+    if (step == STEP_END)
+        executor_log(&x->context, LOG_WARN,
+                     "%s; the stream 'failed' has nil in its place",
+                     x->context.error);
+    if (!begin_root(x, first->token)) return ERR_NOMEM;
+    if (!letters_put(x->letters, &x->context, x->topology, letter)) {
+        executor_unroot(&x->context);
+        return ERR_NOMEM;
+    }
+    pending_mark_letter(&x->pending);
+    executor_rooted(&x->context);
+    pending_pop(&x->pending);
+    return OK;
+}
+
+/* A replay that waits for more, too, is over: it begins anew. */
+static void replay_over(struct executor *x)
+{
+    x->replaying = false;
+    if (catching(x)) letters_let_go(x->letters, &x->context);
+}
+
+err source_after_replay(struct executor *x, enum step step)
+{
+    env_again(x->context.env);
+    if (!x->replaying) return OK; /* it was a drain */
+    replay_over(x);
+    const struct replay *first = pending_due(&x->pending);
+    err e = OK;
+    if (first->letter) {
+        e = letter_leave(x, first, step);
+    } else if (step == STEP_END) {
+        e = replay_lost(x, first);
+    } else {
         pending_pop(&x->pending);
         x->replayed++;
     }
-    if (step == STEP_END) {
-        x->gave_up++;
-        say_gave_up(x, first->tries, x->context.error);
-        pending_pop(&x->pending);
-        release(x, token);
-    }
-    return step;
+    x->root_tries = 0;
+    return e;
 }
 
 static err end_if_over(struct executor *x)
@@ -369,7 +541,11 @@ err source_pump(struct executor *x)
         bool any;
         enum step step = replay_due(x, &any);
         if (any) {
-            if (step == STEP_IDLE) return OK; /* job_done() will wake us */
+            if (step == STEP_IDLE) { /* job_done() will wake us */
+                replay_over(x);
+                x->root_tries = 0;
+                return OK;
+            }
             err e = executor_after(x, CALL_REPLAY, step);
             if (e != OK) return e;
             continue;
@@ -436,6 +612,10 @@ err source_timer(struct executor *x, enum timer timer)
     switch (timer) {
     case TIMER_IDLE: x->idle_timer = 0; break;
     case TIMER_REPLAY: x->replay_timer = 0; break;
+    case TIMER_STALL:
+        x->stall_timer = 0;
+        look_for_stall(x);
+        break;
     case TIMER_CHECK: x->check_timer = 0; return check(x);
     default: return ERR_BADMSG;
     }

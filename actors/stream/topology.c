@@ -104,6 +104,17 @@ const struct component_metrics *topology_metrics(const struct topology *t,
     return &t->metrics[component];
 }
 
+uint64_t topology_pending_limit(const struct topology *t, unsigned component,
+                                struct metrics *metrics)
+{
+    const struct component_plan *c = &t->config.plan->components[component];
+    uint64_t limit = 0;
+    for (unsigned i = 0; c->kind == COMPONENT_SPOUT && i < c->tasks; i++)
+        limit +=
+            (uint64_t)metric_gauge(metrics, t->tasks[c->first_task + i].limit);
+    return limit;
+}
+
 struct code *topology_code(struct topology *t)
 {
     pthread_mutex_lock(&t->code_lock);
@@ -280,6 +291,22 @@ static err register_latency(struct component_metrics *m,
                            labels, &m->latency);
 }
 
+/* Of each of a spout's tasks its own. */
+static err register_limits(struct topology *t, struct metrics *metrics,
+                           const struct component_plan *c, const char *labels)
+{
+    for (unsigned i = 0; i < c->tasks; i++) {
+        char all[600], number[16];
+        snprintf(all, sizeof all, "%s", labels);
+        snprintf(number, sizeof number, "%u", i);
+        metric_label(all, sizeof all, "task", number);
+        err e = metric_register(metrics, METRIC_GAUGE, "engine_pending_limit",
+                                all, &t->tasks[c->first_task + i].limit);
+        if (e != OK) return e;
+    }
+    return OK;
+}
+
 static err register_metrics(struct topology *t, struct metrics *metrics)
 {
     const struct plan *plan = t->config.plan;
@@ -308,6 +335,8 @@ static err register_metrics(struct topology *t, struct metrics *metrics)
             if (e != OK) return e;
         }
         err e = register_latency(m, plan->components[c].kind, metrics, labels);
+        if (e == OK && plan->components[c].kind == COMPONENT_SPOUT)
+            e = register_limits(t, metrics, &plan->components[c], labels);
         if (e != OK) return e;
     }
     return OK;
@@ -749,10 +778,11 @@ err topology_start(struct env *env, const struct topology_config *config,
     t->faults = faults_new();
     err e = ERR_NOMEM;
     if (t->tasks && t->channels && t->input_lists && t->metrics && t->ackers &&
-        t->children && t->child_args && t->faults)
-        e = register_metrics(t, node_metrics(env_node(env)));
-    if (e == OK) {
+        t->children && t->child_args && t->faults) {
         lay_channels(t);
+        e = register_metrics(t, node_metrics(env_node(env)));
+    }
+    if (e == OK) {
         fill_children(t);
         e = actor_spawn(env, &root_kind, &t->self, sizeof t->self, &t->actor);
     }

@@ -35,6 +35,7 @@ struct task {
     unsigned input_count;
     /* What outlives the task's actor; written by the one that lives. */
     struct pending pending; /* of a spout; the actor that lives has it */
+    metric_id limit;        /* of a spout: a gauge, how many may be pending */
     void *state;            /* of a class whose state stays; owned */
     unsigned starts;
     bool ended; /* all was emitted and told: a new actor has nothing to do */
@@ -122,6 +123,10 @@ actor_id topology_acker(struct topology *topology, uint32_t spout_task);
 unsigned topology_ackers(const struct topology *topology);
 const struct component_metrics *
 topology_metrics(const struct topology *topology, unsigned component);
+/* How many roots the tasks of a component may have pending, all together; 0:
+ * it is no spout, or nothing is tracked. Any thread. */
+uint64_t topology_pending_limit(const struct topology *topology,
+                                unsigned component, struct metrics *metrics);
 /* The newest code that all tasks have taken; NULL: as loaded at first. One
  * reference, the caller's. Any thread. */
 struct code *topology_code(struct topology *topology);

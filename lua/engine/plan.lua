@@ -2,7 +2,8 @@
 -- All errors are gathered, so that a user sees them at once; each reads
 -- `file:line: what; what to do`. Runs once, in the loader's VM.
 
-local nearest = ... -- of C: nearest(name, names)
+-- Of C: nearest(name, names); what else a field of a stream `failed` may be, by number.
+local nearest, FAILED = ...
 
 local FIELDS_MAX, KEYS_MAX, TASKS_MAX = 64, 8, 1000
 local COUNT_MAX = 1000000 -- of pending tuples, of retries
@@ -206,7 +207,7 @@ local function check(record, connectors, file)
   end
 
   local plan = { name = record.name, components = {}, guarantee = "at-least-once",
-                 timeout_ns = 30000000000, max_pending = 16384 }
+                 timeout_ns = 30000000000, max_pending = 0 } -- 0: it adapts
 
   --- Checks one value of a known key; returns it as the plan holds it.
   local function value(owner, key, what, v)
@@ -517,6 +518,47 @@ local function check(record, connectors, file)
     return fields
   end
 
+  --- Of a spout with a connector: the fields of its default stream and of `failed`.
+  local function connector_streams(c, fields)
+    local failed
+    if type(c.body.streams) ~= "table" then
+      fault(c.line, "streams of %s is no table; write streams = { failed = { … } }", c.title)
+      return fields
+    end
+    for stream, list in next, c.body.streams do
+      if stream == "failed" then
+        failed = names(c, "stream 'failed'", list)
+      elseif stream ~= "default" then
+        fault(c.line, "%s has a stream called %s; a connector emits to the default one and to 'failed' only, leave it out", c.title, shown(stream))
+      elseif fields then
+        fault(c.line, "%s has both fields and streams.default; keep one", c.title)
+      else
+        fields = names(c, "stream 'default'", list)
+      end
+    end
+    return fields, failed
+  end
+
+  --- The fields of the stream `failed` are of the tuple, or say why it failed.
+  local function failed_values(c, failed, fields)
+    local known, values = plain(FAILED), {}
+    for i, name in ipairs(fields) do known[name] = i - 1 end
+    for i, name in ipairs(failed) do
+      local place = known[name]
+      if not place then
+        fault(c.line, "stream 'failed' of %s has the field '%s', which is neither the tuple's nor reason, component or task; %s", c.title, clean(name), hint(name, known))
+      elseif FAILED[name] and place ~= FAILED[name] then
+        fault(c.line, "'%s' in stream 'failed' of %s is a field of the tuple, too; rename that, or leave it out", name, c.title)
+      end
+      values[i] = place or 0
+    end
+    if #failed == 0 then fault(c.line, "stream 'failed' of %s has no fields; give some of the tuple's and \"reason\"", c.title) end
+    if plan.guarantee == "at-most-once" then
+      fault(c.line, "nothing can come to stream 'failed' of %s: with guarantee \"at-most-once\" nobody knows what fails; leave it out", c.title)
+    end
+    return values
+  end
+
   --- The fields of the stream that an operator reads first, whose fields it
   -- brings; what is wrong with its inputs is told elsewhere.
   local function inherit(c)
@@ -611,7 +653,9 @@ local function check(record, connectors, file)
     end
 
     -- What it brings.
-    local fields = c.body.fields and names(c, "fields", c.body.fields)
+    local fields, failed = c.body.fields and names(c, "fields", c.body.fields), nil
+    local connects = use ~= nil and c.kind == "spout"
+    if connects and c.body.streams ~= nil then fields, failed = connector_streams(c, fields) end
     if use and about then
       out.connector, out.options = use.connector, use.options
       if c.kind == "spout" then
@@ -654,8 +698,10 @@ local function check(record, connectors, file)
     local streams = {}
     if c.kind == "sink" then
       if fields then fault(c.line, "%s has fields; a sink brings none, leave them out", c.title) end
-    elseif not c.body.streams then
+    elseif connects or not c.body.streams then
       streams[1] = { name = "default", fields = fields or {} }
+      streams[2] = failed and { name = "failed", fields = failed }
+      if failed then out.failed_stream, out.failed_values = 1, failed_values(c, failed, fields or {}) end
     elseif fields then
       fault(c.line, "%s has both fields and streams; put the fields into streams.default", c.title)
       streams[1] = { name = "default", fields = fields }

@@ -62,7 +62,7 @@ function json.decode(text) end
 ---@field [integer] engine.Record the components, in order
 ---@field guarantee? "at-least-once"|"at-most-once" "at-least-once" unless given
 ---@field timeout? engine.Duration a root without progress for so long fails; "30s"
----@field max_pending? integer roots of a spout under way at once; 16384
+---@field max_pending? integer roots of a spout task under way at once; by itself it adapts, up to 16384
 ---@field config? table for each component's context
 ---@field initial? "active"|"inactive" nothing starts before it is activated; "active"
 
@@ -164,7 +164,7 @@ function global(from) end
 ---@class engine.Spout: engine.Component
 ---@field [1]? engine.Connector a source
 ---@field fields? string[] names of the values that it emits
----@field streams? table<string, string[]> for more than one stream; { direct = true, … } names its tasks
+---@field streams? table<string, string[]> for more than one stream; { direct = true, … } names its tasks. With a connector: failed, which takes what failed for good, with fields of the tuple and reason, component, task
 ---@field activate? fun(self: engine.SpoutSelf) it may emit from now on; also before its first next
 ---@field deactivate? fun(self: engine.SpoutSelf) it may not
 ---@field retries? integer|"forever" how often a connector's tuple is tried again; 5

@@ -111,7 +111,8 @@ static void start(void)
         .plan = &run.definition->plan, .ackers = 1, .ended = no_end};
     e = topology_start(run.env, &topology, &run.topology);
     assert(e == OK);
-    struct history_source source = {2, give_figures, give_latency, NULL};
+    struct history_source source = {
+        .components = 2, .figures = give_figures, .latency = give_latency};
     struct log_config log = {
         .level = LOG_INFO, .now_ms = no_wall_time, .sink = no_sink};
     run.log = log_new(&log);

@@ -602,6 +602,14 @@ uint64_t stream_latency_ns(const struct stream *s, const char *spout,
     return metric_percentile(m, latency_of(s, spout), percent);
 }
 
+uint64_t stream_limit(const struct stream *s, const char *spout)
+{
+    unsigned c =
+        (unsigned)(component(s, spout) - s->definition->plan.components);
+    return topology_pending_limit(s->topology, c,
+                                  node_metrics(sim_engine(s->node)));
+}
+
 uint64_t stream_latencies(const struct stream *s, const char *spout)
 {
     struct metrics *m = node_metrics(engine_of(s));

@@ -88,6 +88,8 @@ struct stream_totals stream_totals(const struct stream *stream,
 /* Of a spout's roots that were acked. */
 uint64_t stream_latency_ns(const struct stream *stream, const char *spout,
                            double percent);
+/* How many roots its tasks may have pending. */
+uint64_t stream_limit(const struct stream *stream, const char *spout);
 uint64_t stream_latencies(const struct stream *stream, const char *spout);
 
 #endif

@@ -1,0 +1,133 @@
+#include "actors/stream/letters.h"
+#include "actors/stream/topology.h"
+#include "core/alloc.h"
+#include "core/buffer.h"
+#include <string.h>
+
+struct letters {
+    /* Its one route has one port, whose batch is never kept, so never sent. */
+    struct emitter catcher;
+    struct edge edge;
+    struct emitter *real; /* borrowed; NULL: it isn't replaced */
+    struct buffer tuple;  /* scratch */
+};
+
+static const struct input_plan nobody = {.grouping = GROUPING_GLOBAL};
+
+struct letter *letter_new(uint64_t token, uint32_t task, const char *reason)
+{
+    size_t bytes = strcspn(reason, "\n");
+    struct letter *letter = mem_alloc(sizeof *letter + bytes);
+    if (letter == NULL) return NULL;
+    letter->token = token;
+    letter->task = task;
+    letter->reason_bytes = (uint32_t)bytes;
+    memcpy(letter->reason, reason, bytes);
+    return letter;
+}
+
+struct letters *letters_new(struct component_context *context)
+{
+    struct letters *l = mem_zero(1, sizeof *l);
+    if (l == NULL) return NULL;
+    struct edge *edge = &l->edge;
+    edge_init(edge, EDGE_WINDOW_BYTES);
+    err e = emitter_init(&l->catcher, context->component, context->task, 0);
+    l->catcher.env = context->env;
+    if (e == OK) e = emitter_route(&l->catcher, 0, &nobody, &edge, 1);
+    if (e == OK) return l;
+    letters_free(l, context->env);
+    return NULL;
+}
+
+static void forget(void *context, uint64_t root)
+{
+}
+
+void letters_free(struct letters *l, struct env *env)
+{
+    if (l == NULL) return;
+    l->catcher.env = env;
+    emitter_drop(&l->catcher, forget, NULL);
+    emitter_fini(&l->catcher);
+    buffer_fini(&l->tuple);
+    mem_free(l);
+}
+
+void letters_catch(struct letters *l, struct component_context *context)
+{
+    l->catcher.env = context->env;
+    emitter_undo(&l->catcher); /* what was caught the time before */
+    l->real = context->emitter;
+    context->emitter = &l->catcher;
+}
+
+bool letters_catching(const struct letters *l)
+{
+    return l->real != NULL;
+}
+
+void letters_let_go(struct letters *l, struct component_context *context)
+{
+    context->emitter = l->real;
+    l->real = NULL;
+}
+
+/* The values of the tuple; NULL: none was caught. */
+static const uint8_t *caught(const struct letters *l, size_t *bytes)
+{
+    const struct msg *open = l->catcher.streams[0].routes[0].ports[0].open;
+    *bytes = 0;
+    if (open == NULL || batch_of(open)->count == 0) return NULL;
+    *bytes = batch_of(open)->used;
+    return batch_of(open)->data;
+}
+
+static uint8_t *put_place(uint8_t *at, const uint8_t *values, unsigned place)
+{
+    if (values == NULL) return value_put_nil(at);
+    while (place-- > 0)
+        values = value_skip(values);
+    size_t bytes = (size_t)(value_skip(values) - values);
+    memcpy(at, values, bytes);
+    return at + bytes;
+}
+
+static uint8_t *put_value(uint8_t *at, unsigned value, const uint8_t *values,
+                          const struct letter *letter, const struct task *where)
+{
+    switch (value) {
+    case FAILED_REASON:
+        return value_put_bytes(at, letter->reason, letter->reason_bytes);
+    case FAILED_COMPONENT:
+        if (where == NULL) return value_put_nil(at);
+        return value_put_bytes(at, where->component->name,
+                               (uint32_t)strlen(where->component->name));
+    case FAILED_TASK:
+        return where ? value_put_int(at, where->index) : value_put_nil(at);
+    default: return put_place(at, values, value);
+    }
+}
+
+bool letters_put(struct letters *l, struct component_context *context,
+                 struct topology *topology, const struct letter *letter)
+{
+    const struct component_plan *c = context->component;
+    unsigned arity = c->streams[c->failed_stream].arity;
+    const struct task *where = letter->task == UINT32_MAX
+                                   ? NULL
+                                   : topology_task(topology, letter->task);
+    size_t bytes;
+    const uint8_t *values = caught(l, &bytes);
+    /* Each field stands there once at most. */
+    size_t most = bytes + letter->reason_bytes + VALUE_HEAD_MAX +
+                  arity * (size_t)VALUE_SCALAR_MAX + SHORT_SLACK;
+    if (where) most += strlen(where->component->name) + VALUE_HEAD_MAX;
+    l->tuple.used = 0;
+    if (buffer_reserve(&l->tuple, most) != OK) return false;
+    uint8_t *at = l->tuple.data;
+    for (unsigned i = 0; i < arity; i++)
+        at = put_value(at, c->failed_values[i], values, letter, where);
+    return emitter_put(context->emitter, c->failed_stream, l->tuple.data,
+                       (uint32_t)(at - l->tuple.data));
+}
