@@ -92,6 +92,7 @@ struct msg *actor_kill_order(struct env *env, err why);
 actor_id env_self(const struct env *env);
 /* Monotonic ns: read once in an activation, when first asked for. */
 int64_t env_now(struct env *env);
+/* Another sequence on each thread. */
 uint64_t env_random(struct env *env);
 struct node *env_node(const struct env *env);
 /* Number of the scheduler thread, from 0: for per-thread cells. */

@@ -93,10 +93,13 @@ void node_alarm(struct env *env)
 
 void env_init(struct env *env, struct node *node, unsigned thread)
 {
+    /* The generator's steps are of one size: its threads start anywhere, or
+     * one would draw what the other has drawn. */
+    struct rng start = {node->config.seed + thread};
     *env = (struct env){
         .node = node,
         .thread = thread,
-        .rng = {node->config.seed + 0x9E3779B97F4A7C15u * (thread + 1)},
+        .rng = {rng_next(&start)},
         .cells = metrics_cells(node->metrics, thread),
     };
 }

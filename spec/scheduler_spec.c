@@ -689,3 +689,24 @@ SPEC(scheduler, wakes_those_that_stay_where_they_ran)
     CHECK(visit.heard && visit.at_home);
     stage_end(&stage);
 }
+
+/* Tasks that draw their edges' ids from one sequence would cancel out each
+ * other's in the acker. */
+SPEC(scheduler, gives_each_thread_draws_of_its_own)
+{
+    enum { THREADS = 4, DRAWS = 200 };
+    uint64_t drawn[THREADS][DRAWS];
+    struct env *envs[THREADS];
+    struct real *real = real_new(1, 7, NULL, NULL);
+    for (int i = 0; i < THREADS; i++) {
+        envs[i] = node_outside(real_node(real));
+        for (int k = 0; k < DRAWS; k++)
+            drawn[i][k] = env_random(envs[i]);
+    }
+    for (int i = 0; i < THREADS * DRAWS; i++)
+        for (int k = 0; k < i; k++)
+            CHECK(drawn[i / DRAWS][i % DRAWS] != drawn[k / DRAWS][k % DRAWS]);
+    for (int i = 0; i < THREADS; i++)
+        node_outside_free(envs[i]);
+    real_free(real);
+}
