@@ -5,6 +5,7 @@
 #include "lua/guest.h"
 #include "lua/held.h"
 #include "lua/hint.h"
+#include "lua/hooks.h"
 #include "lua/record.h"
 #include "lua/value.h"
 #include <lauxlib.h>
@@ -331,6 +332,8 @@ static void emit_untracked(lua_State *L, struct guest *g, unsigned stream,
                            int first, int count)
 {
     guest_check_emit(L, g, stream, first, count);
+    if (vref_is_set(&g->hooks.emit))
+        hooks_emit(L, g, stream, 0, -1, first, count);
     before_untracked(g);
     guest_emit(L, g, stream, first, count);
     after_untracked(g);
@@ -343,7 +346,8 @@ static inline bool emit_short(lua_State *L, struct guest *g)
     struct emitter *e = g->context->emitter;
     struct out_stream *out = &e->streams[0];
     if (!g->anchored || out->arity != 1 || !out->simple ||
-        lua_type(L, 1) != LUA_TSTRING || lua_gettop(L) != 1)
+        vref_is_set(&g->hooks.emit) || lua_type(L, 1) != LUA_TSTRING ||
+        lua_gettop(L) != 1)
         return false;
     size_t length;
     const char *bytes = lua_tolstring(L, 1, &length);
@@ -428,6 +432,8 @@ static int emit_direct(lua_State *L)
                    "stream '%s' is not direct; declare it as %s = { direct = "
                    "true, … }",
                    lua_tostring(L, 2), lua_tostring(L, 2));
+    if (vref_is_set(&g->hooks.emit))
+        hooks_emit(L, g, stream, 0, task, 3, count);
     before_untracked(g);
     struct tuple t = tuple_at(L, g, stream, 3, count);
     put_direct(L, g, &t, task);
@@ -440,6 +446,7 @@ static int emit_direct(lua_State *L)
 /* At most once: the spout may forget it, as soon as it has left. */
 static void ack_at_once(lua_State *L, struct guest *g, int id)
 {
+    g->hooks.took_ns = 0;
     vref_push(L, &g->body);
     if (lua_getfield(L, -1, "ack") == LUA_TFUNCTION) {
         vref_push(L, &g->self);
@@ -455,6 +462,8 @@ static void emit_tracked(lua_State *L, struct guest *g, unsigned stream, int id,
                          int first, int count)
 {
     guest_check_emit(L, g, stream, first, count);
+    if (vref_is_set(&g->hooks.emit))
+        hooks_emit(L, g, stream, id, -1, first, count);
     if (!executor_tracks(g->context)) {
         guest_emit(L, g, stream, first, count);
         executor_emitted(g->context);
@@ -467,6 +476,7 @@ static void emit_tracked(lua_State *L, struct guest *g, unsigned stream, int id,
     lua_pushvalue(L, id);
     lua_rawseti(L, -2, (lua_Integer)token);
     lua_pop(L, 1);
+    hooks_note_token(L, g, token);
     guest_try_emit(L, g, stream, first, count);
     if (!guest_notice_room(g) || !executor_root(g->context, token))
         luaL_error(L, "there is no memory to track a tuple");

@@ -22,23 +22,32 @@ local KEYS = {
             fail = "function", cleanup = "function", tick = "function",
             every = "duration", on_reload = "function", config = "table",
             memory = "size", budget = "duration", streams = "streams",
-            activate = "function", deactivate = "function" },
+            activate = "function", deactivate = "function",
+            hooks = "hooks" },
   bolt = { from = "from", fields = "names", streams = "streams",
            tasks = "count", prepare = "function", execute = "execute",
            tick = "function", every = "duration", finish = "function",
            cleanup = "function", on_reload = "function", config = "table",
            memory = "size", budget = "duration", on_error = "on_error",
-           acking = "acking" },
+           acking = "acking", hooks = "hooks" },
   sink = { from = "from", tasks = "count", prepare = "function",
            execute = "execute", tick = "function", every = "duration",
            finish = "function", cleanup = "function",
            on_reload = "function", config = "table", memory = "size",
-           budget = "duration", on_error = "on_error", acking = "acking" },
+           budget = "duration", on_error = "on_error", acking = "acking",
+           hooks = "hooks" },
   topology = { guarantee = "guarantee", timeout = "duration",
-               max_pending = "count", config = "table", initial = "initial" },
+               max_pending = "count", config = "table", initial = "initial",
+               hooks = "hooks" },
 }
-local LATER = { executors = true, state = true, window = true, hooks = true,
-                combine = true }
+local LATER = { executors = true, state = true, window = true, combine = true }
+-- Functions that are told what a task does; a topology's go for all its tasks.
+local HOOKS = {
+  spout = { emit = true, ack = true, fail = true },
+  bolt = { emit = true, execute = true, ack = true, fail = true },
+  sink = { execute = true, ack = true, fail = true },
+}
+HOOKS.topology = HOOKS.bolt
 -- Keys whose values are words, the default first.
 local CHOICES = { on_error = { "fail", "drop", "crash" }, acking = { "auto", "manual" },
                   initial = { "active", "inactive" } }
@@ -239,6 +248,16 @@ local function check(record, connectors, file)
       return bytes
     elseif what == "table" then
       if type(v) ~= "table" then bad("a table") end
+    elseif what == "hooks" then
+      local known = HOOKS[owner.kind or "topology"]
+      if type(v) ~= "table" then bad("functions by name: { ack = function(self, info) … end }") return v end
+      for name, fn in next, v do
+        if not known[name] then
+          fault(line, "'%s' is no hook of %s; %s", named(name), owner.title, hint(name, known))
+        elseif type(fn) ~= "function" then
+          fault(line, "hook '%s' of %s is %s; give a function", name, owner.title, shown(fn))
+        end
+      end
     elseif CHOICES[what] then
       for _, choice in ipairs(CHOICES[what]) do if v == choice then return v end end
       bad('"' .. table.concat(CHOICES[what], '" or "') .. '"')
@@ -650,6 +669,10 @@ local function check(record, connectors, file)
               c.kind == "bolt" and "" or ", or a connector")
       end
     end
+    local runs_without = use and use.connector or operator and OPERATORS[operator.operator].native and operator.operator
+    if c.body.hooks and runs_without then
+      fault(c.line, "%s has hooks, but %s runs without Lua and calls none; give them to a component with functions", c.title, runs_without)
+    end
     if operator then fields = take_operator(c, operator, fields) end
     local streams = {}
     if c.kind == "sink" then
@@ -806,8 +829,14 @@ local function check(record, connectors, file)
   end
 
   -- Everything must be reached from a spout, or it waits for ever.
-  local spouts = 0
-  for _, c in ipairs(order) do if c.kind == "spout" then spouts = spouts + 1 end end
+  local spouts, guests = 0, 0
+  for _, c in ipairs(order) do
+    if c.kind == "spout" then spouts = spouts + 1 end
+    if not c.out.connector and not c.out.native then guests = guests + 1 end
+  end
+  if record.body.hooks and guests == 0 then
+    fault(record.line, "the topology has hooks, but none of its components has functions that call them; leave them out")
+  end
   if spouts == 0 then
     fault(record.line, "the topology has no spout; add spout \"name\" { … }")
   elseif #errors == 0 then
