@@ -239,12 +239,26 @@ static struct tuple tuple_at(lua_State *L, struct guest *g, unsigned stream,
     return t;
 }
 
+/* Into a stream with a back edge. False: it was refused where there is no
+ * tuple to fail, as in tick, and is dropped. Raises where there is one. */
+static bool may_go_back(lua_State *L, struct guest *g, unsigned stream)
+{
+    struct emitter *e = g->context->emitter;
+    if (emitter_may_go_back(e, &e->streams[stream])) return true;
+    if (g->in_hand) luaL_error(L, "%s", e->refusal);
+    executor_fault(g->context, LOSS_NONE, "%s", e->refusal);
+    e->failed = false;
+    e->refusal = NULL;
+    return false;
+}
+
 void guest_emit(lua_State *L, struct guest *g, unsigned stream, int first,
                 int count)
 {
     struct emitter *e = g->context->emitter;
     struct out_stream *out = &e->streams[stream];
     int picks = lua_gettop(L) + 1;
+    if (out->back && !may_go_back(L, g, stream)) return;
     /* An error that the caller catches must leave no route with the tuple. */
     if (out->route_count > 1) try_keys(L, g, stream, first);
     if (!out->simple) custom_choose(L, g, stream, first, count);
@@ -407,6 +421,7 @@ static void put_direct(lua_State *L, struct guest *g, const struct tuple *t,
     struct emitter *e = g->context->emitter;
     struct out_stream *out = &e->streams[t->stream];
     bool found = false;
+    if (out->back && !may_go_back(L, g, t->stream)) return;
     for (unsigned i = 0; i < out->route_count; i++) {
         struct port *port = route_port_of(&out->routes[i], task);
         if (port == NULL) continue;

@@ -257,13 +257,6 @@ static const struct fault of_inputs[] = {
      "print } },",
      "execute of bolt 'b' has a function for 'nmu', which it doesn't read; "
      "there are: nums"},
-    {"bolt \"b\" { from = shuffle \"c\", fields = { \"n\" }, " NOTHING
-     " }, bolt \"c\" { from = { shuffle \"nums\", shuffle \"b\" }, fields = "
-     "{ \"n\" }, " NOTHING " },",
-     "bolt 'c' and 'b' read each other; loops are not in this version"},
-    {"bolt \"b\" { from = { shuffle \"nums\", shuffle \"b\" }, fields = "
-     "{ \"n\" }, " NOTHING " },",
-     "bolt 'b' and 'b' read each other; loops are not in this version"},
 };
 
 static const struct fault of_connectors[] = {

@@ -840,39 +840,56 @@ local function check(record, connectors, file)
   if spouts == 0 then
     fault(record.line, "the topology has no spout; add spout \"name\" { … }")
   elseif #errors == 0 then
-    local readers, reached, queue = {}, {}, {}
+    local ways, reached, queue = {}, {}, {} -- ways: who reads it, by which input
     for i, c in ipairs(order) do
-      readers[i] = readers[i] or {}
+      ways[i] = ways[i] or {}
       for _, input in ipairs(c.out.inputs) do
         local up = input.component + 1
-        readers[up] = readers[up] or {}
-        table.insert(readers[up], i)
+        ways[up] = ways[up] or {}
+        table.insert(ways[up], { reader = i, input = input })
       end
       if c.kind == "spout" then reached[i], queue[#queue + 1] = true, i end
     end
     for _, i in ipairs(queue) do -- grows while it is walked
-      for _, reader in ipairs(readers[i]) do
+      for _, way in ipairs(ways[i]) do
+        local reader = way.reader
         if not reached[reader] then reached[reader], queue[#queue + 1] = true, reader end
       end
     end
     for i, c in ipairs(order) do
       if not reached[i] then fault(c.line, "%s is reached by no spout; check its from", c.title) end
     end
-    -- A loop can't tell its end yet: refuse it rather than hang.
-    local state = {}
+    -- Loops: on a walk from the spouts, in order of declaration, what leads back
+    -- onto the way is a back edge. Who can reach each other are in one loop.
+    -- Source: Tarjan, "Depth-first search and linear graph algorithms", 1972.
+    local count, found, low, open, stack = 0, {}, {}, {}, {}
+    plan.loops = 0
     local function visit(i)
-      state[i] = 1
-      for _, input in ipairs(order[i].out.inputs) do
-        local up = input.component + 1
-        if state[up] == 1 then
-          fault(order[i].line, "%s and '%s' read each other; loops are not in this version", order[i].title, order[up].name)
-        elseif not state[up] then
-          visit(up)
+      count = count + 1
+      found[i], low[i], open[i] = count, count, "on the way"
+      stack[#stack + 1] = i
+      local circle = false
+      for _, way in ipairs(ways[i]) do
+        local to = way.reader
+        if not found[to] then
+          visit(to)
+          low[i] = math.min(low[i], low[to])
+        elseif open[to] then
+          low[i] = math.min(low[i], found[to])
+          circle = circle or to == i
+          if open[to] == "on the way" then way.input.back, way.input.combines = true, nil end
         end
       end
-      state[i] = 2
+      open[i] = "behind"
+      if low[i] < found[i] then return end
+      if circle or stack[#stack] ~= i then plan.loops = plan.loops + 1 else circle = nil end
+      repeat
+        local member = table.remove(stack)
+        open[member] = nil
+        order[member].out.loop = circle ~= nil and plan.loops or nil
+      until member == i
     end
-    for i = 1, #order do if not state[i] then visit(i) end end
+    for i, c in ipairs(order) do if c.kind == "spout" and not found[i] then visit(i) end end
   end
   if #errors > 0 then return done(nil) end
   return done(plan)

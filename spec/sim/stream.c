@@ -209,6 +209,13 @@ static void on_ended(void *context, const struct topology_end *end)
     s->ended = true;
 }
 
+static int64_t loop_bytes;
+
+void stream_limit_loops(int64_t bytes)
+{
+    loop_bytes = bytes;
+}
+
 struct stream *stream_start(struct sim *sim, struct sim_node *node,
                             const char *text)
 {
@@ -225,6 +232,7 @@ struct stream *stream_start(struct sim *sim, struct sim_node *node,
         .plan = &s->definition->plan,
         .ackers = 1 + (unsigned)sim_random(sim, 2),
         .restarts = 1000,
+        .loop_bytes = loop_bytes,
         .ended = on_ended,
         .context = s,
     };
