@@ -6,6 +6,7 @@
 #include "lua/grouping.h"
 #include "lua/guest.h"
 #include "lua/held.h"
+#include "lua/hooks.h"
 #include "lua/json.h"
 #include "lua/sandbox.h"
 #include "lua/value.h"
@@ -159,14 +160,28 @@ static int each_tuple(lua_State *L, int status, lua_KContext ctx)
     return 0;
 }
 
-static int begin_tuples(lua_State *L)
+static int take_tuples(lua_State *L, int status, lua_KContext ctx)
 {
-    struct guest *g = lua_touserdata(L, 1);
-    luaL_checkstack(L, (int)g->arity + 8, "too many values");
+    struct guest *g = (struct guest *)ctx;
+    g->may_emit = true;
     push_execute(L, g);
     vref_push(L, &g->self);
     g->recent = recent_begin(L);
     return each_tuple(L, LUA_OK, (lua_KContext)g);
+}
+
+/* First the hook that is told of a failed tuple. It belongs to none, so it may
+ * not emit. */
+static int begin_tuples(lua_State *L)
+{
+    struct guest *g = lua_touserdata(L, 1);
+    luaL_checkstack(L, (int)g->arity + 8, "too many values");
+    if (hooks_push_failure(L, g)) {
+        vm_next_tuple(L);
+        g->may_emit = false;
+        lua_callk(L, 2, 0, (lua_KContext)g, take_tuples);
+    }
+    return take_tuples(L, LUA_OK, (lua_KContext)g);
 }
 
 /* The tuple in hand failed: its output is taken back, the rest goes on. */
@@ -189,6 +204,7 @@ static void fail_tuple(struct guest *g, const char *why)
                  g->config->component, bytes >> 20);
         why = text;
     }
+    hooks_note_failure(g, why);
     executor_fail(g->context, g->input, end, why);
 }
 
@@ -202,7 +218,7 @@ static int guard(lua_State *L, int status, lua_KContext ctx)
             if (!g->in_hand) return lua_error(L); /* before the first tuple */
             const char *why = lua_tostring(L, -1);
             fail_tuple(g, why ? why : "an error without a text");
-        } else if (g->input->left == 0) {
+        } else if (g->input->left == 0 && g->hooks.failed_at == NULL) {
             return 0;
         }
         lua_settop(L, 2);
@@ -475,9 +491,12 @@ static int find_body(lua_State *L)
     if (!script_component(L, &a->edition->record, g->config->component))
         return luaL_error(L, "component '%s' is gone", g->config->component);
     lua_getfield(L, -1, "body");
+    lua_pushvalue(L, -1);
     if (g->config->operator_name) push_operator(L, g);
     a->has_fail = has_function(L, "fail");
     a->has_cleanup = has_function(L, "cleanup");
+    hooks_adopt(L, g, lua_gettop(L) - 1, &a->edition->record,
+                a->body == &g->body);
     vref_take(L, a->body);
     if (a->body == &g->body) custom_adopt(L, g, &a->edition->record);
     return 0;
@@ -511,6 +530,7 @@ static void guest_fini(struct guest *g)
     vref_drop(&g->engine_emit);
     custom_fini(g);
     held_fini(g);
+    hooks_fini(g);
     script_fini(&g->script);
     for (unsigned i = g->notice_next; i < g->notice_count; i++)
         mem_free(g->notices[i].reason);

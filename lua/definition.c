@@ -215,6 +215,7 @@ static void take_inputs(lua_State *L, struct loader *l,
         }
         lua_pop(L, 1);
         input->combines = flag_field(L, "combines");
+        input->back = flag_field(L, "back");
         input->combine_key = (unsigned)number_field(L, "combine_key");
         lua_pop(L, 1);
     }
@@ -421,6 +422,7 @@ static void take_component(lua_State *L, struct loader *l,
                                           : COMPONENT_SINK;
     c->tasks = (unsigned)number_field(L, "tasks");
     c->retries = (int)number_field(L, "retries");
+    c->loop = (unsigned)number_field(L, "loop");
     c->every_ns = number_field(L, "every_ns");
     c->on_error = (enum on_error)choice_field(L, "on_error", on_errors);
     lua_getfield(L, -1, "manual");
@@ -456,6 +458,7 @@ static void take_plan(lua_State *L, struct loader *l)
     plan->pending_max = (unsigned)number_field(L, "max_pending");
     plan->pending_adapts = plan->pending_max == 0;
     if (plan->pending_adapts) plan->pending_max = PENDING_MOST;
+    plan->loops = (unsigned)number_field(L, "loops");
     lua_getfield(L, -1, "inactive");
     plan->inactive = lua_toboolean(L, -1);
     lua_pop(L, 1);

@@ -5,6 +5,7 @@
 #include "lua/guest.h"
 #include "lua/held.h"
 #include "lua/hint.h"
+#include "lua/hooks.h"
 #include "lua/record.h"
 #include "lua/value.h"
 #include <lauxlib.h>
@@ -238,12 +239,26 @@ static struct tuple tuple_at(lua_State *L, struct guest *g, unsigned stream,
     return t;
 }
 
+/* Into a stream with a back edge. False: it was refused where there is no
+ * tuple to fail, as in tick, and is dropped. Raises where there is one. */
+static bool may_go_back(lua_State *L, struct guest *g, unsigned stream)
+{
+    struct emitter *e = g->context->emitter;
+    if (emitter_may_go_back(e, &e->streams[stream])) return true;
+    if (g->in_hand) luaL_error(L, "%s", e->refusal);
+    executor_fault(g->context, LOSS_NONE, "%s", e->refusal);
+    e->failed = false;
+    e->refusal = NULL;
+    return false;
+}
+
 void guest_emit(lua_State *L, struct guest *g, unsigned stream, int first,
                 int count)
 {
     struct emitter *e = g->context->emitter;
     struct out_stream *out = &e->streams[stream];
     int picks = lua_gettop(L) + 1;
+    if (out->back && !may_go_back(L, g, stream)) return;
     /* An error that the caller catches must leave no route with the tuple. */
     if (out->route_count > 1) try_keys(L, g, stream, first);
     if (!out->simple) custom_choose(L, g, stream, first, count);
@@ -331,6 +346,8 @@ static void emit_untracked(lua_State *L, struct guest *g, unsigned stream,
                            int first, int count)
 {
     guest_check_emit(L, g, stream, first, count);
+    if (vref_is_set(&g->hooks.emit))
+        hooks_emit(L, g, stream, 0, -1, first, count);
     before_untracked(g);
     guest_emit(L, g, stream, first, count);
     after_untracked(g);
@@ -343,7 +360,8 @@ static inline bool emit_short(lua_State *L, struct guest *g)
     struct emitter *e = g->context->emitter;
     struct out_stream *out = &e->streams[0];
     if (!g->anchored || out->arity != 1 || !out->simple ||
-        lua_type(L, 1) != LUA_TSTRING || lua_gettop(L) != 1)
+        vref_is_set(&g->hooks.emit) || lua_type(L, 1) != LUA_TSTRING ||
+        lua_gettop(L) != 1)
         return false;
     size_t length;
     const char *bytes = lua_tolstring(L, 1, &length);
@@ -403,6 +421,7 @@ static void put_direct(lua_State *L, struct guest *g, const struct tuple *t,
     struct emitter *e = g->context->emitter;
     struct out_stream *out = &e->streams[t->stream];
     bool found = false;
+    if (out->back && !may_go_back(L, g, t->stream)) return;
     for (unsigned i = 0; i < out->route_count; i++) {
         struct port *port = route_port_of(&out->routes[i], task);
         if (port == NULL) continue;
@@ -428,6 +447,8 @@ static int emit_direct(lua_State *L)
                    "stream '%s' is not direct; declare it as %s = { direct = "
                    "true, … }",
                    lua_tostring(L, 2), lua_tostring(L, 2));
+    if (vref_is_set(&g->hooks.emit))
+        hooks_emit(L, g, stream, 0, task, 3, count);
     before_untracked(g);
     struct tuple t = tuple_at(L, g, stream, 3, count);
     put_direct(L, g, &t, task);
@@ -440,6 +461,7 @@ static int emit_direct(lua_State *L)
 /* At most once: the spout may forget it, as soon as it has left. */
 static void ack_at_once(lua_State *L, struct guest *g, int id)
 {
+    g->hooks.took_ns = 0;
     vref_push(L, &g->body);
     if (lua_getfield(L, -1, "ack") == LUA_TFUNCTION) {
         vref_push(L, &g->self);
@@ -455,6 +477,8 @@ static void emit_tracked(lua_State *L, struct guest *g, unsigned stream, int id,
                          int first, int count)
 {
     guest_check_emit(L, g, stream, first, count);
+    if (vref_is_set(&g->hooks.emit))
+        hooks_emit(L, g, stream, id, -1, first, count);
     if (!executor_tracks(g->context)) {
         guest_emit(L, g, stream, first, count);
         executor_emitted(g->context);
@@ -467,6 +491,7 @@ static void emit_tracked(lua_State *L, struct guest *g, unsigned stream, int id,
     lua_pushvalue(L, id);
     lua_rawseti(L, -2, (lua_Integer)token);
     lua_pop(L, 1);
+    hooks_note_token(L, g, token);
     guest_try_emit(L, g, stream, first, count);
     if (!guest_notice_room(g) || !executor_root(g->context, token))
         luaL_error(L, "there is no memory to track a tuple");

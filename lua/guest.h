@@ -17,6 +17,15 @@ struct notice {
     char *reason; /* owned; NULL: acked, or no memory for it */
 };
 
+/* What is to be told of, beside what the component's table has: hooks.h. */
+struct hooks {
+    struct vref emit, ack, fail; /* of bolts; a spout's are only looked at */
+    const uint8_t *failed_at;    /* fail is owed for these values; or NULL */
+    char *reason;                /* owned: of that */
+    bool timed;      /* some tokens in `ids` have the time of their emit */
+    int64_t took_ns; /* the root whose news is told; below 0: not known */
+};
+
 struct guest {
     struct script script; /* first: it is the VM's host */
     struct component_context *context;
@@ -53,6 +62,7 @@ struct guest {
     unsigned custom_count;
     struct held *touched;  /* held tuples, by the call in hand: see held.h */
     struct root_list from; /* of the tuples that one is made of */
+    struct hooks hooks;
     struct buffer scratch; /* a tuple with tables */
 };
 

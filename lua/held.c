@@ -1,4 +1,5 @@
 #include "lua/held.h"
+#include "lua/hooks.h"
 #include <lauxlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ struct held {
     bool fresh;         /* was made by it */
     bool acking;        /* was acked by it */
     bool settled;
+    int64_t began_ns; /* when it was held, for hooks */
     uint32_t count;
     struct list_root roots[];
 };
@@ -87,6 +89,13 @@ void held_fini(struct guest *g)
     roots_fini(&g->from);
 }
 
+bool held_in_call(const struct guest *g)
+{
+    for (const struct held *h = g->touched; h; h = h->next_touched)
+        if (h->fresh) return true;
+    return false;
+}
+
 /* Where there is no call to fail, what was done counts at once. */
 static void keep_if_free(struct guest *g)
 {
@@ -112,6 +121,8 @@ static int hold(lua_State *L)
     h->settled = false;
     h->fresh = true;
     h->count = count;
+    if (vref_is_set(&g->hooks.ack) || vref_is_set(&g->hooks.fail))
+        h->began_ns = hooks_now_ns(g);
     executor_hold(g->context, g->input, h->roots);
     return 1;
 }
@@ -121,6 +132,7 @@ static int held_ack(lua_State *L)
     struct held *h = held_at(L, 1);
     touch(L, h, 1);
     h->acking = true;
+    hooks_held(L, h->guest, 1, h->began_ns, NULL);
     keep_if_free(h->guest);
     return 0;
 }
@@ -131,6 +143,7 @@ static int held_fail(lua_State *L)
     const char *reason = luaL_optstring(L, 2, "failed by the component");
     h->settled = true;
     executor_fail_held(h->guest->context, h->roots, h->count, reason);
+    hooks_held(L, h->guest, 1, h->began_ns, reason);
     return 0;
 }
 
@@ -206,6 +219,8 @@ static int emit_anchored(lua_State *L, struct guest *g, unsigned stream)
 {
     struct emitter *e = g->context->emitter;
     guest_check_emit(L, g, stream, 2, lua_gettop(L) - 1);
+    if (vref_is_set(&g->hooks.emit))
+        hooks_emit(L, g, stream, 0, -1, 2, lua_gettop(L) - 1);
     gather(L, g);
     lua_pushinteger(L, (lua_Integer)stream);
     lua_pushcclosure(L, emit_list, 1);

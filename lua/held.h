@@ -13,6 +13,8 @@ void held_add_methods(lua_State *L);
 void held_keep(struct guest *g);
 /* It failed: that is taken back; what it had held has failed with it. */
 void held_undo(struct guest *g);
+/* Does the call in hand hold its tuple? */
+bool held_in_call(const struct guest *g);
 /* Before the VM is freed. */
 void held_fini(struct guest *g);
 

@@ -2,7 +2,7 @@
  * of acks and fails. */
 #include "core/alloc.h"
 #include "core/node.h"
-#include "lua/guest.h"
+#include "lua/hooks.h"
 #include <lauxlib.h>
 #include <string.h>
 
@@ -259,6 +259,7 @@ static int each_notice(lua_State *L, int status, lua_KContext ctx)
         struct notice *n = &g->notices[g->notice_next];
         lua_settop(L, 1);
         vm_next_tuple(L);
+        hooks_take_token(L, g, n->token);
         vref_push(L, &g->body);
         bool wanted =
             lua_getfield(L, -1, n->failed ? "fail" : "ack") == LUA_TFUNCTION;

@@ -57,7 +57,7 @@ static const struct conformance cases[] = {
     {"C8", "acking.c8_asks_for_no_more_while_as_many_are_pending_as_may_be",
      EVERYWHERE, NULL},
     {"C9", "acking.c9_ticks_and_nothing_else_comes", EVERYWHERE, NULL},
-    {"C10", NULL, ONCE, "there are no hooks yet"},
+    {"C10", "hooks.c10_count_what_a_bolt_does", EVERYWHERE, NULL},
     {"C11", "acking.c11_starts_nothing_before_it_is_active", EVERYWHERE, NULL},
     {"C12", "acking.c12_merges_the_components_config_over_the_topologys",
      THREADED, NULL},

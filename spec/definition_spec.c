@@ -55,7 +55,7 @@ static const struct fault of_topologies[] = {
     {"timeuot = 1,",
      "'timeuot' is no option of a topology; did you mean 'timeout'?"},
     {"[true] = 1,", "'true' is no option of a topology; there are: config, "
-                    "guarantee, initial, max_pending, timeout"},
+                    "guarantee, hooks, initial, max_pending, timeout"},
     {"timeout = \"5 parsecs\",",
      "timeout of the topology is '5 parsecs'; give a duration like \"5s\" or "
      "\"100ms\""},
@@ -104,7 +104,7 @@ static const struct fault of_components[] = {
      "'exceute' is no option of a bolt; did you mean 'execute'?"},
     {"bolt \"b\" { from = shuffle \"nums\", qqq = 1, " NOTHING " },",
      "'qqq' is no option of a bolt; there are: acking, budget, cleanup, "
-     "config, every, execute, fields, finish, from, memory, on_error, "
+     "config, every, execute, fields, finish, from, hooks, memory, on_error, "
      "on_reload, prepare, streams, tasks, tick"},
     {"bolt \"b\" { from = shuffle \"nums\", acking = \"mine\", " NOTHING " },",
      "acking of bolt 'b' is 'mine'; give \"auto\" or \"manual\""},
@@ -166,8 +166,8 @@ static const struct fault of_components[] = {
      "1000000, or \"forever\""},
     {"spout \"s\" { next = print, from = shuffle \"nums\" },",
      "'from' is no option of a spout; there are: ack, activate, budget, "
-     "cleanup, config, deactivate, every, fail, fields, memory, next, "
-     "on_reload, open, retries, streams, tasks, tick"},
+     "cleanup, config, deactivate, every, fail, fields, hooks, memory, "
+     "next, on_reload, open, retries, streams, tasks, tick"},
 };
 
 static const struct fault of_fields[] = {
@@ -257,13 +257,6 @@ static const struct fault of_inputs[] = {
      "print } },",
      "execute of bolt 'b' has a function for 'nmu', which it doesn't read; "
      "there are: nums"},
-    {"bolt \"b\" { from = shuffle \"c\", fields = { \"n\" }, " NOTHING
-     " }, bolt \"c\" { from = { shuffle \"nums\", shuffle \"b\" }, fields = "
-     "{ \"n\" }, " NOTHING " },",
-     "bolt 'c' and 'b' read each other; loops are not in this version"},
-    {"bolt \"b\" { from = { shuffle \"nums\", shuffle \"b\" }, fields = "
-     "{ \"n\" }, " NOTHING " },",
-     "bolt 'b' and 'b' read each other; loops are not in this version"},
 };
 
 static const struct fault of_connectors[] = {

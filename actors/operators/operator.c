@@ -91,7 +91,13 @@ bool operator_emit(struct component_context *context, const uint8_t *values,
                    uint32_t bytes)
 {
     env_charge(context->env, 1);
-    if (!emitter_put(context->emitter, 0, values, bytes)) {
+    struct emitter *e = context->emitter;
+    if (!emitter_put(e, 0, values, bytes)) {
+        if (e->refusal) { /* no tuple is in hand that could fail */
+            executor_fault(context, LOSS_NONE, "%s", e->refusal);
+            emitter_undo(e);
+            return true;
+        }
         strcpy(context->error, "out of memory");
         return false;
     }

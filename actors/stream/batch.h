@@ -84,6 +84,12 @@ static inline uint32_t batch_cost_bytes(const struct batch *b)
            b->anchors * (uint32_t)sizeof(struct anchor);
 }
 
+/* What it takes of memory, whatever it holds. */
+static inline int64_t batch_memory_bytes(const struct batch *b)
+{
+    return (int64_t)sizeof *b + b->room + SHORT_SLACK;
+}
+
 /* An empty data batch with at least `room` bytes (BATCH_ROOM and _FEW: a pooled
  * one). Its message's kind is EXECUTOR_BATCH. NULL: out of memory. Owned. */
 struct msg *batch_new(struct env *env, uint32_t room);

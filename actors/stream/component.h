@@ -183,8 +183,9 @@ static inline void input_done(struct component_context *context,
                               struct input *input, const uint8_t *end)
 {
     if (context->emitter->failed) {
+        const char *why = context->emitter->refusal;
         executor_fail(context, input, end,
-                      "a part of what it emitted was refused");
+                      why ? why : "a part of what it emitted was refused");
         return;
     }
     input->at = end;

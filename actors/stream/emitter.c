@@ -1,5 +1,6 @@
 #include "actors/stream/emitter.h"
 #include "actors/stream/combiner.h"
+#include "actors/stream/loop.h"
 #include "core/alloc.h"
 #include <assert.h>
 #include <string.h>
@@ -49,6 +50,7 @@ static err have_markers(struct emitter *e)
             struct route *route = &e->streams[i].routes[k];
             for (uint32_t p = 0; p < route->port_count; p++) {
                 struct port *port = &route->ports[p];
+                if (port->back) continue;
                 if (port->marker == NULL) port->marker = batch_new(e->env, 0);
                 if (port->marker == NULL) return ERR_NOMEM;
             }
@@ -58,15 +60,17 @@ static err have_markers(struct emitter *e)
 
 /* For each edge a port, and one that combines before those that don't. NULL:
  * out of memory. */
-static struct port *new_ports(unsigned schema, bool combines,
+static struct port *new_ports(unsigned schema, const struct input_plan *input,
                               struct edge *const *edges, uint32_t edge_count)
 {
+    bool combines = input->combines;
     size_t count = (size_t)edge_count * (1 + combines);
     struct port *ports = mem_lines(count, sizeof *ports);
     if (ports == NULL) return NULL;
     for (size_t i = 0; i < count; i++)
-        ports[i] =
-            (struct port){.edge = edges[i % edge_count], .schema = schema};
+        ports[i] = (struct port){.edge = edges[i % edge_count],
+                                 .schema = schema,
+                                 .back = input->back};
     for (uint32_t i = 0; combines && i < edge_count; i++) {
         ports[i].combiner = combiner_new(edge_count);
         if (ports[i].combiner) continue;
@@ -86,8 +90,7 @@ err emitter_route(struct emitter *e, unsigned stream_number,
     struct out_stream *stream = &e->streams[stream_number];
     struct route *routes = mem_lines(stream->route_count + 1, sizeof *routes);
     if (routes == NULL) return ERR_NOMEM;
-    struct port *ports =
-        new_ports(stream_number, input->combines, edges, edge_count);
+    struct port *ports = new_ports(stream_number, input, edges, edge_count);
     if (ports == NULL) {
         mem_free(routes);
         return ERR_NOMEM;
@@ -103,8 +106,39 @@ err emitter_route(struct emitter *e, unsigned stream_number,
         /* Tasks of one component don't all begin with the same one. */
         .next = e->task % edge_count,
     };
-    stream->simple = stream->route_count == 1 && input->grouping < GROUPING_ALL;
+    stream->back = stream->back || input->back;
+    stream->simple = stream->route_count == 1 && !input->back &&
+                     input->grouping < GROUPING_ALL;
     return have_markers(e);
+}
+
+void emitter_in_loop(struct emitter *e, unsigned stream, struct loop *loop)
+{
+    struct route *route =
+        &e->streams[stream].routes[e->streams[stream].route_count - 1];
+    uint32_t count = route->port_count * (1 + route->input->combines);
+    for (uint32_t p = 0; p < count; p++)
+        route->ports[p].loop = loop;
+}
+
+bool emitter_may_go_back(struct emitter *e, const struct out_stream *stream)
+{
+    for (unsigned i = 0; i < stream->route_count; i++) {
+        const struct port *port = &stream->routes[i].ports[0];
+        if (!port->back) continue;
+        if (loop_is_over(port->loop))
+            e->refusal = "the loop has ended, and takes no more tuples on its "
+                         "way back; emit into it before finish";
+        else if (loop_is_full(port->loop))
+            e->refusal = "the loop is full: too much waits on its way back; "
+                         "let fewer tuples go round than leave it, or give "
+                         "its slowest bolt more tasks";
+        else
+            continue;
+        e->failed = true;
+        return false;
+    }
+    return true;
 }
 
 /* ---- which port ---- */
@@ -346,6 +380,7 @@ bool emitter_put(struct emitter *e, unsigned stream_number,
                  const uint8_t *values, uint32_t bytes)
 {
     struct out_stream *stream = &e->streams[stream_number];
+    if (stream->back && !emitter_may_go_back(e, stream)) return false;
     for (unsigned i = 0; i < stream->route_count; i++) {
         if (!put(e, &stream->routes[i], values, bytes)) return false;
     }
@@ -363,6 +398,10 @@ static void port_send(struct emitter *e, struct port *port)
     b->number = port->edge->sent;
     uint32_t cost_bytes = batch_cost_bytes(b);
     port->many = cost_bytes > BATCH_ROOM_FEW;
+    if (port->loop)
+        loop_enter(port->loop, port->back ? batch_memory_bytes(b) : 0);
+    /* What goes back never parks its sender: it would wait for itself. */
+    if (port->back) cost_bytes = 0;
     edge_send(e->env, port->edge, port->open, cost_bytes);
     port->lags = edge_used_bytes(port->edge) > port->edge->window_bytes / 2;
     if (port->edge->blocked) e->parked = port;
@@ -405,6 +444,7 @@ void emitter_keep(struct emitter *e)
     e->touched = NULL;
     e->edges = 0;
     e->failed = false; /* what was refused, the caller has done without */
+    e->refusal = NULL;
     e->call++;
 }
 
@@ -425,6 +465,7 @@ void emitter_undo(struct emitter *e)
     e->touched = NULL;
     e->edges = 0;
     e->failed = false;
+    e->refusal = NULL;
     e->call++;
 }
 
@@ -472,6 +513,7 @@ err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number)
             struct route *route = &e->streams[i].routes[k];
             for (uint32_t p = 0; p < route->port_count; p++) {
                 struct port *port = &route->ports[p];
+                if (port->back) continue; /* it would come round */
                 struct batch *b = batch_of(port->marker);
                 b->task = e->task;
                 b->epoch = e->epoch;

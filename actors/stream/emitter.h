@@ -17,6 +17,7 @@
 #include "core/value.h"
 
 struct combiner;
+struct loop;
 
 struct port {
     struct edge *edge;         /* borrowed from the topology */
@@ -24,11 +25,13 @@ struct port {
     struct combiner *combiner; /* owned; NULL: tuples travel as they are */
     struct msg *marker;        /* owned: the next one's envelope; may be NULL */
     struct port *next_open, *next_touched;
-    bool listed;     /* among the emitter's open ports */
-    bool many;       /* the last batch was more than BATCH_ROOM_FEW */
-    bool lags;       /* half the window was on its way at the last send */
-    uint32_t schema; /* number of its stream */
-    uint64_t call;   /* in which it was touched last */
+    struct loop *loop; /* that its edge is in; NULL: in none */
+    bool listed;       /* among the emitter's open ports */
+    bool many;         /* the last batch was more than BATCH_ROOM_FEW */
+    bool back;         /* its edge is a back edge */
+    bool lags;         /* half the window was on its way at the last send */
+    uint32_t schema;   /* number of its stream */
+    uint64_t call;     /* in which it was touched last */
     uint32_t mark_used, mark_count, mark_anchors, mark_tuples;
     uint64_t chosen; /* tuples, of a route by partial key */
 };
@@ -45,6 +48,7 @@ struct out_stream {
     unsigned route_count;
     unsigned arity;
     bool direct;
+    bool back;   /* it has a route by a back edge */
     bool simple; /* one route that chooses one port for each tuple */
 };
 
@@ -62,6 +66,7 @@ struct emitter {
     struct port *parked; /* one that may have no credit; NULL: all have */
     struct rng rng;
     bool failed; /* out of memory, or over BATCH_MAX_BYTES, in this call */
+    const char *refusal; /* failed: why, if it was a back edge; or NULL */
 };
 
 err emitter_init(struct emitter *e, const struct component_plan *component,
@@ -71,6 +76,13 @@ void emitter_fini(struct emitter *e);
 err emitter_route(struct emitter *e, unsigned stream,
                   const struct input_plan *input, struct edge *const *edges,
                   uint32_t edge_count);
+
+/* The route added last is between tasks of this loop. */
+void emitter_in_loop(struct emitter *e, unsigned stream, struct loop *loop);
+
+/* May a tuple be emitted into a stream with a back edge? False: the call is to
+ * fail, e->refusal says why. */
+bool emitter_may_go_back(struct emitter *e, const struct out_stream *stream);
 
 /* One tuple of already encoded values to all routes of a stream. False: out of
  * memory or over the limit; the call is to be undone. */

@@ -57,10 +57,14 @@ err executor_end(struct executor *x)
     return OK;
 }
 
+/* What comes round ends nothing: a loop has ended when no way into it is open
+ * and nothing is on its way in it. */
 static bool inputs_ended(struct executor *x)
 {
+    if (x->task->loop && !loop_is_over(x->task->loop)) return false;
     for (unsigned i = 0; i < x->task->input_count; i++) {
         struct channel *c = x->task->inputs[i];
+        if (c->back) continue;
         if (!at_load(&c->ended, SEQ_CST) || c->held_first) return false;
     }
     return true;
@@ -76,6 +80,33 @@ static void hold_batch(struct channel *c, struct msg *m)
     else
         c->held_first = m;
     c->held_last = m;
+}
+
+/* A batch is through, or lost. */
+static void note_left(struct executor *x, struct msg *m)
+{
+    struct channel *c = m->by->context;
+    if (c->back) loop_took(c->loop, batch_memory_bytes(batch_of(m)));
+    if (c->loop) x->loop_left += LOOP_BATCH;
+}
+
+/* What was made of it is on its way. */
+static void tell_loop(struct executor *x)
+{
+    uint64_t through = x->loop_left;
+    x->loop_left = 0;
+    if (through) loop_leave(x->context.env, x->task->loop, through);
+}
+
+/* A tick of another task may have emitted it when the loop was already over. */
+static err drop_late(struct executor *x, struct msg *m)
+{
+    executor_fault(&x->context, LOSS_NONE,
+                   "tuples came round when the loop had ended; they are "
+                   "dropped: emit into it from execute only");
+    note_left(x, m);
+    settle_lose_batch(x, m);
+    return OK;
 }
 
 static err begin_batch(struct executor *x, struct msg *m)
@@ -151,7 +182,7 @@ static err switch_if_aligned(struct executor *x)
     if (newest <= x->task->passed) return OK;
     for (unsigned i = 0; i < x->task->input_count; i++) {
         struct channel *c = x->task->inputs[i];
-        if (at_load(&c->marker, ACQUIRE) < newest &&
+        if (!c->back && at_load(&c->marker, ACQUIRE) < newest &&
             !at_load(&c->ended, ACQUIRE))
             return OK;
     }
@@ -209,9 +240,10 @@ static err run_batch(struct executor *x, struct msg *m)
     struct channel *c = m->by->context;
     struct batch *b = batch_of(m);
     switch (b->marker) {
-    case BATCH_DATA: return begin_batch(x, m);
+    case BATCH_DATA:
+        return c->back && x->finished ? drop_late(x, m) : begin_batch(x, m);
     case BATCH_END:
-        at_store(&c->ended, true, RELEASE);
+        if (channel_end(c)) x->loop_left += LOOP_WAY;
         msg_done(x->context.env, m);
         return look(x);
     case BATCH_RELOAD:
@@ -297,6 +329,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
         if (x->input.root != 0) input_run(&x->context, &x->input);
         x->emitter.root = 0;
         tally_end(x, x->input.batch->count);
+        note_left(x, x->hand);
         msg_done(x->context.env, x->hand);
         x->hand = NULL;
         x->gathering = x->class->settle != NULL;
@@ -484,6 +517,7 @@ static void flush(struct executor *x)
         emitter_parked(&x->emitter) || !emitter_flush_plain(&x->emitter)) {
         x->turns = 0;
         emitter_flush(&x->emitter);
+        tell_loop(x);
         return;
     }
     x->turns++;
@@ -525,6 +559,8 @@ static err add_route(struct env *env, struct executor *x, unsigned component,
     if (e == OK)
         e = emitter_route(&x->emitter, in->stream, in, edges, to->tasks);
     if (e != OK) return e;
+    if (to->loop && to->loop == x->task->component->loop)
+        emitter_in_loop(&x->emitter, in->stream, x->task->loop);
     for (unsigned i = 0; i < to->tasks; i++)
         edge_attach_producer(env, edges[i]);
     return OK;
@@ -632,14 +668,19 @@ static void executor_terminate(struct env *env, void *self, err why)
     enter(x, env);
     emitter_undo(&x->emitter); /* of a call that doesn't come back */
     tally_count(x);
-    if (x->hand) settle_lose_batch(x, x->hand);
+    if (x->hand) {
+        note_left(x, x->hand);
+        settle_lose_batch(x, x->hand);
+    }
     for (unsigned i = 0; i < x->task->input_count; i++) {
         struct channel *c = x->task->inputs[i];
         while (c->held_first) {
             struct msg *m = c->held_first;
             c->held_first = m->next;
             struct batch *b = batch_of(m);
-            if (b->marker == BATCH_END) at_store(&c->ended, true, RELEASE);
+            if (b->marker == BATCH_DATA) note_left(x, m);
+            if (b->marker == BATCH_END && channel_end(c))
+                x->loop_left += LOOP_WAY;
             if (b->marker == BATCH_RELOAD)
                 at_store(&c->marker, b->number, RELEASE);
             settle_lose_batch(x, m);
@@ -647,6 +688,7 @@ static void executor_terminate(struct env *env, void *self, err why)
     }
     settle_lose(x);
     emitter_drop(&x->emitter, settle_lose_root, x);
+    tell_loop(x);
     while (x->later_first) {
         struct msg *m = x->later_first;
         x->later_first = m->next;

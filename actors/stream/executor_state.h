@@ -47,7 +47,7 @@ struct executor {
 
     bool opened, going, finished, ended;
     enum call suspended;
-    bool yielded; /* ... until the next MSG_AGAIN */
+    bool yielded;                         /* ... until the next MSG_AGAIN */
     struct msg *later_first, *later_last; /* put off while suspended */
 
     int64_t began_ns; /* the call of execute in hand; if it is timed */
@@ -58,11 +58,12 @@ struct executor {
     struct msg *hand;                   /* the batch of `input` */
     struct msg *last_word;              /* TOPOLOGY_ENDED; NULL once said */
     struct msg *acks_first, *acks_last; /* ACKER_ACK, filling; the last */
-    unsigned turns;  /* since what is combined has left last */
-    bool gathering;  /* settle() is owed or not through: acks wait for it */
-    bool releasing;  /* release_held() is running */
-    bool crashing;   /* a tuple failed where that ends the task */
-    uint64_t marker; /* that is being passed on; 0: none */
+    unsigned turns;     /* since what is combined has left last */
+    bool gathering;     /* settle() is owed or not through: acks wait for it */
+    bool releasing;     /* release_held() is running */
+    bool crashing;      /* a tuple failed where that ends the task */
+    uint64_t marker;    /* that is being passed on; 0: none */
+    uint64_t loop_left; /* its loop is told of it when all has left */
     uint64_t loaded_version; /* of the newest code in the class */
 
     /* Spouts. */

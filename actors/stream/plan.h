@@ -50,6 +50,7 @@ struct input_plan {
     unsigned key_count;
     unsigned keys[KEYS_MAX]; /* places of the fields */
     unsigned first_task;     /* of the reader, whose input it is */
+    bool back; /* it closes a loop: gets its tuples past the credit */
     /* It only counts how often each value of one field comes: senders count
      * first (combiner.h). With GROUPING_FIELDS by that field alone, or
      * GROUPING_GLOBAL. */
@@ -92,7 +93,8 @@ struct component_plan {
     int retries;         /* of a failed tuple by its connector; -1: forever */
     int64_t every_ns;    /* tick; 0: none */
     enum on_error on_error;
-    bool manual; /* acking: the component may hold tuples */
+    bool manual;   /* acking: the component may hold tuples */
+    unsigned loop; /* that it is in, from 1; 0: in none */
 };
 
 struct plan {
@@ -106,6 +108,7 @@ struct plan {
     struct component_plan *components;
     unsigned count;
     unsigned tasks;
+    unsigned loops;
     struct arena *arena; /* owned: all of the above but the plan itself */
 };
 

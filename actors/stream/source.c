@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum {
+    GATE_LOOK_NS = 1000 * 1000, /* a loop may be less full then */
     RETRY_FIRST_MS = 100,
     RETRY_MAX_MS = 30000,
 };
@@ -518,6 +519,16 @@ static err activate(struct executor *x)
                           x->class->activate(&x->context, x->self, x->active));
 }
 
+/* What is in a loop goes first. */
+static err wait_at_gate(struct executor *x)
+{
+    err e = may_drain(x) ? OK : end_if_over(x);
+    if (e != OK || x->ended) return e;
+    x->idle = true;
+    return executor_set_timer(
+        x, &x->idle_timer, env_now(x->context.env) + GATE_LOOK_NS, TIMER_IDLE);
+}
+
 err source_pump(struct executor *x)
 {
     struct env *env = x->context.env;
@@ -538,6 +549,7 @@ err source_pump(struct executor *x)
         /* While it isn't, what failed waits; a drain settles it all the same.
          */
         if (!x->active && !x->closing) return end_if_over(x);
+        if (topology_is_gated(x->topology)) return wait_at_gate(x);
         bool any;
         enum step step = replay_due(x, &any);
         if (any) {

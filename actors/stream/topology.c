@@ -33,6 +33,7 @@ struct topology {
     struct channel *channels;     /* owned */
     struct channel **input_lists; /* owned: what tasks' inputs point into */
     unsigned channel_count;
+    struct loop *loops;                /* owned, plan->loops of them */
     struct component_metrics *metrics; /* owned, by component */
     struct faults *faults;             /* owned */
     struct child_spec *children;       /* owned */
@@ -145,6 +146,18 @@ bool topology_is_active(const struct topology *t)
     return at_load(&t->active, SEQ_CST);
 }
 
+bool topology_is_gated(const struct topology *t)
+{
+    for (unsigned i = 0; i < t->config.plan->loops; i++)
+        if (loop_is_gated(&t->loops[i])) return true;
+    return false;
+}
+
+bool channel_end(struct channel *c)
+{
+    return !at_swap(&c->ended, true, SEQ_CST) && c->into != NULL;
+}
+
 bool topology_aligns(const struct topology *t)
 {
     return at_load(&t->stood_ns, RELAXED) < 0;
@@ -197,10 +210,10 @@ static bool discard(struct env *env, struct edge *edge, struct msg *m)
     struct topology *t = c->topology;
     struct batch *b = batch_of(m);
     if (b->marker != BATCH_DATA) {
-        if (b->marker == BATCH_END)
-            at_store(&c->ended, true, SEQ_CST);
-        else
+        if (b->marker == BATCH_RELOAD)
             at_store(&c->marker, b->number, SEQ_CST);
+        else if (channel_end(c))
+            loop_leave(env, c->into, LOOP_WAY);
         tell_to_look(env, c, m);
         return true;
     }
@@ -216,10 +229,12 @@ static bool discard(struct env *env, struct edge *edge, struct msg *m)
         if (fail.root == 0) continue;
         actor_id acker = topology_acker(t, root_task(fail.root));
         struct msg *out = msg_new(env, ACKER_FAIL, bytes);
-        if (out == NULL) return false; /* their time will run out */
+        if (out == NULL) continue; /* its time will run out */
         memcpy(msg_body(out), &fail, bytes);
         actor_post(env, acker, out);
     }
+    if (c->back) loop_took(c->loop, batch_memory_bytes(b));
+    if (c->loop) loop_leave(env, c->loop, LOOP_BATCH);
     return false;
 }
 
@@ -242,6 +257,30 @@ static int64_t window_bytes(unsigned inputs)
     return window < EDGE_WINDOW_BYTES ? window : EDGE_WINDOW_BYTES;
 }
 
+static struct loop *loop_of(struct topology *t, const struct component_plan *c)
+{
+    return c->loop ? &t->loops[c->loop - 1] : NULL;
+}
+
+static void place_in_loop(struct channel *channel, struct loop *from,
+                          struct loop *to, bool back)
+{
+    channel->back = back;
+    if (to && from == to) channel->loop = to;
+    if (to == NULL || from == to) return;
+    channel->into = to;
+    to->pending += LOOP_WAY;
+}
+
+static void lay_loops(struct topology *t)
+{
+    for (unsigned i = 0; i < t->config.plan->loops; i++) {
+        t->loops[i].topology = t;
+        t->loops[i].most_bytes =
+            t->config.loop_bytes ? t->config.loop_bytes : LOOP_BYTES_MAX;
+    }
+}
+
 static void lay_channels(struct topology *t)
 {
     const struct plan *plan = t->config.plan;
@@ -250,11 +289,14 @@ static void lay_channels(struct topology *t)
         const struct component_plan *to = &plan->components[c];
         for (unsigned k = 0; k < to->tasks; k++) {
             struct task *task = &t->tasks[to->first_task + k];
-            *task = (struct task){.topology = t,
-                                  .component = to,
-                                  .number = to->first_task + k,
-                                  .index = k,
-                                  .inputs = &t->input_lists[next]};
+            *task = (struct task){
+                .topology = t,
+                .component = to,
+                .number = to->first_task + k,
+                .index = k,
+                .loop = loop_of(t, to),
+                .look = {.kind = EXECUTOR_LOOK, .flags = MSG_EMBEDDED},
+                .inputs = &t->input_lists[next]};
             for (unsigned i = 0; i < to->input_count; i++) {
                 const struct component_plan *from =
                     &plan->components[to->inputs[i].component];
@@ -264,6 +306,8 @@ static void lay_channels(struct topology *t)
                     channel->from = from->first_task + f;
                     channel->to = task->number;
                     channel->input = i;
+                    place_in_loop(channel, loop_of(t, from), task->loop,
+                                  to->inputs[i].back);
                     t->input_lists[next++] = channel;
                     task->input_count++;
                 }
@@ -771,14 +815,16 @@ err topology_start(struct env *env, const struct topology_config *config,
     t->tasks = mem_zero(plan->tasks, sizeof *t->tasks);
     t->channels = mem_zero(t->channel_count, sizeof *t->channels);
     t->input_lists = mem_zero(t->channel_count, sizeof(struct channel *));
+    t->loops = mem_zero(plan->loops + 1, sizeof *t->loops);
     t->metrics = mem_zero(plan->count, sizeof *t->metrics);
     t->ackers = mem_zero(config->ackers, sizeof *t->ackers);
     t->children = mem_zero(config->ackers + plan->tasks, sizeof *t->children);
     t->child_args = mem_zero(plan->tasks, sizeof(struct task *));
     t->faults = faults_new();
     err e = ERR_NOMEM;
-    if (t->tasks && t->channels && t->input_lists && t->metrics && t->ackers &&
-        t->children && t->child_args && t->faults) {
+    if (t->tasks && t->channels && t->loops && t->input_lists && t->metrics &&
+        t->ackers && t->children && t->child_args && t->faults) {
+        lay_loops(t);
         lay_channels(t);
         e = register_metrics(t, node_metrics(env_node(env)));
     }
@@ -818,6 +864,7 @@ void topology_free(struct topology *t)
     pthread_mutex_destroy(&t->code_lock);
     mem_free(t->tasks);
     mem_free(t->channels);
+    mem_free(t->loops);
     mem_free(t->input_lists);
     mem_free(t->metrics);
     mem_free(t->ackers);

@@ -4,6 +4,7 @@
 #ifndef ACTORS_STREAM_TOPOLOGY_H
 #define ACTORS_STREAM_TOPOLOGY_H
 
+#include "actors/stream/loop.h"
 #include "actors/stream/pending.h"
 #include "actors/stream/plan.h"
 #include "core/actor.h"
@@ -20,6 +21,9 @@ struct channel {
     struct topology *topology;
     uint32_t from, to; /* tasks */
     unsigned input;    /* of the consumer's component */
+    struct loop *loop; /* between two of its tasks; NULL: of none */
+    struct loop *into; /* leads into it from outside; NULL: into none */
+    bool back;
     /* What has come, even if it was lost with a reader that died: */
     _Atomic bool ended;                 /* the end marker */
     _Atomic uint64_t marker;            /* the newest reload marker */
@@ -33,6 +37,8 @@ struct task {
     _Atomic actor_id id;
     struct channel **inputs; /* owned array; the channels are the topology's */
     unsigned input_count;
+    struct loop *loop; /* that it is in; or NULL */
+    struct msg look;   /* EXECUTOR_LOOK, once: its loop is over */
     /* What outlives the task's actor; written by the one that lives. */
     struct pending pending; /* of a spout; the actor that lives has it */
     metric_id limit;        /* of a spout: a gauge, how many may be pending */
@@ -97,6 +103,7 @@ struct topology_config {
     unsigned ackers;         /* one per scheduler thread */
     unsigned restarts;       /* within 60 s before it gives up; 0: 5 */
     int64_t backoff_max_ns;  /* between restarts; 0: 30 s */
+    int64_t loop_bytes;      /* on a loop's way back; 0: LOOP_BYTES_MAX */
     /* Once, on a scheduler thread, when all has ended. */
     void (*ended)(void *context, const struct topology_end *end);
     void *context;
@@ -134,6 +141,11 @@ struct code *topology_code(struct topology *topology);
  * while the tasks wait for a reload's markers. Any thread. */
 int64_t topology_clock_ns(const struct topology *topology, int64_t now_ns);
 bool topology_aligns(const struct topology *topology);
+/* Is a loop so full that spouts are to wait? Any thread. */
+bool topology_is_gated(const struct topology *topology);
+/* The end marker has come by this channel, or was noted when its reader died.
+ * True: it is one that its loop must be told of. Any thread. */
+bool channel_end(struct channel *channel);
 /* Are spouts to emit? Any thread. */
 bool topology_is_active(const struct topology *topology);
 /* Channels from a task to all tasks of an input's component, in order.

@@ -23,23 +23,32 @@ local KEYS = {
             fail = "function", cleanup = "function", tick = "function",
             every = "duration", on_reload = "function", config = "table",
             memory = "size", budget = "duration", streams = "streams",
-            activate = "function", deactivate = "function" },
+            activate = "function", deactivate = "function",
+            hooks = "hooks" },
   bolt = { from = "from", fields = "names", streams = "streams",
            tasks = "count", prepare = "function", execute = "execute",
            tick = "function", every = "duration", finish = "function",
            cleanup = "function", on_reload = "function", config = "table",
            memory = "size", budget = "duration", on_error = "on_error",
-           acking = "acking" },
+           acking = "acking", hooks = "hooks" },
   sink = { from = "from", tasks = "count", prepare = "function",
            execute = "execute", tick = "function", every = "duration",
            finish = "function", cleanup = "function",
            on_reload = "function", config = "table", memory = "size",
-           budget = "duration", on_error = "on_error", acking = "acking" },
+           budget = "duration", on_error = "on_error", acking = "acking",
+           hooks = "hooks" },
   topology = { guarantee = "guarantee", timeout = "duration",
-               max_pending = "count", config = "table", initial = "initial" },
+               max_pending = "count", config = "table", initial = "initial",
+               hooks = "hooks" },
 }
-local LATER = { executors = true, state = true, window = true, hooks = true,
-                combine = true }
+local LATER = { executors = true, state = true, window = true, combine = true }
+-- Functions that are told what a task does; a topology's go for all its tasks.
+local HOOKS = {
+  spout = { emit = true, ack = true, fail = true },
+  bolt = { emit = true, execute = true, ack = true, fail = true },
+  sink = { execute = true, ack = true, fail = true },
+}
+HOOKS.topology = HOOKS.bolt
 -- Keys whose values are words, the default first.
 local CHOICES = { on_error = { "fail", "drop", "crash" }, acking = { "auto", "manual" },
                   initial = { "active", "inactive" } }
@@ -240,6 +249,16 @@ local function check(record, connectors, file)
       return bytes
     elseif what == "table" then
       if type(v) ~= "table" then bad("a table") end
+    elseif what == "hooks" then
+      local known = HOOKS[owner.kind or "topology"]
+      if type(v) ~= "table" then bad("functions by name: { ack = function(self, info) … end }") return v end
+      for name, fn in next, v do
+        if not known[name] then
+          fault(line, "'%s' is no hook of %s; %s", named(name), owner.title, hint(name, known))
+        elseif type(fn) ~= "function" then
+          fault(line, "hook '%s' of %s is %s; give a function", name, owner.title, shown(fn))
+        end
+      end
     elseif CHOICES[what] then
       for _, choice in ipairs(CHOICES[what]) do if v == choice then return v end end
       bad('"' .. table.concat(CHOICES[what], '" or "') .. '"')
@@ -694,6 +713,10 @@ local function check(record, connectors, file)
               c.kind == "bolt" and "" or ", or a connector")
       end
     end
+    local runs_without = use and use.connector or operator and OPERATORS[operator.operator].native and operator.operator
+    if c.body.hooks and runs_without then
+      fault(c.line, "%s has hooks, but %s runs without Lua and calls none; give them to a component with functions", c.title, runs_without)
+    end
     if operator then fields = take_operator(c, operator, fields) end
     local streams = {}
     if c.kind == "sink" then
@@ -852,44 +875,67 @@ local function check(record, connectors, file)
   end
 
   -- Everything must be reached from a spout, or it waits for ever.
-  local spouts = 0
-  for _, c in ipairs(order) do if c.kind == "spout" then spouts = spouts + 1 end end
+  local spouts, guests = 0, 0
+  for _, c in ipairs(order) do
+    if c.kind == "spout" then spouts = spouts + 1 end
+    if not c.out.connector and not c.out.native then guests = guests + 1 end
+  end
+  if record.body.hooks and guests == 0 then
+    fault(record.line, "the topology has hooks, but none of its components has functions that call them; leave them out")
+  end
   if spouts == 0 then
     fault(record.line, "the topology has no spout; add spout \"name\" { … }")
   elseif #errors == 0 then
-    local readers, reached, queue = {}, {}, {}
+    local ways, reached, queue = {}, {}, {} -- ways: who reads it, by which input
     for i, c in ipairs(order) do
-      readers[i] = readers[i] or {}
+      ways[i] = ways[i] or {}
       for _, input in ipairs(c.out.inputs) do
         local up = input.component + 1
-        readers[up] = readers[up] or {}
-        table.insert(readers[up], i)
+        ways[up] = ways[up] or {}
+        table.insert(ways[up], { reader = i, input = input })
       end
       if c.kind == "spout" then reached[i], queue[#queue + 1] = true, i end
     end
     for _, i in ipairs(queue) do -- grows while it is walked
-      for _, reader in ipairs(readers[i]) do
+      for _, way in ipairs(ways[i]) do
+        local reader = way.reader
         if not reached[reader] then reached[reader], queue[#queue + 1] = true, reader end
       end
     end
     for i, c in ipairs(order) do
       if not reached[i] then fault(c.line, "%s is reached by no spout; check its from", c.title) end
     end
-    -- A loop can't tell its end yet: refuse it rather than hang.
-    local state = {}
+    -- Loops: on a walk from the spouts, in order of declaration, what leads back
+    -- onto the way is a back edge. Who can reach each other are in one loop.
+    -- Source: Tarjan, "Depth-first search and linear graph algorithms", 1972.
+    local count, found, low, open, stack = 0, {}, {}, {}, {}
+    plan.loops = 0
     local function visit(i)
-      state[i] = 1
-      for _, input in ipairs(order[i].out.inputs) do
-        local up = input.component + 1
-        if state[up] == 1 then
-          fault(order[i].line, "%s and '%s' read each other; loops are not in this version", order[i].title, order[up].name)
-        elseif not state[up] then
-          visit(up)
+      count = count + 1
+      found[i], low[i], open[i] = count, count, "on the way"
+      stack[#stack + 1] = i
+      local circle = false
+      for _, way in ipairs(ways[i]) do
+        local to = way.reader
+        if not found[to] then
+          visit(to)
+          low[i] = math.min(low[i], low[to])
+        elseif open[to] then
+          low[i] = math.min(low[i], found[to])
+          circle = circle or to == i
+          if open[to] == "on the way" then way.input.back, way.input.combines = true, nil end
         end
       end
-      state[i] = 2
+      open[i] = "behind"
+      if low[i] < found[i] then return end
+      if circle or stack[#stack] ~= i then plan.loops = plan.loops + 1 else circle = nil end
+      repeat
+        local member = table.remove(stack)
+        open[member] = nil
+        order[member].out.loop = circle ~= nil and plan.loops or nil
+      until member == i
     end
-    for i = 1, #order do if not state[i] then visit(i) end end
+    for i, c in ipairs(order) do if c.kind == "spout" and not found[i] then visit(i) end end
   end
   if #errors > 0 then return done(nil) end
   return done(plan)

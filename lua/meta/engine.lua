@@ -65,6 +65,7 @@ function json.decode(text) end
 ---@field max_pending? integer roots of a spout task under way at once; by itself it adapts, up to 16384
 ---@field config? table for each component's context
 ---@field initial? "active"|"inactive" nothing starts before it is activated; "active"
+---@field hooks? engine.Hooks of all components with functions, before their own
 
 --- Describes the graph; the file returns what it gives.
 ---@param name string
@@ -167,6 +168,7 @@ function global(from) end
 ---@field streams? table<string, string[]> for more than one stream; { direct = true, … } names its tasks. With a connector: failed, which takes what failed for good, with fields of the tuple and reason, component, task
 ---@field activate? fun(self: engine.SpoutSelf) it may emit from now on; also before its first next
 ---@field deactivate? fun(self: engine.SpoutSelf) it may not
+---@field hooks? engine.Hooks emit, ack and fail: told what it does
 ---@field retries? integer|"forever" how often a connector's tuple is tried again; 5
 ---@field open? fun(self: engine.SpoutSelf, context: engine.Context)
 ---@field next? fun(self: engine.SpoutSelf): boolean? emits; false: the input has ended
@@ -189,6 +191,7 @@ function global(from) end
 ---@field finish? fun(self: engine.Self) all inputs have ended; it may emit
 ---@field on_error? "fail"|"drop"|"crash" what an error in execute does to its tuple: fails it, counts it as processed, or fails it and starts the task anew; "fail"
 ---@field acking? "auto"|"manual" "manual" gives self.hold; "auto"
+---@field hooks? engine.Hooks told what it does
 
 ---@class engine.Sink: engine.Component
 ---@field [1]? engine.Connector a sink
@@ -198,6 +201,27 @@ function global(from) end
 ---@field finish? fun(self: engine.Self) all inputs have ended
 ---@field on_error? "fail"|"drop"|"crash" as a bolt's
 ---@field acking? "auto"|"manual" as a bolt's
+---@field hooks? engine.Hooks execute, ack and fail: told what it does
+
+--- What a hook is told; each has some of these.
+---@class engine.HookInfo
+---@field values? table of the tuple, values.n of them: emit, execute; a bolt's ack and fail
+---@field stream? string emit: where to
+---@field task? integer emit: of emit_direct
+---@field id? any a spout's emit_id, ack, fail
+---@field held? engine.Held ack, fail: instead of values, of a tuple that was held
+---@field reason? string fail
+---@field seconds? number execute: how long it took; ack: since the spout's emit, or since execute or hold began
+
+---@alias engine.Hook fun(self: engine.Self, info: engine.HookInfo)
+
+--- Functions that are told what a task does. An error in one is an error in
+--- what it is told of.
+---@class engine.Hooks
+---@field emit? engine.Hook a tuple is about to be emitted; it may not emit
+---@field execute? engine.Hook execute has returned
+---@field ack? engine.Hook a bolt is about to ack its tuple; a spout's is through
+---@field fail? engine.Hook a bolt's tuple has failed (it may not emit), or a spout's
 
 --- Where a task stands; the argument of prepare and open.
 ---@class engine.Context

@@ -290,12 +290,20 @@ static struct stream *stream_new(const char *text, struct lua_runtime *runtime)
     return s;
 }
 
+static int64_t loop_bytes;
+
+void stream_limit_loops(int64_t bytes)
+{
+    loop_bytes = bytes;
+}
+
 static void start(struct stream *s, unsigned ackers)
 {
     struct topology_config config = {
         .plan = &s->definition->plan,
         .ackers = ackers,
         .restarts = 1000,
+        .loop_bytes = loop_bytes,
         .ended = on_ended,
         .context = s,
     };

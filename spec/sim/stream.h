@@ -39,6 +39,9 @@ void stream_feed(struct stream *stream, const char *spout, unsigned total);
 /* Loads the text and starts it; a faulty one fails the spec. */
 struct stream *stream_start(struct sim *sim, struct sim_node *node,
                             const char *text);
+/* Of the streams started next: what may wait on a loop's way back; 0: as a
+ * run's may. */
+void stream_limit_loops(int64_t bytes);
 /* Ends the node's actors (sim_kill_node) and frees it all. */
 void stream_free(struct stream *stream);
 
