@@ -7,6 +7,8 @@ cd "$(dirname "$0")"
 JOBS=${JOBS:-$(nproc)}
 PACKAGES_BUILD="gcc make libc6-dev liblua5.4-dev libevent-dev libxxhash-dev libjansson-dev zlib1g-dev libzstd-dev"
 PACKAGES_DATA="bible-kjv bible-kjv-text"
+TABLES=vega-datasets@2.11.0 # of npm's registry
+TABLES_SHA256=d888f3d9f0a9799a2f6066e5dbe5ed40eb86f75b4568b493d9bdd55e9652050a
 PACKAGES_TEST="libcmocka-dev lua5.4 procps gzip zstd"
 PACKAGES_LINT="clang-format clang-tidy clang cppcheck shellcheck"
 PACKAGES_FUZZ="clang libclang-rt-14-dev libjansson-dev"
@@ -118,13 +120,58 @@ build() { # build build/engine: hardened, stripped (the default)
     say "built build/engine"
 }
 
-data() { # write the sample data: a whole book, from Debian's bible-kjv
+data() { # write the sample data: a whole book; "data tables": what docs/examples.md reads
+    case "${1:-book}" in
+        book) book ;;
+        tables) tables ;;
+        *) say "build.sh: there are no data '$1'; give 'book' or 'tables'"; exit 2 ;;
+    esac
+}
+
+book() {
     if [ -s build/data/kjv.txt ]; then return; fi
     need $PACKAGES_DATA
     mkdir -p build/data
     say "build.sh: writing build/data/kjv.txt"
     bible gen1:1-rev22:21 > build/data/kjv.txt.new
     mv build/data/kjv.txt.new build/data/kjv.txt
+}
+
+# Two tables about flights, and a web log that is made of a third.
+tables() {
+    if [ -s build/data/access.log ]; then return; fi
+    command -v npm >/dev/null || need npm
+    local new=build/data/tables.new archive=${TABLES/@/-}.tgz
+    rm -rf $new
+    mkdir -p $new
+    say "build.sh: fetching $TABLES for build/data (17 MB)"
+    (cd $new && npm pack --loglevel=error "$TABLES" >/dev/null) || {
+        say "build.sh: npm can't fetch $TABLES; the examples of docs/examples.md need it, see what npm said above"
+        return 1
+    }
+    echo "$TABLES_SHA256  $new/$archive" | sha256sum --check --status || {
+        say "build.sh: $TABLES is not what it was: its SHA-256 is not $TABLES_SHA256; nothing of it was taken"
+        return 1
+    }
+    tar -xzf "$new/$archive" -C $new --strip-components=2 \
+        package/data/airports.csv package/data/flights-airport.csv package/data/flights-20k.json
+    access_log < $new/flights-20k.json > $new/access.log
+    mv $new/airports.csv $new/flights-airport.csv $new/access.log build/data/
+    rm -rf $new
+}
+
+# access_log: a web log of real flights. An hour of flights is a minute of the
+# log, the airport that a flight left is the path, its delay in minutes the
+# request's milliseconds; one that left more than an hour late is a 503.
+access_log() {
+    tr '{' '\n' | sed -nE 's|^"date":"2001/0([1-3])/([0-9]+) ([0-9]+):([0-9]+)","delay":(-?[0-9]+),"distance":([0-9]+),"origin":"(\w+)","destination":"(\w+)".*|\1 \2 \3 \4 \5 \6 \7 \8|p' |
+        LC_ALL=C sort | awk '
+            BEGIN { before[1] = 0; before[2] = 31; before[3] = 59 }
+            {
+                minute = (before[$1 + 0] + $2 - 1) * 24 + $3
+                printf "%s - - [%02d/Jan/2001:%02d:%02d:%02d +0000] \"GET /%s HTTP/1.1\" %d %d %d\n", $8,
+                    1 + int(minute / 1440), int(minute / 60) % 24, minute % 60, $4, $7, ($5 > 60 ? 503 : 200), $6, ($5 > 0 ? $5 : 0)
+            }'
 }
 
 run() { # the first result: the book counted
@@ -152,7 +199,8 @@ tell() {
 
 test_() { # build everything and run all specs, sanitizers included
     need $PACKAGES_BUILD $PACKAGES_TEST $PACKAGES_FUZZ
-    data
+    data book
+    data tables
     build
     local flavour
     for flavour in asan tsan; do
