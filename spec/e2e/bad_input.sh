@@ -132,17 +132,6 @@ e2e_wrong_graphs_are_refused() {
     cat > t.lua <<'LUA'
 return topology "wrong" {
   spout "in" { list { { 1 } }, fields = { "n" } },
-  bolt "a" { from = shuffle "b", fields = { "n" }, execute = function(self, n) self.emit(n) end },
-  bolt "b" { from = { shuffle "a", shuffle "in" }, fields = { "n" }, execute = function(self, n) self.emit(n) end },
-  sink "out" { from = shuffle "in", stdout {} },
-}
-LUA
-    engine run t.lua
-    exits 78
-    says "read each other"
-    cat > t.lua <<'LUA'
-return topology "wrong" {
-  spout "in" { list { { 1 } }, fields = { "n" } },
   spout "in" { list { { 1 } }, fields = { "n" } },
   sink "out" { stdout {} },
   sink "none" { from = shuffle "out" },
