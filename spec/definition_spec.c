@@ -819,6 +819,19 @@ SPEC(definition, can_be_taken_over_when_its_graph_is_the_same)
     definition_free(now);
 }
 
+/* More would not fit beside a root's sequence (acker.h). */
+SPEC(definition, refuses_more_tasks_than_roots_can_name)
+{
+    char *errors = errors_of(
+        "local t = { spout 's' { stdin {} } }\n"
+        "for i = 1, 66 do t[#t + 1] = sink('o' .. i) { from = shuffle 's',\n"
+        "  tasks = 1000, execute = print } end\n"
+        "return topology 't'(t)\n");
+    CHECK_TEXT(errors, "t.lua:4: the topology has 66001 tasks in all; give it "
+                       "65000 at most");
+    mem_free(errors);
+}
+
 static struct definition *with_option(const char *option)
 {
     char text[512];

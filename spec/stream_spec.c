@@ -414,6 +414,31 @@ SPEC(stream, ticks_on_time)
     }
 }
 
+/* Turns take seconds, as if the machine had no time for them. */
+SPEC(stream, makes_up_for_no_tick_that_it_was_too_late_for)
+{
+    const char *text =
+        "return topology 't' {\n"
+        "  spout 'numbers' { generator { rate = 1, count = 60 },"
+        "    fields = {'n'} },\n"
+        "  bolt 'b' { from = global 'numbers', fields = {'n'}, every = "
+        "'100ms',\n"
+        "    execute = function() end,\n"
+        "    tick = function(self) self.emit(0) end },\n"
+        "  sink 'out' { from = global 'b', null {} },\n"
+        "}\n";
+    FOR_SEEDS(10)
+    {
+        struct sim *sim = sim_new(spec_seed);
+        sim_set_turn_ns(sim, INT64_C(2000000000));
+        struct stream *s = stream_start(sim, sim_node(sim, 1), text);
+        CHECK_EQ(stream_run(s)->why, OK);
+        CHECK(stream_count(s) > 5 && stream_count(s) < 300);
+        stream_free(s);
+        sim_free(sim);
+    }
+}
+
 SPEC(stream, gives_no_tuple_to_a_bolt_that_prepares)
 {
     const char *text =

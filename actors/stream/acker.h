@@ -11,7 +11,7 @@
 
 /* A root: task of the spout + 1, and its number among the task's roots. */
 enum {
-    ROOT_SEQUENCE_BITS = 40,
+    ROOT_SEQUENCE_BITS = 48,  /* tasks: below 65,535, as the plan checks */
     ROOTS_SPAN_MAX = 1 << 20, /* of a spout, from its oldest unsettled one */
 };
 static inline uint64_t root_of(uint32_t task, uint64_t sequence)

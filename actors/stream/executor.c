@@ -371,6 +371,13 @@ static err resume(struct executor *x)
 
 /* ---- messages ---- */
 
+/* Those that the task was too late for are left out, not made up for. */
+static int64_t next_tick_ns(int64_t at_ns, int64_t every_ns, int64_t now_ns)
+{
+    int64_t missed = now_ns > at_ns ? (now_ns - at_ns) / every_ns : 0;
+    return at_ns + (missed + 1) * every_ns;
+}
+
 static err timer(struct executor *x, const struct timer_due *due)
 {
     switch (due->cookie) {
@@ -382,7 +389,9 @@ static err timer(struct executor *x, const struct timer_due *due)
     case TIMER_TICK: {
         if (x->finished) return OK; /* it has emitted its last */
         err e = executor_set_timer(x, &x->tick_timer,
-                                   due->at_ns + x->context.component->every_ns,
+                                   next_tick_ns(due->at_ns,
+                                                x->context.component->every_ns,
+                                                env_now(x->context.env)),
                                    TIMER_TICK);
         if (e != OK || x->suspended != CALL_NONE || x->class->tick == NULL ||
             emitter_parked(&x->emitter))

@@ -208,7 +208,13 @@ void executor_fail_batch(struct component_context *context, struct input *input,
                          const char *reason)
 {
     struct executor *x = executor_of(context);
+    enum on_error on_error = context->component->on_error;
     log_failure(x, reason);
+    x->crashing = on_error == ON_ERROR_CRASH;
+    if (on_error == ON_ERROR_DROP) {
+        input_batch_done(context, input);
+        return;
+    }
     while (input->anchor < input->batch->anchors)
         root_fail(context->env, x->topology, next_anchor(input)->root,
                   x->task->number, false, reason);

@@ -601,7 +601,11 @@ static err reload(struct env *env, struct root *r, const struct msg *m)
 {
     struct code *code = *(struct code **)msg_body(m);
     if (r->over || r->ended > 0 || r->draining) {
-        code->done(code, false, "the run is ending");
+        code->done(code, false,
+                   r->over || r->draining
+                       ? "the run is ending"
+                       : "a task has ended with its input, and takes no more; "
+                         "start engine anew");
         return OK;
     }
     if (r->loading) {

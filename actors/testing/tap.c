@@ -41,7 +41,8 @@ static enum step execute(struct component_context *context, void *self,
         context->plan->components[from->component].streams[from->stream].arity;
     remember(tap, tap->config.arrived, input, arity);
     if (tap->fail_next > 0 && input->batch->combined) {
-        tap->fail_next--;
+        uint64_t tuples = batch_tuples(input->batch);
+        tap->fail_next -= tuples < tap->fail_next ? tuples : tap->fail_next;
         executor_fail_batch(context, input, tap->reason);
         return STEP_DONE;
     }

@@ -6,6 +6,7 @@
 local nearest, FAILED = ...
 
 local FIELDS_MAX, KEYS_MAX, TASKS_MAX = 64, 8, 1000
+local ALL_TASKS_MAX = 65000 -- a root's number has 16 bits for its spout's task
 local COUNT_MAX = 1000000 -- of pending tuples, of retries
 local ERRORS_SHOWN = 50
 local NAME_SHOWN = 60     -- bytes
@@ -875,13 +876,17 @@ local function check(record, connectors, file)
   end
 
   -- Everything must be reached from a spout, or it waits for ever.
-  local spouts, guests = 0, 0
+  local spouts, guests, tasks = 0, 0, 0
   for _, c in ipairs(order) do
+    tasks = tasks + c.out.tasks
     if c.kind == "spout" then spouts = spouts + 1 end
     if not c.out.connector and not c.out.native then guests = guests + 1 end
   end
   if record.body.hooks and guests == 0 then
     fault(record.line, "the topology has hooks, but none of its components has functions that call them; leave them out")
+  end
+  if tasks > ALL_TASKS_MAX then
+    fault(record.line, "the topology has %d tasks in all; give it %d at most", tasks, ALL_TASKS_MAX)
   end
   if spouts == 0 then
     fault(record.line, "the topology has no spout; add spout \"name\" { … }")
