@@ -91,7 +91,7 @@ static int64_t due_ns(const struct guest *g)
 
 static bool all_made(const struct guest *g)
 {
-    return g->config->count > 0 &&
+    return g->config->count >= 0 &&
            own_number(g, g->tokens + 1) > (uint64_t)g->config->count;
 }
 

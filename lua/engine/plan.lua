@@ -328,7 +328,10 @@ local function check(record, connectors, file)
       first = plain(first)
       if is_operator(first) then return nil end -- take_operator()
       if connectors[first.connector] and type(first.options) == "table" and math.type(first.line) == "integer" then
-        return first
+        if c.kind ~= "bolt" then return first end
+        fault(first.line, "a connector can't stand in %s; make it a %s", c.title,
+              connectors[first.connector].sink and "sink" or "spout")
+        return nil
       end
     end
     if first ~= nil and c.kind == "bolt" then
@@ -398,7 +401,8 @@ local function check(record, connectors, file)
         elseif option.type == "flag" then
           if type(v) ~= "boolean" then bad("true or false") end
         elseif option.type == "count" then
-          if not is_count(v, 0, math.maxinteger) then bad("a whole number from 0 on") end
+          local least = option.least or 0
+          if not is_count(v, least, math.maxinteger) then bad("a whole number from " .. least .. " on") end
         elseif option.type == "duration" then
           local ns = duration(v)
           if not ns then bad("a duration like \"5s\"") else given[key] = ns end
