@@ -441,7 +441,7 @@ static int emit_direct(lua_State *L)
 static void ack_at_once(lua_State *L, struct guest *g, int id)
 {
     vref_push(L, &g->body);
-    if (lua_getfield(L, -1, "ack") == LUA_TFUNCTION) {
+    if (script_field(L, -1, "ack") == LUA_TFUNCTION) {
         vref_push(L, &g->self);
         lua_pushvalue(L, id);
         lua_call(L, 2, 0);

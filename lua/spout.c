@@ -47,7 +47,7 @@ static int next_body(lua_State *L)
 {
     struct guest *g = lua_touserdata(L, 1);
     vref_push(L, &g->body);
-    lua_getfield(L, -1, "next");
+    script_field(L, -1, "next");
     lua_replace(L, 2);
     vref_push(L, &g->self);
     g->emitted = 1; /* so that it is called at least once */
@@ -132,8 +132,8 @@ static int make_body(lua_State *L)
     struct guest *g = lua_touserdata(L, 1);
     vref_push(L, &g->body);
     lua_rawgeti(L, -1, 1);
-    lua_getfield(L, -1, "options");
-    lua_getfield(L, -1, "make");
+    script_field(L, -1, "options");
+    script_field(L, -1, "make");
     lua_replace(L, 2);
     lua_settop(L, 2);
     return each_made(L, LUA_OK, (lua_KContext)g);
@@ -255,7 +255,7 @@ static int each_notice(lua_State *L, int status, lua_KContext ctx)
         vm_next_tuple(L);
         vref_push(L, &g->body);
         bool wanted =
-            lua_getfield(L, -1, n->failed ? "fail" : "ack") == LUA_TFUNCTION;
+            script_field(L, -1, n->failed ? "fail" : "ack") == LUA_TFUNCTION;
         vref_push(L, &g->self);
         vref_push(L, &g->ids);
         lua_rawgeti(L, -1, (lua_Integer)n->token);

@@ -223,3 +223,14 @@ SPEC(script, running_code_walks_as_stock_lua_does)
                "false\tbad argument #1 to 'pairs' (value expected)\n");
     story_fini(&s);
 }
+
+SPEC(script, a_module_with_too_long_a_path_is_told_so)
+{
+    struct story s;
+    story_init(&s, "local ok, why = pcall(require, ('a'):rep(600))\n"
+                   "assert(why:find 'is longer than 511 bytes', why)\n"
+                   "return 1");
+    load(&s, false);
+    CHECK_EQ(s.loaded, OK);
+    story_fini(&s);
+}

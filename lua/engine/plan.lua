@@ -7,6 +7,7 @@ local nearest = ... -- of C: nearest(name, names)
 local FIELDS_MAX, KEYS_MAX, TASKS_MAX = 64, 8, 1000
 local COUNT_MAX = 1000000 -- of pending tuples, of retries
 local ERRORS_SHOWN = 50
+local MEMORY_MIN = 64 << 10 -- of a task: a machine with its libraries, and a file
 local NAME_SHOWN = 60     -- bytes
 
 local KINDS = { spout = true, bolt = true, sink = true }
@@ -236,6 +237,7 @@ local function check(record, connectors, file)
     elseif what == "size" then
       local bytes = size(v)
       if not bytes or bytes == 0 then bad("a size like \"64MB\"") return 1 end
+      if bytes < MEMORY_MIN then bad("64KB or more, which a task needs to begin") end
       return bytes
     elseif what == "table" then
       if type(v) ~= "table" then bad("a table") end
