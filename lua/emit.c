@@ -462,7 +462,8 @@ static void emit_tracked(lua_State *L, struct guest *g, unsigned stream, int id,
         return;
     }
     /* What can raise comes first; then the root, then the tuple. One that is
-     * refused even so leaves its token to the next, whose id takes its place. */
+     * refused even so leaves its token to the next, whose id takes its place.
+     */
     guest_try_emit(L, g, stream, first, count);
     uint64_t token = g->tokens + 1;
     vref_push(L, &g->ids);

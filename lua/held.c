@@ -6,10 +6,10 @@
 struct held {
     struct guest *guest;
     struct held *next_touched;
-    struct vref anchor; /* itself, while it is touched */
-    bool touched;       /* by the call in hand */
-    bool fresh;         /* was made by it */
-    bool acking;        /* was acked by it */
+    struct vref anchor;  /* itself, while it is touched */
+    bool touched;        /* by the call in hand */
+    bool fresh;          /* was made by it */
+    bool acking;         /* was acked by it */
     const char *failing; /* was failed by it: the reason, its user value */
     bool settled;
     uint32_t count;
@@ -165,8 +165,8 @@ static int held_gc(lua_State *L)
 
 /* ---- tuples made of held ones ---- */
 
-/* The roots of the list of handles at 1. Pushes a copy of it that Lua code can't
- * reach: a custom grouping runs before hand_out(). [-0, +1, v] */
+/* The roots of the list of handles at 1. Pushes a copy of it that Lua code
+ * can't reach: a custom grouping runs before hand_out(). [-0, +1, v] */
 static void gather(lua_State *L, struct guest *g)
 {
     g->from.count = 0;

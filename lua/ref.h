@@ -19,9 +19,5 @@ void vref_take(lua_State *L, struct vref *r);
 void vref_push(lua_State *L, const struct vref *r);
 /* Twice is harmless. [-0, +0, -] */
 void vref_drop(struct vref *r);
-static inline bool vref_is_set(const struct vref *r)
-{
-    return r->L != NULL;
-}
 
 #endif

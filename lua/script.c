@@ -160,14 +160,14 @@ static void push_as(lua_State *L, const char *name, const char *text, int like)
     switch (lua_type(L, like)) {
     case LUA_TNUMBER:
         if (lua_stringtonumber(L, text)) return;
-        refuse_usage(L, lua_pushfstring(L, "--set %s=%s is no number", name,
-                                        text));
+        refuse_usage(
+            L, lua_pushfstring(L, "--set %s=%s is no number", name, text));
         return;
     case LUA_TBOOLEAN:
         if (strcmp(text, "true") && strcmp(text, "false"))
-            refuse_usage(L, lua_pushfstring(
-                                L, "--set %s=%s is neither true nor false",
-                                name, text));
+            refuse_usage(
+                L, lua_pushfstring(L, "--set %s=%s is neither true nor false",
+                                   name, text));
         lua_pushboolean(L, strcmp(text, "true") == 0);
         return;
     default: lua_pushstring(L, text); return;

@@ -65,8 +65,8 @@ void script_add_words(lua_State *L);
  * [-0, +0, -] */
 int64_t script_duration(lua_State *L, int index);
 
-/* Pushes a field of what should be a table, as it stands there: no metamethod is
- * asked, which would be code of the user's. Gives its type. [-0, +1, m] */
+/* Pushes a field of what should be a table, as it stands there: no metamethod
+ * is asked, which would be code of the user's. Gives its type. [-0, +1, m] */
 int script_field(lua_State *L, int index, const char *name);
 /* Pushes the record of a component; false: there is none of that name, and
  * nothing is pushed. Inside a run. [-0, +(0|1), m] */
