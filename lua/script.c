@@ -249,9 +249,9 @@ int64_t script_duration(lua_State *L, int index)
     if (lua_type(L, index) == LUA_TNUMBER) {
         seconds = lua_tonumber(L, index);
     } else if (lua_type(L, index) == LUA_TSTRING) {
-        char unit[4] = "";
+        char unit[4] = "", rest;
         const char *text = lua_tostring(L, index);
-        if (sscanf(text, "%lf%3s", &seconds, unit) != 2) return -1;
+        if (sscanf(text, "%lf%3s %c", &seconds, unit, &rest) != 2) return -1;
         if (strcmp(unit, "ms") == 0)
             seconds /= 1e3;
         else if (strcmp(unit, "m") == 0)
