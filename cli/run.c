@@ -33,7 +33,6 @@ struct run {
     struct run_options options;
     bool live;                     /* a line is drawn on the terminal */
     struct definition *definition; /* that runs */
-    struct definition *newest;     /* of the last reload that was sent */
     struct log *log;
     struct levels *levels; /* the I/O thread's while it runs */
     struct lua_runtime *runtime;
