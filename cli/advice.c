@@ -24,14 +24,6 @@ give(struct adviser *a, const struct component_plan *c, const char *format, ...)
     a->take(a->context, &advice);
 }
 
-static const char *kind_name(const struct component_plan *c)
-{
-    static const char *const names[] = {[COMPONENT_SPOUT] = "spout",
-                                        [COMPONENT_BOLT] = "bolt",
-                                        [COMPONENT_SINK] = "sink"};
-    return names[c->kind];
-}
-
 static bool is_read(const struct plan *plan, unsigned component,
                     unsigned stream)
 {
@@ -53,8 +45,8 @@ static void advise_streams(struct adviser *a, const struct component_plan *c)
              "nobody reads stream '%s' of %s '%s': what is emitted there is "
              "dropped; add from = shuffle \"%s%s%s\" to a bolt or sink, or "
              "leave the fields out",
-             c->streams[i].name, kind_name(c), c->name, c->name, i ? ":" : "",
-             i ? c->streams[i].name : "");
+             c->streams[i].name, component_kind_name(c->kind), c->name, c->name,
+             i ? ":" : "", i ? c->streams[i].name : "");
     }
 }
 
@@ -66,13 +58,13 @@ static void advise_inputs(struct adviser *a, const struct component_plan *c)
             give(a, c,
                  "%s '%s' reads '%s' by fields and has one task, which gets "
                  "all keys; give it tasks = 2 or more, or write global \"%s\"",
-                 kind_name(c), c->name, from, from);
+                 component_kind_name(c->kind), c->name, from, from);
         if (c->inputs[i].grouping == GROUPING_GLOBAL && c->tasks > 1 &&
             c->input_count == 1)
             give(a, c,
                  "%s '%s' has %u tasks and reads '%s' by global: only the "
                  "first gets tuples; leave tasks out, or use another grouping",
-                 kind_name(c), c->name, c->tasks, from);
+                 component_kind_name(c->kind), c->name, c->tasks, from);
     }
 }
 
@@ -82,13 +74,14 @@ static void advise_tasks(struct adviser *a, const struct component_plan *c)
         give(a, c,
              "%s '%s' has %u tasks on %u thread%s; more than %u cost memory "
              "and gain nothing",
-             kind_name(c), c->name, c->tasks, a->threads,
+             component_kind_name(c->kind), c->name, c->tasks, a->threads,
              a->threads == 1 ? "" : "s", TASKS_PER_THREAD * a->threads);
     if (c->every_ns > 0 && c->every_ns < TICK_LEAST_NS)
         give(a, c,
              "%s '%s' ticks every %lld us, more than 1,000 times a second; "
              "give every = \"1ms\" or more",
-             kind_name(c), c->name, (long long)(c->every_ns / 1000));
+             component_kind_name(c->kind), c->name,
+             (long long)(c->every_ns / 1000));
 }
 
 unsigned advice_give(const struct plan *plan, unsigned threads,

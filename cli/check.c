@@ -87,11 +87,6 @@ static void say_advice(void *context, const struct advice *advice)
                   json_text(advice->text)));
 }
 
-static const char *guarantee_of(const struct plan *plan)
-{
-    return plan->guarantee == AT_MOST_ONCE ? "at-most-once" : "at-least-once";
-}
-
 static void say_well(const struct plan *plan, unsigned warnings)
 {
     unsigned kinds[COMPONENT_SINK + 1] = {0};
@@ -103,7 +98,7 @@ static void say_well(const struct plan *plan, unsigned warnings)
            kinds[COMPONENT_SPOUT] == 1 ? "" : "s", kinds[COMPONENT_BOLT],
            kinds[COMPONENT_BOLT] == 1 ? "" : "s", kinds[COMPONENT_SINK],
            kinds[COMPONENT_SINK] == 1 ? "" : "s", plan->tasks,
-           plan->tasks == 1 ? "" : "s", guarantee_of(plan));
+           plan->tasks == 1 ? "" : "s", guarantee_name(plan->guarantee));
     if (warnings)
         printf("; %u warning%s\n", warnings, warnings == 1 ? "" : "s");
     else
@@ -121,7 +116,7 @@ static bool print_json(struct check *c, const struct plan *plan)
         json_t *more =
             json_pack("{s:o, s:i, s:i, s:s}", "topology", json_text(plan->name),
                       "components", (int)plan->count, "tasks", (int)plan->tasks,
-                      "guarantee", guarantee_of(plan));
+                      "guarantee", guarantee_name(plan->guarantee));
         json_object_update(json, more);
         json_decref(more);
     }

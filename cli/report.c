@@ -59,8 +59,7 @@ static void print_start(const struct report_head *h, const char *guarantee)
 
 void report_start(const struct report_head *h, struct log *json)
 {
-    const char *guarantee =
-        h->plan->guarantee == AT_MOST_ONCE ? "at-most-once" : "at-least-once";
+    const char *guarantee = guarantee_name(h->plan->guarantee);
     if (json)
         log_start(h, guarantee, json);
     else

@@ -127,11 +127,6 @@ static bool check_arguments(struct asked *a, const struct request *request)
 
 /* ---- status ---- */
 
-static const char *guarantee_name(enum guarantee guarantee)
-{
-    return guarantee == AT_MOST_ONCE ? "at-most-once" : "at-least-once";
-}
-
 static const char *state_of(const struct control *c)
 {
     if (c->draining) return "draining";

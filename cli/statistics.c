@@ -2,16 +2,6 @@
 #include "cli/table.h"
 #include <string.h>
 
-static const char *kind_name(enum component_kind kind)
-{
-    switch (kind) {
-    case COMPONENT_SPOUT: return "spout";
-    case COMPONENT_BOLT: return "bolt";
-    case COMPONENT_SINK: return "sink";
-    default: return "?";
-    }
-}
-
 static json_t *milliseconds(double ms)
 {
     return ms < 0 ? json_null() : json_real(ms);
@@ -22,7 +12,7 @@ static json_t *component_json(const struct component_plan *c,
 {
     json_t *json =
         json_pack("{s:o, s:s, s:i}", "name", json_text(c->name), "kind",
-                  kind_name(c->kind), "tasks", (int)c->tasks);
+                  component_kind_name(c->kind), "tasks", (int)c->tasks);
     if (json == NULL) return NULL;
     bool whole = true;
     for (int i = 0; i < FIGURES; i++)

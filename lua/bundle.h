@@ -21,7 +21,6 @@ struct bundle_file {
 struct bundle_param {
     char *name;
     char *text; /* as --set gave it */
-    bool used;
 };
 
 struct bundle {
@@ -30,8 +29,7 @@ struct bundle {
     unsigned count;
     struct bundle_param *params; /* owned: what --set gave */
     unsigned param_count;
-    uint64_t digest; /* of the graph that it describes; 0: not known yet */
-    uint64_t seed;
+    uint64_t digest;   /* of the graph that it describes; 0: not known yet */
     const char *needs; /* what an empty file lacks, for people; NULL: a
                         * topology. Borrowed */
 };

@@ -30,13 +30,16 @@ static void push_tuple(lua_State *L, struct guest *g)
         &g->context->component->inputs[g->input->source];
     const struct component_plan *from = &plan->components[input->component];
     const struct stream_plan *stream = &from->streams[input->stream];
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 5);
     lua_pushstring(L, from->name);
     lua_setfield(L, -2, "component");
     lua_pushstring(L, stream->name);
     lua_setfield(L, -2, "stream");
-    lua_pushinteger(L, (lua_Integer)g->input->batch->task - from->first_task);
+    lua_Integer task = (lua_Integer)g->input->batch->task;
+    lua_pushinteger(L, task);
     lua_setfield(L, -2, "task");
+    lua_pushinteger(L, task - (lua_Integer)from->first_task);
+    lua_setfield(L, -2, "index");
     lua_createtable(L, (int)stream->arity, 0);
     for (unsigned i = 0; i < stream->arity; i++) {
         lua_pushstring(L, stream->fields[i]);
@@ -110,10 +113,10 @@ static void push_execute(lua_State *L, struct guest *g)
 {
     const struct component_plan *plan = g->context->component;
     vref_push(L, &g->body);
-    lua_getfield(L, -1, "execute");
+    script_field(L, -1, "execute");
     if (lua_istable(L, -1)) {
         const struct input_plan *input = &plan->inputs[g->input->source];
-        lua_getfield(L, -1,
+        script_field(L, -1,
                      g->context->plan->components[input->component].name);
         lua_remove(L, -2);
     }
@@ -344,7 +347,7 @@ static int call_body(lua_State *L)
     struct guest *g = lua_touserdata(L, 1);
     vm_next_tuple(L);
     vref_push(L, &g->body);
-    if (lua_getfield(L, -1, g->call) != LUA_TFUNCTION) return 0;
+    if (script_field(L, -1, g->call) != LUA_TFUNCTION) return 0;
     vref_push(L, &g->self);
     int args = 1;
     if (strcmp(g->call, "prepare") == 0 || strcmp(g->call, "open") == 0) {
@@ -442,7 +445,7 @@ struct adoption {
 
 static bool has_function(lua_State *L, const char *name)
 {
-    bool found = lua_getfield(L, -1, name) == LUA_TFUNCTION;
+    bool found = script_field(L, -1, name) == LUA_TFUNCTION;
     lua_pop(L, 1);
     return found;
 }
@@ -465,7 +468,7 @@ static void push_operator(lua_State *L, struct guest *g)
     sandbox_load(L, _binary_operators_lua_start, bytes, "=operator");
     lua_pushstring(L, g->config->operator_name);
     lua_rawgeti(L, -3, 1);
-    lua_getfield(L, -1, "args");
+    script_field(L, -1, "args");
     lua_replace(L, -2);
     lua_createtable(L, (int)stream->arity, 0);
     for (unsigned i = 0; i < stream->arity; i++) {
@@ -488,9 +491,9 @@ static int find_body(lua_State *L)
         return luaL_error(L, "the definition describes another graph in this "
                              "task than in the plan; it may not depend on "
                              "chance, time or order");
-    if (!script_component(L, &a->edition->record, g->config->component))
+    if (!script_component(L, &a->edition->record, g->config->component) ||
+        script_field(L, -1, "body") != LUA_TTABLE)
         return luaL_error(L, "component '%s' is gone", g->config->component);
-    lua_getfield(L, -1, "body");
     lua_pushvalue(L, -1);
     if (g->config->operator_name) push_operator(L, g);
     a->has_fail = has_function(L, "fail");

@@ -22,7 +22,7 @@ struct lua_config {
     /* A spout with `generator { … }`. */
     bool generates;
     int64_t rate;  /* tuples a second; 0: as fast as it goes */
-    int64_t count; /* of tuples in all its tasks; 0: no end */
+    int64_t count; /* of tuples in all its tasks; -1: no end */
 };
 
 extern const struct component_class lua_class;

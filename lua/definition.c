@@ -58,6 +58,8 @@ static void push_generator(lua_State *L)
     lua_setfield(L, -2, "source");
     lua_createtable(L, 3, 0);
     push_option(L, "rate", "count", false, NULL);
+    lua_pushinteger(L, 1);
+    lua_setfield(L, -2, "least");
     lua_rawseti(L, -2, 1);
     push_option(L, "count", "count", false, NULL);
     lua_rawseti(L, -2, 2);
@@ -384,7 +386,9 @@ static void take_guest(lua_State *L, struct loader *l, struct component_plan *c,
     if (generates) {
         lua_getfield(L, -1, "options");
         config->rate = number_field(L, "rate");
-        config->count = number_field(L, "count");
+        bool ends = lua_getfield(L, -1, "count") != LUA_TNIL;
+        lua_pop(L, 1);
+        config->count = ends ? number_field(L, "count") : -1;
         lua_pop(L, 1);
     }
     c->config = config;

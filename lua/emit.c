@@ -463,7 +463,7 @@ static void ack_at_once(lua_State *L, struct guest *g, int id)
 {
     g->hooks.took_ns = 0;
     vref_push(L, &g->body);
-    if (lua_getfield(L, -1, "ack") == LUA_TFUNCTION) {
+    if (script_field(L, -1, "ack") == LUA_TFUNCTION) {
         vref_push(L, &g->self);
         lua_pushvalue(L, id);
         lua_call(L, 2, 0);
@@ -485,18 +485,21 @@ static void emit_tracked(lua_State *L, struct guest *g, unsigned stream, int id,
         ack_at_once(L, g, id);
         return;
     }
-    /* What can raise comes first; then the root, then the tuple. */
-    uint64_t token = ++g->tokens;
+    /* What can raise comes first; then the root, then the tuple. One that is
+     * refused even so leaves its token to the next, whose id takes its place.
+     */
+    guest_try_emit(L, g, stream, first, count);
+    uint64_t token = g->tokens + 1;
     vref_push(L, &g->ids);
     lua_pushvalue(L, id);
     lua_rawseti(L, -2, (lua_Integer)token);
     lua_pop(L, 1);
     hooks_note_token(L, g, token);
-    guest_try_emit(L, g, stream, first, count);
     if (!guest_notice_room(g) || !executor_root(g->context, token))
         luaL_error(L, "there is no memory to track a tuple");
     guest_emit(L, g, stream, first, count);
     executor_rooted(g->context);
+    g->tokens = token;
     g->untold++;
 }
 

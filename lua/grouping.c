@@ -77,15 +77,15 @@ static void find_choose(lua_State *L, struct guest *g, struct custom *c,
     const struct component_plan *to = subscriber(g, c);
     if (!script_component(L, record, to->name))
         luaL_error(L, "component '%s' is gone", to->name);
-    lua_getfield(L, -1, "body");
-    lua_getfield(L, -1, "from");
-    if (lua_getfield(L, -1, "grouping") == LUA_TNIL) {
+    script_field(L, -1, "body");
+    bool is_there = script_field(L, -1, "from") == LUA_TTABLE;
+    if (is_there && script_field(L, -1, "grouping") == LUA_TNIL) {
         lua_pop(L, 1);
         lua_rawgeti(L, -1, (lua_Integer)c->input + 1);
-    } else {
+    } else if (is_there) {
         lua_pop(L, 1);
     }
-    if (lua_getfield(L, -1, "choose") != LUA_TFUNCTION)
+    if (script_field(L, -1, "choose") != LUA_TFUNCTION)
         luaL_error(L, "the custom grouping of '%s' is gone", to->name);
     vref_take(L, &c->choose);
     lua_settop(L, top);

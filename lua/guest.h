@@ -63,6 +63,7 @@ struct guest {
     struct held *touched;  /* held tuples, by the call in hand: see held.h */
     struct root_list from; /* of the tuples that one is made of */
     struct hooks hooks;
+    bool emits_from;       /* such a tuple is in hand */
     struct buffer scratch; /* a tuple with tables */
 };
 

@@ -7,10 +7,11 @@
 struct held {
     struct guest *guest;
     struct held *next_touched;
-    struct vref anchor; /* itself, while it is touched */
-    bool touched;       /* by the call in hand */
-    bool fresh;         /* was made by it */
-    bool acking;        /* was acked by it */
+    struct vref anchor;  /* itself, while it is touched */
+    bool touched;        /* by the call in hand */
+    bool fresh;          /* was made by it */
+    bool acking;         /* was acked by it */
+    const char *failing; /* was failed by it: the reason, its user value */
     bool settled;
     int64_t began_ns; /* when it was held, for hooks */
     uint32_t count;
@@ -22,7 +23,7 @@ static const char held_type[] = "a held tuple";
 static struct held *held_at(lua_State *L, int index)
 {
     struct held *h = luaL_checkudata(L, index, held_type);
-    if (h->settled || h->acking)
+    if (h->settled || h->acking || h->failing)
         luaL_error(L, "this held tuple was settled before; ack or fail it "
                       "once");
     return h;
@@ -48,10 +49,14 @@ static void keep(struct held *h)
         h->roots[i].emitted = 0;
     }
     h->fresh = false;
-    if (!h->acking) return;
-    h->acking = false;
+    if (!h->acking && !h->failing) return;
     h->settled = true;
-    executor_settle_held(h->guest->context, h->roots, h->count);
+    if (h->acking)
+        executor_settle_held(h->guest->context, h->roots, h->count);
+    else
+        executor_fail_held(h->guest->context, h->roots, h->count, h->failing);
+    h->acking = false;
+    h->failing = NULL;
 }
 
 static void undo(struct held *h)
@@ -59,6 +64,7 @@ static void undo(struct held *h)
     for (uint32_t i = 0; i < h->count; i++)
         h->roots[i].emitted = 0;
     h->acking = false;
+    h->failing = NULL;
     if (h->fresh) h->settled = true; /* its roots have failed */
 }
 
@@ -96,10 +102,11 @@ bool held_in_call(const struct guest *g)
     return false;
 }
 
-/* Where there is no call to fail, what was done counts at once. */
+/* Where there is no call to fail, what was done counts at once; in an emit_from
+ * when its edges are handed out. */
 static void keep_if_free(struct guest *g)
 {
-    if (!g->anchored) held_keep(g);
+    if (!g->anchored && !g->emits_from) held_keep(g);
 }
 
 /* ---- what Lua calls ---- */
@@ -112,7 +119,7 @@ static int hold(lua_State *L)
                              "in hand");
     uint32_t count = input_roots(g->input);
     struct held *h =
-        lua_newuserdatauv(L, sizeof *h + count * sizeof(struct list_root), 0);
+        lua_newuserdatauv(L, sizeof *h + count * sizeof(struct list_root), 1);
     memset(h, 0, sizeof *h + count * sizeof(struct list_root));
     h->guest = g;
     h->settled = true; /* until it has roots */
@@ -141,9 +148,13 @@ static int held_fail(lua_State *L)
 {
     struct held *h = held_at(L, 1);
     const char *reason = luaL_optstring(L, 2, "failed by the component");
-    h->settled = true;
-    executor_fail_held(h->guest->context, h->roots, h->count, reason);
+    touch(L, h, 1);
+    lua_pushstring(L, reason);
+    lua_setiuservalue(L, 1, 1); /* keeps the text */
+    lua_getiuservalue(L, 1, 1);
+    h->failing = lua_tostring(L, -1);
     hooks_held(L, h->guest, 1, h->began_ns, reason);
+    keep_if_free(h->guest);
     return 0;
 }
 
@@ -167,7 +178,8 @@ static int held_gc(lua_State *L)
 
 /* ---- tuples made of held ones ---- */
 
-/* The roots of the list of handles at 1. */
+/* The roots of the list of handles at 1. Pushes a copy of it that Lua code
+ * can't reach: a custom grouping runs before hand_out(). [-0, +1, v] */
 static void gather(lua_State *L, struct guest *g)
 {
     g->from.count = 0;
@@ -176,6 +188,7 @@ static void gather(lua_State *L, struct guest *g)
     if (n == 0)
         luaL_error(L, "emit_from got no held tuples; write emit_from({ handle, "
                       "… }, value, …)");
+    lua_createtable(L, n < 1024 ? (int)n : 1024, 0);
     for (lua_Integer i = 1; i <= n; i++) {
         lua_rawgeti(L, 1, i);
         struct held *h = held_at(L, -1);
@@ -183,11 +196,12 @@ static void gather(lua_State *L, struct guest *g)
             if (roots_add(&g->from, h->roots[r].root, 0) != OK)
                 luaL_error(L, "not enough memory");
         touch(L, h, lua_gettop(L));
-        lua_pop(L, 1);
+        lua_rawseti(L, -2, i);
     }
 }
 
-/* Each root's new edges belong to the first handle that has it. */
+/* Each root's new edges belong to the first handle that has it. The handles are
+ * those of gather(), at 1. */
 static void hand_out(lua_State *L, struct guest *g)
 {
     lua_Integer n = (lua_Integer)lua_rawlen(L, 1);
@@ -219,19 +233,23 @@ static int emit_anchored(lua_State *L, struct guest *g, unsigned stream)
 {
     struct emitter *e = g->context->emitter;
     guest_check_emit(L, g, stream, 2, lua_gettop(L) - 1);
+    if (g->emits_from)
+        luaL_error(L, "emit_from can't be called while another runs; a custom "
+                      "grouping only chooses tasks");
     if (vref_is_set(&g->hooks.emit))
         hooks_emit(L, g, stream, 0, -1, 2, lua_gettop(L) - 1);
     gather(L, g);
+    lua_insert(L, 1); /* stays */
     lua_pushinteger(L, (lua_Integer)stream);
     lua_pushcclosure(L, emit_list, 1);
-    lua_insert(L, 1);
-    lua_pushvalue(L, 2); /* the handles once more, to stay */
-    lua_insert(L, 1);
+    lua_insert(L, 2);
     uint64_t root = e->root;
     struct root_list *roots = e->roots;
     e->root = g->from.count > 0 ? ROOT_LIST : 0;
     e->roots = &g->from;
+    g->emits_from = true;
     int status = lua_pcall(L, lua_gettop(L) - 2, 0, 0);
+    g->emits_from = false;
     e->root = root;
     e->roots = roots;
     hand_out(L, g);

@@ -147,16 +147,27 @@ static int take_operator(lua_State *L)
 
 /* ---- param ---- */
 
+/* An error of the command line, unless the file catches it. */
+static int refuse_usage(lua_State *L, const char *text)
+{
+    struct script *s = script_of(L);
+    snprintf(s->usage, sizeof s->usage, "%s", text);
+    return luaL_error(L, "%s", text);
+}
+
 static void push_as(lua_State *L, const char *name, const char *text, int like)
 {
     switch (lua_type(L, like)) {
     case LUA_TNUMBER:
         if (lua_stringtonumber(L, text)) return;
-        luaL_error(L, "--set %s=%s is no number", name, text);
+        refuse_usage(
+            L, lua_pushfstring(L, "--set %s=%s is no number", name, text));
         return;
     case LUA_TBOOLEAN:
         if (strcmp(text, "true") && strcmp(text, "false"))
-            luaL_error(L, "--set %s=%s is neither true nor false", name, text);
+            refuse_usage(
+                L, lua_pushfstring(L, "--set %s=%s is neither true nor false",
+                                   name, text));
         lua_pushboolean(L, strcmp(text, "true") == 0);
         return;
     default: lua_pushstring(L, text); return;
@@ -175,16 +186,13 @@ static int param(lua_State *L)
     for (unsigned i = bundle->param_count; i-- > 0;) {
         const struct bundle_param *p = &bundle->params[i];
         if (strcmp(p->name, name) != 0) continue;
-        s->usage = true; /* an error here is one of the command line */
         push_as(L, name, p->text, 2);
-        s->usage = false;
         return 1;
     }
-    if (lua_isnil(L, 2)) {
-        s->usage = true;
-        return luaL_error(L, "param '%s' has no default; give --set %s=…", name,
-                          name);
-    }
+    if (lua_isnil(L, 2))
+        return refuse_usage(
+            L, lua_pushfstring(L, "param '%s' has no default; give --set %s=…",
+                               name, name));
     lua_settop(L, 2);
     return 1;
 }
@@ -241,9 +249,9 @@ int64_t script_duration(lua_State *L, int index)
     if (lua_type(L, index) == LUA_TNUMBER) {
         seconds = lua_tonumber(L, index);
     } else if (lua_type(L, index) == LUA_TSTRING) {
-        char unit[4] = "";
+        char unit[4] = "", rest;
         const char *text = lua_tostring(L, index);
-        if (sscanf(text, "%lf%3s", &seconds, unit) != 2) return -1;
+        if (sscanf(text, "%lf%3s %c", &seconds, unit, &rest) != 2) return -1;
         if (strcmp(unit, "ms") == 0)
             seconds /= 1e3;
         else if (strcmp(unit, "m") == 0)
@@ -458,7 +466,13 @@ static void fetch(lua_State *L, struct script *s, struct bundle *bundle,
                   const char *name)
 {
     char path[512], why[700] = "";
-    if (bundle_module_path(bundle, name, path, sizeof path) != OK)
+    err e = bundle_module_path(bundle, name, path, sizeof path);
+    if (e == ERR_LIMIT)
+        luaL_error(L,
+                   "the path of module '%s' is longer than %d bytes; use a "
+                   "shorter name, or a shorter path of the definition",
+                   name, (int)sizeof path - 1);
+    if (e != OK)
         luaL_error(L,
                    "'%s' is no module's name; use letters, digits and _, "
                    "with dots for folders",
@@ -566,7 +580,7 @@ static int load_file(lua_State *L)
 err script_run(struct script *s, struct watchdog_seat *seat, lua_CFunction body,
                void *ctx)
 {
-    s->usage = false;
+    s->usage[0] = '\0';
     enum vm_outcome outcome = vm_run(s->vm, seat, body, ctx);
     while (outcome == VM_YIELDED)
         outcome = vm_resume(s->vm, seat);
@@ -575,7 +589,8 @@ err script_run(struct script *s, struct watchdog_seat *seat, lua_CFunction body,
              outcome == VM_SLEEPING ? "sleep() can't be called here"
                                     : vm_error(s->vm));
     if (outcome == VM_SLEEPING) vm_abandon(s->vm, seat);
-    return s->usage ? ERR_USAGE : ERR_CONFIG;
+    bool is_usage = s->usage[0] && strstr(vm_error(s->vm), s->usage);
+    return is_usage ? ERR_USAGE : ERR_CONFIG;
 }
 
 static void print_line(void *host, const char *text, size_t bytes)
@@ -661,16 +676,27 @@ void script_fini(struct script *s)
 
 /* ---- records ---- */
 
+int script_field(lua_State *L, int index, const char *name)
+{
+    if (!lua_istable(L, index)) {
+        lua_pushnil(L);
+        return LUA_TNIL;
+    }
+    index = lua_absindex(L, index);
+    lua_pushstring(L, name);
+    return lua_rawget(L, index);
+}
+
 bool script_component(lua_State *L, const struct vref *record, const char *name)
 {
     int top = lua_gettop(L);
     vref_push(L, record);
-    if (lua_istable(L, -1) && lua_getfield(L, -1, "body") == LUA_TTABLE) {
+    if (script_field(L, -1, "body") == LUA_TTABLE) {
         int body = lua_gettop(L);
         lua_Integer n = (lua_Integer)lua_rawlen(L, body);
         for (lua_Integer i = 1; i <= n; i++) {
             if (lua_rawgeti(L, body, i) == LUA_TTABLE &&
-                lua_getfield(L, -1, "name") == LUA_TSTRING &&
+                script_field(L, -1, "name") == LUA_TSTRING &&
                 strcmp(lua_tostring(L, -1), name) == 0) {
                 lua_pop(L, 1);
                 lua_replace(L, top + 1);
@@ -691,7 +717,7 @@ static uint64_t fold(uint64_t digest, const char *text)
 
 static uint64_t fold_field(lua_State *L, const char *name, uint64_t digest)
 {
-    lua_getfield(L, -1, name);
+    script_field(L, -1, name);
     if (lua_type(L, -1) == LUA_TSTRING)
         digest = fold(digest, lua_tostring(L, -1));
     lua_pop(L, 1);
@@ -722,15 +748,15 @@ uint64_t script_digest(lua_State *L)
     uint64_t digest = 1;
     if (lua_istable(L, top)) {
         digest = fold_field(L, "name", digest);
-        if (lua_getfield(L, top, "body") == LUA_TTABLE) {
+        if (script_field(L, top, "body") == LUA_TTABLE) {
             int body = lua_gettop(L);
             lua_Integer n = (lua_Integer)lua_rawlen(L, body);
             for (lua_Integer i = 1; i <= n; i++) {
                 if (lua_rawgeti(L, body, i) == LUA_TTABLE) {
                     digest = fold_field(L, "kind", digest);
                     digest = fold_field(L, "name", digest);
-                    if (lua_getfield(L, -1, "body") == LUA_TTABLE) {
-                        lua_getfield(L, -1, "from");
+                    if (script_field(L, -1, "body") == LUA_TTABLE) {
+                        script_field(L, -1, "from");
                         digest = fold_from(L, digest);
                         lua_pop(L, 1);
                     }

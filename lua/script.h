@@ -29,7 +29,9 @@ struct script {
     struct edition next; /* loaded beside it: script_take() or script_drop() */
     struct edition *loading; /* NULL: none is */
     bool reads_disk;         /* the loader: modules are added to the bundle */
-    bool usage;              /* what failed is the command line, not the file */
+    /* What was wrong with the command line; "": nothing. The file may have
+     * caught it. */
+    char usage[256];
     /* Sets other words than a definition's in the table at the top, while it is
      * loaded: a spec file's. NULL: those of definitions. */
     void (*add_words)(lua_State *L);
@@ -63,6 +65,9 @@ void script_add_words(lua_State *L);
  * [-0, +0, -] */
 int64_t script_duration(lua_State *L, int index);
 
+/* Pushes a field of what should be a table, as it stands there: no metamethod
+ * is asked, which would be code of the user's. Gives its type. [-0, +1, m] */
+int script_field(lua_State *L, int index, const char *name);
 /* Pushes the record of a component; false: there is none of that name, and
  * nothing is pushed. Inside a run. [-0, +(0|1), m] */
 bool script_component(lua_State *L, const struct vref *record,

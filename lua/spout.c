@@ -53,7 +53,7 @@ static int next_body(lua_State *L)
 {
     struct guest *g = lua_touserdata(L, 1);
     vref_push(L, &g->body);
-    lua_getfield(L, -1, "next");
+    script_field(L, -1, "next");
     lua_replace(L, 2);
     vref_push(L, &g->self);
     g->emitted = 1; /* so that it is called at least once */
@@ -97,7 +97,7 @@ static int64_t due_ns(const struct guest *g)
 
 static bool all_made(const struct guest *g)
 {
-    return g->config->count > 0 &&
+    return g->config->count >= 0 &&
            own_number(g, g->tokens + 1) > (uint64_t)g->config->count;
 }
 
@@ -138,8 +138,8 @@ static int make_body(lua_State *L)
     struct guest *g = lua_touserdata(L, 1);
     vref_push(L, &g->body);
     lua_rawgeti(L, -1, 1);
-    lua_getfield(L, -1, "options");
-    lua_getfield(L, -1, "make");
+    script_field(L, -1, "options");
+    script_field(L, -1, "make");
     lua_replace(L, 2);
     lua_settop(L, 2);
     return each_made(L, LUA_OK, (lua_KContext)g);
@@ -262,7 +262,7 @@ static int each_notice(lua_State *L, int status, lua_KContext ctx)
         hooks_take_token(L, g, n->token);
         vref_push(L, &g->body);
         bool wanted =
-            lua_getfield(L, -1, n->failed ? "fail" : "ack") == LUA_TFUNCTION;
+            script_field(L, -1, n->failed ? "fail" : "ack") == LUA_TFUNCTION;
         vref_push(L, &g->self);
         vref_push(L, &g->ids);
         lua_rawgeti(L, -1, (lua_Integer)n->token);

@@ -203,14 +203,6 @@ static unsigned check_stream(lua_State *L, const struct plan *plan, int index,
         near.best[0] ? "'?" : "; see its definition");
 }
 
-static const char *kind_name(const struct component_plan *c)
-{
-    static const char *const names[] = {[COMPONENT_SPOUT] = "spout",
-                                        [COMPONENT_BOLT] = "bolt",
-                                        [COMPONENT_SINK] = "sink"};
-    return names[c->kind];
-}
-
 /* ---- rows ---- */
 
 /* Leaves the encoded values of the tuple at `index` in the stage's scratch.
@@ -611,7 +603,7 @@ static void check_feeds(lua_State *L, const struct plan *plan, int feeds)
             &plan->components[check_stream(L, plan, -2, &stream)];
         if (c->kind != COMPONENT_SPOUT)
             luaL_error(L, "'%s' is a %s; only spouts can be fed", c->name,
-                       kind_name(c));
+                       component_kind_name(c->kind));
     }
 }
 

@@ -1,5 +1,6 @@
 #include "lua/value.h"
 #include "lua/record.h"
+#include "lua/vm.h"
 #include <lauxlib.h>
 #include <math.h>
 #include <stdlib.h>
@@ -76,10 +77,13 @@ const uint8_t *value_push_long(lua_State *L, const uint8_t *at)
 
 /* ---- into a tuple ---- */
 
+enum { CHARGED_NODES = 256 }; /* each about an instruction */
+
 struct encoder {
     struct buffer *out;
     size_t began; /* out->used before this value */
     int depth;
+    uint32_t nodes; /* values within it, since they were charged */
 };
 
 static void encode(lua_State *L, struct encoder *e, int index);
@@ -102,6 +106,17 @@ static uint8_t *room(lua_State *L, struct encoder *e, size_t bytes)
 static void wrote(struct encoder *e, const uint8_t *end)
 {
     e->out->used = (size_t)(end - e->out->data);
+}
+
+/* One table may stand in a value many times: a small one makes much work. */
+static void charge_node(lua_State *L, struct encoder *e)
+{
+    if (++e->nodes < CHARGED_NODES) return;
+    e->nodes = 0;
+    size_t used = e->out->used;
+    e->out->used = e->began; /* if it raises */
+    vm_charge(L, CHARGED_NODES);
+    e->out->used = used;
 }
 
 static bool is_marked(lua_State *L, int index)
@@ -237,6 +252,7 @@ static void encode(lua_State *L, struct encoder *e, int index)
     size_t length;
     const char *bytes;
     struct json text;
+    charge_node(L, e);
     switch (lua_type(L, index)) {
     case LUA_TNIL:
         wrote(e, value_put_nil(room(L, e, VALUE_SCALAR_MAX)));
@@ -289,6 +305,13 @@ void value_encode(lua_State *L, int index, struct buffer *out)
 static int make_array(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    if (lua_getmetatable(L, 1) && !is_marked(L, 1)) {
+        lua_pushliteral(L, "__metatable");
+        if (lua_rawget(L, 2) != LUA_TNIL)
+            return luaL_error(L, "this table is the engine's or protected; "
+                                 "give array a table of your own");
+    }
     lua_settop(L, 1);
     push_array_mark(L);
     lua_setmetatable(L, 1);

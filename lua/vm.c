@@ -399,6 +399,9 @@ int vm_enter(lua_State *L, lua_State *co, int nargs, int *nres, bool *engine)
 int vm_pass(lua_State *L, lua_State *co, lua_KContext ctx, lua_KFunction k)
 {
     struct vm *vm = vm_of(L);
+    /* A dropped call goes on nowhere: later calls must not find its coroutines
+     * to be resumed in the middle of it. */
+    if (vm->verdict == VM_DROPPED) condemn(co);
     if (vm_can_yield(L)) return lua_yieldk(L, 0, ctx, k);
     assert(vm->meter.doomed);
     vm->passing = false;

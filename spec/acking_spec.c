@@ -578,3 +578,61 @@ SPEC(acking, an_error_may_crash_its_task)
         done(sim, s);
     }
 }
+
+/* A bolt that makes a tuple of one held one; `choose` is the body of the
+ * grouping between, which sees the handles as `handles`. */
+static void check_from_through(const char *choose)
+{
+    char text[2048];
+    snprintf(text, sizeof text,
+             "local handles, emit_from = {}\n"
+             "return topology 't' {\n"
+             "  spout 's' { list { {1}, {2} }, fields = {'n'} },\n"
+             "  bolt 'b' { from = shuffle 's', fields = {'n'},\n"
+             "    acking = 'manual', execute = function(self, n)\n"
+             "      local h = self.hold()\n"
+             "      handles[1], emit_from = h, self.emit_from\n"
+             "      self.emit_from(handles, n)\n"
+             "      h:ack() end },\n"
+             "  sink 'out' { from = custom('b', function(v, tasks)\n"
+             "      %s\n"
+             "      return { tasks[1] } end), null {} } }\n",
+             choose);
+    struct sim *sim = sim_new(spec_seed);
+    struct stream *s = stream_start(sim, sim_node(sim, 1), text);
+    CHECK_EQ(stream_run(s)->why, OK);
+    CHECK_EQ(stream_count(s), 2);
+    CHECK_EQ(stream_totals(s, "s").failed, 0);
+    CHECK_EQ(stream_totals(s, "s").acked, 2);
+    done(sim, s);
+}
+
+SPEC(acking, a_grouping_changes_nothing_of_the_held_tuples_that_are_emitted)
+{
+    check_from_through("handles[1] = 42");
+    check_from_through("handles[1] = nil");
+    check_from_through("local ok, why = pcall(emit_from, handles, 1)\n"
+                       "assert(not ok and why:find 'while another runs')");
+}
+
+SPEC(acking, a_held_tuple_that_a_failing_call_fails_is_not_failed)
+{
+    static const char text[] =
+        "return topology 't' {\n"
+        "  spout 's' { list { {1}, {2} }, fields = {'n'}, retries = 0 },\n"
+        "  sink 'b' { from = shuffle 's', acking = 'manual',\n"
+        "    execute = function(self, n)\n"
+        "      if n == 1 then self.first = self.hold() return end\n"
+        "      self.first:fail 'told in a call that fails'\n"
+        "      assert(not pcall(self.first.ack, self.first))\n"
+        "      error 'the call fails' end,\n"
+        "    finish = function(self) end,\n"
+        "    tick = function(self) if self.first then self.first:ack() end\n"
+        "      self.first = nil end, every = '1s' } }\n";
+    struct sim *sim = sim_new(spec_seed);
+    struct stream *s = stream_start(sim, sim_node(sim, 1), text);
+    CHECK_EQ(stream_run(s)->why, OK);
+    CHECK_EQ(stream_totals(s, "s").acked, 1);
+    CHECK_EQ(stream_totals(s, "s").failed, 1);
+    done(sim, s);
+}

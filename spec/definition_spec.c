@@ -141,6 +141,9 @@ static const struct fault of_components[] = {
      "by source"},
     {"bolt \"b\" { from = shuffle \"nums\", memory = \"much\", " NOTHING " },",
      "memory of bolt 'b' is 'much'; give a size like \"64MB\""},
+    {"bolt \"b\" { from = shuffle \"nums\", memory = \"1KB\", " NOTHING " },",
+     "memory of bolt 'b' is '1KB'; give 64KB or more, which a task needs to "
+     "begin"},
     {"bolt \"b\" { from = shuffle \"nums\", memory = 1e300, " NOTHING " },",
      "memory of bolt 'b' is 1e+300; give a size like \"64MB\""},
     {"bolt \"b\" { from = shuffle \"nums\", memory = "
@@ -260,6 +263,15 @@ static const struct fault of_inputs[] = {
 };
 
 static const struct fault of_connectors[] = {
+    {"bolt \"b\" { from = shuffle \"nums\", null {} },",
+     "a connector can't stand in bolt 'b'; make it a sink"},
+    {"bolt \"b\" { from = shuffle \"nums\", list { {1} }, fields = { \"x\" } "
+     "},",
+     "a connector can't stand in bolt 'b'; make it a spout"},
+    {"spout \"s\" { generator { rate = 0 }, fields = { \"x\" } },",
+     "rate of generator is 0; give a whole number from 1 on"},
+    {"spout \"s\" { generator { count = -1 }, fields = { \"x\" } },",
+     "count of generator is -1; give a whole number from 0 on"},
     {"spout \"s\" { list {{1}} },",
      "spout 's' has no fields; add fields = { \"…\" }"},
     {"spout \"s\" { list {{1, 2}}, fields = { \"x\" } },",
@@ -462,6 +474,17 @@ SPEC(definition, tells_where_a_file_fails_while_it_runs)
     check_errors("shuffle(\"a\", \"k\")",
                  "t.lua:1: shuffle takes no keys; write shuffle \"a\" or "
                  "fields(\"a\", …)");
+    check_errors("array(log)",
+                 "t.lua:1: this table is the engine's or protected; give array "
+                 "a table of your own");
+    check_errors("array(string)",
+                 "t.lua:1: this table is the engine's or protected; give array "
+                 "a table of your own");
+    check_errors("array(_ENV)",
+                 "t.lua:1: this table is the engine's or protected; give array "
+                 "a table of your own");
+    check_errors("array(setmetatable(array(array {}), nil))",
+                 "t.lua:1: cannot change a protected metatable");
     check_errors("sleep(1)", "t.lua:1: sleep() at the top level would differ "
                              "between tasks; call it inside a function");
 }
@@ -469,6 +492,10 @@ SPEC(definition, tells_where_a_file_fails_while_it_runs)
 SPEC(definition, ends_what_runs_for_ever_or_eats_the_memory)
 {
     char *errors = errors_of("\nwhile true do end");
+    CHECK_HAS(errors, "t.lua:2: the call was over its budget of");
+    mem_free(errors);
+    errors = errors_of("local t = { 1 } for i = 1, 40 do t = { t, t } end\n"
+                       "while true do pcall(json.encode, t) end");
     CHECK_HAS(errors, "t.lua:2: the call was over its budget of");
     mem_free(errors);
     check_errors("local t = {} for i = 1, 1e9 do t[i] = (\"x\"):rep(1e5) .. i "
@@ -743,6 +770,12 @@ SPEC(definition, takes_parameters_from_the_command_line)
              ERR_USAGE);
     CHECK_HAS(errors, "param 'input' has no default; give --set input=…");
     mem_free(errors);
+    /* What the file has caught is not why it fails. */
+    CHECK_EQ(with_sets("pcall(param, \"input\") error \"boom\"", NULL, 0,
+                       &errors, &d),
+             ERR_CONFIG);
+    CHECK_HAS(errors, "t.lua:1: boom");
+    mem_free(errors);
 }
 
 /* ---- the digest ---- */
@@ -801,7 +834,7 @@ SPEC(definition, can_be_taken_over_when_its_graph_is_the_same)
         "return topology \"t\" { spout \"s\" { stdin {} }, sink \"p\" { from "
         "= shuffle \"s\", null {} } }",
         "return topology \"t\" { spout \"s\" { stdin {} }, bolt \"o\" { from "
-        "= shuffle \"s\", null {} } }",
+        "= shuffle \"s\", execute = print } }",
     };
     struct definition *now = right(text), *next = right(text);
     char why[256] = "";

@@ -27,6 +27,7 @@ static const char prelude[] =
 static lua_State *lua_new(void)
 {
     lua_State *L = luaL_newstate();
+    memset(lua_getextraspace(L), 0, LUA_EXTRASPACE); /* no VM's */
     CHECK(L != NULL);
     luaL_openlibs(L);
     lua_pushglobaltable(L);

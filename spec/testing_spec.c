@@ -148,6 +148,8 @@ SPEC(testing, expects_bags_without_an_order)
          "missing:  { 1 }\n  too many: { \"1\" }"},
         {"expect(7):is_bag {}", "expected: a list\n  got:      7"},
         {"expect {}:is_bag(7)", "is_bag takes a list of tuples"},
+        {"expect {}:is_bag { the = 2 }", "is_bag takes a list of tuples"},
+        {"expect { the = 2 }:is_bag {}", "expected: a list"},
         {"local t = {} for i = 1, 30 do t[i] = { i } end expect(t):is_bag {}",
          "too many: … and 20 more"},
     };

@@ -32,6 +32,15 @@ static inline bool grouping_has_keys(enum grouping grouping)
 
 enum component_kind { COMPONENT_SPOUT, COMPONENT_BOLT, COMPONENT_SINK };
 
+/* "spout", "bolt" or "sink". */
+static inline const char *component_kind_name(enum component_kind kind)
+{
+    static const char *const names[] = {[COMPONENT_SPOUT] = "spout",
+                                        [COMPONENT_BOLT] = "bolt",
+                                        [COMPONENT_SINK] = "sink"};
+    return names[kind];
+}
+
 /* What an error in execute does. */
 enum on_error {
     ON_ERROR_FAIL,  /* the tuple fails */
@@ -40,6 +49,12 @@ enum on_error {
 };
 
 enum guarantee { AT_MOST_ONCE, AT_LEAST_ONCE };
+
+/* As a definition names it. */
+static inline const char *guarantee_name(enum guarantee guarantee)
+{
+    return guarantee == AT_MOST_ONCE ? "at-most-once" : "at-least-once";
+}
 
 enum { KEYS_MAX = 8, FIELDS_MAX = 64, COMPONENT_TASKS_MAX = 1000 };
 

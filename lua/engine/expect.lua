@@ -115,6 +115,12 @@ local function is_equal(a, b)
   return difference(a, b, "", 0) == nil
 end
 
+local function is_list(v)
+  if type(v) ~= "table" or v == null then return false end
+  local _, others = extent(v)
+  return others == 0
+end
+
 --- How often each entry of a list is there, by its text.
 local function counts(list)
   local bag = {}
@@ -151,8 +157,8 @@ function matchers.is(seen, expected)
 end
 
 function matchers.is_bag(seen, expected)
-  if type(expected) ~= "table" then misuse("is_bag takes a list of tuples; write is_bag { { value, … }, … }") end
-  if type(seen) ~= "table" then return false, { "expected: a list", "got:      " .. shown(seen) } end
+  if not is_list(expected) then misuse("is_bag takes a list of tuples; write is_bag { { value, … }, … }") end
+  if not is_list(seen) then return false, { "expected: a list", "got:      " .. shown(seen) } end
   local a, b = counts(seen), counts(expected)
   local missing, extra = surplus(b, a), surplus(a, b)
   local lines = { "expected: " .. shown(expected), "got:      " .. shown(seen) }

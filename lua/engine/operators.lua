@@ -24,7 +24,8 @@ function make.flat_map(fn)
 end
 
 -- Its state is the task's: new code goes on with it. Keys stand in the order in
--- which they came first; `sums` may hold nil.
+-- which they came first; `sums` may hold nil. A record of JSON is another value
+-- each time: its place is found by its text.
 function make.reduce_by(key_field, value_field, fn)
   local key_at, value_at = place(key_field), place(value_field)
 
@@ -39,19 +40,21 @@ function make.reduce_by(key_field, value_field, fn)
 
   return {
     prepare = function(self)
-      self.count, self.keys, self.sums, self.places = 0, {}, {}, {}
+      self.count, self.keys, self.sums, self.places, self.texts = 0, {}, {}, {}, {}
     end,
     execute = function(self, ...)
       local key, value = (select(key_at, ...)), (select(value_at, ...))
       if key == nil then refuse("nil", "which is no key; emit another value") end
       if key ~= key then refuse("NaN", "which is no key; emit another value") end
       if type(key) == "table" then refuse("a table", "by which it can't group; emit a text or a number") end
-      local at = self.places[key]
+      local places, index = self.places, key
+      if type(key) == "userdata" then places, index = self.texts, tostring(key) end
+      local at = places[index]
       if at then
         self.sums[at] = fn(self.sums[at], value)
       else
         at = self.count + 1
-        self.keys[at], self.sums[at], self.places[key] = key, value, at
+        self.keys[at], self.sums[at], places[index] = key, value, at
         self.count = at
       end
     end,
@@ -60,4 +63,7 @@ function make.reduce_by(key_field, value_field, fn)
   }
 end
 
-return make[name](table.unpack(args, 1, 3))
+-- No metamethod is asked: the call around has no budget.
+local given = {}
+for i, v in next, args do given[i] = v end
+return make[name](given[1], given[2], given[3])

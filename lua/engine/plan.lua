@@ -9,6 +9,7 @@ local FIELDS_MAX, KEYS_MAX, TASKS_MAX = 64, 8, 1000
 local ALL_TASKS_MAX = 65000 -- a root's number has 16 bits for its spout's task
 local COUNT_MAX = 1000000 -- of pending tuples, of retries
 local ERRORS_SHOWN = 50
+local MEMORY_MIN = 64 << 10 -- of a task: a machine with its libraries, and a file
 local NAME_SHOWN = 60     -- bytes
 
 local KINDS = { spout = true, bolt = true, sink = true }
@@ -247,6 +248,7 @@ local function check(record, connectors, file)
     elseif what == "size" then
       local bytes = size(v)
       if not bytes or bytes == 0 then bad("a size like \"64MB\"") return 1 end
+      if bytes < MEMORY_MIN then bad("64KB or more, which a task needs to begin") end
       return bytes
     elseif what == "table" then
       if type(v) ~= "table" then bad("a table") end
@@ -349,7 +351,10 @@ local function check(record, connectors, file)
       first = plain(first)
       if is_operator(first) then return nil end -- take_operator()
       if connectors[first.connector] and type(first.options) == "table" and math.type(first.line) == "integer" then
-        return first
+        if c.kind ~= "bolt" then return first end
+        fault(first.line, "a connector can't stand in %s; make it a %s", c.title,
+              connectors[first.connector].sink and "sink" or "spout")
+        return nil
       end
     end
     if first ~= nil and c.kind == "bolt" then
@@ -419,7 +424,8 @@ local function check(record, connectors, file)
         elseif option.type == "flag" then
           if type(v) ~= "boolean" then bad("true or false") end
         elseif option.type == "count" then
-          if not is_count(v, 0, math.maxinteger) then bad("a whole number from 0 on") end
+          local least = option.least or 0
+          if not is_count(v, least, math.maxinteger) then bad("a whole number from " .. least .. " on") end
         elseif option.type == "duration" then
           local ns = duration(v)
           if not ns then bad("a duration like \"5s\"") else given[key] = ns end

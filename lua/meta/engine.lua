@@ -237,7 +237,8 @@ function global(from) end
 ---@class engine.Tuple
 ---@field component string
 ---@field stream string
----@field task integer
+---@field task integer of the whole topology
+---@field index integer of its component, from 0
 ---@field fields string[]
 
 --- One table for each task: what a function puts there is there in the next

@@ -163,3 +163,23 @@ e2e_what_json_can_not_say_of_an_assigned_value_is_counted() {
     prints '{"level":"�","n":null}'
     says '2 times JSON could not say'
 }
+
+e2e_records_are_reduced_by_their_texts() {
+    printf '{"a":1}\n{"a":2}\n{"a":1}\n' > in
+    cat > t.lua <<'LUA'
+return topology "t" {
+  spout "s" { file { path = "in", format = "json" } },
+  bolt "ones" {
+    from = shuffle "s",
+    fields = { "k", "n" },
+    execute = function(self, record) self.emit(record, 1) end,
+  },
+  bolt "sums" { from = global "ones", reduce_by("k", "n", function(a, b) return a + b end) },
+  sink "out" { from = global "sums", stdout { format = "json" } },
+}
+LUA
+    engine run --quiet t.lua
+    exits 0
+    prints '{"k":{"a":1},"n":2}
+{"k":{"a":2},"n":1}'
+}
