@@ -115,9 +115,10 @@ SPEC(rotate, moves_each_file_one_on_and_drops_the_oldest)
     struct sim_disk *sim = sim_disk_new(1);
     const struct disk *disk = sim_disk_calls(sim);
     static const char *const texts[] = {"one", "two", "three"};
+    unsigned refused;
     for (int i = 0; i < 3; i++) {
         CHECK_EQ(sim_disk_put(sim, "log", texts[i], strlen(texts[i])), OK);
-        CHECK_EQ(rotate_files(disk, "log", 2), 0);
+        CHECK_EQ(rotate_files(disk, "log", 2, &refused), 0);
         check_file(sim, "log", NULL);
         check_file(sim, "log.1", texts[i]);
         check_file(sim, "log.2", i > 0 ? texts[i - 1] : NULL);
@@ -138,9 +139,11 @@ SPEC(rotate, drops_no_file_more_however_often_it_fails)
         CHECK_EQ(sim_disk_put(sim, "log.3", "2", 1), OK);
         struct sim_faults faults = {.rename_fails = 700};
         sim_disk_set_faults(sim, &faults);
+        unsigned refused;
         int error;
-        while ((error = rotate_files(disk, "log", 3)) != 0) {
+        while ((error = rotate_files(disk, "log", 3, &refused)) != 0) {
             CHECK_EQ(error, EIO);
+            CHECK(refused >= 1 && refused <= 3);
             check_file(sim, "log", "5");
         }
         check_file(sim, "log", NULL);

@@ -484,7 +484,7 @@ static const char rotating[] =
     "return topology 't' { guarantee = G,\n"
     "  spout 'n' { generator { count = 500, rate = 5000 }, fields = {'n'} },\n"
     "  sink 'save' { from = global 'n', file { path = 'log',\n"
-    "    rotate = 300, keep = 40, format = F } },\n"
+    "    rotate = R, keep = 40, format = F } },\n"
     "}\n";
 
 static void gather_log(struct sim *sim, struct buffer *out, bool csv,
@@ -521,15 +521,15 @@ static void check_log(struct sim *sim, bool csv, unsigned files_min)
     buffer_fini(&text);
 }
 
-static void rotate_with(uint64_t seed, const struct sim_faults *faults,
-                        unsigned files_min)
+static void rotate_with(uint64_t seed, unsigned bytes,
+                        const struct sim_faults *faults, unsigned files_min)
 {
     char text[sizeof rotating + 100];
     struct sim *sim = sim_new(seed);
     bool csv = sim_random(sim, 2) > 0, tracked = sim_random(sim, 2) > 0;
-    snprintf(text, sizeof text, "local G, F = '%s', '%s'\n%s",
+    snprintf(text, sizeof text, "local G, F, R = '%s', '%s', %u\n%s",
              tracked ? "at-least-once" : "at-most-once", csv ? "csv" : "text",
-             rotating);
+             bytes, rotating);
     struct stream *s = stream_start(sim, sim_node(sim, 1), text);
     size_t count; /* once it is open, what fails is tried again */
     while (sim_file_get(sim_node(sim, 1), "log", &count) == NULL)
@@ -544,7 +544,7 @@ static void rotate_with(uint64_t seed, const struct sim_faults *faults,
 SPEC(sink, rotates_between_tuples)
 {
     FOR_SEEDS(20)
-    rotate_with(spec_seed, &(struct sim_faults){.writes_short = 300}, 7);
+    rotate_with(spec_seed, 300, &(struct sim_faults){.writes_short = 300}, 7);
 }
 
 SPEC(sink, loses_and_doubles_nothing_when_it_can_not_rotate)
@@ -555,9 +555,21 @@ SPEC(sink, loses_and_doubles_nothing_when_it_can_not_rotate)
                                     .open_fails = 200,
                                     .write_fails = 100,
                                     .writes_short = 300};
-        rotate_with(spec_seed, &faults, 1);
+        rotate_with(spec_seed, 300, &faults, 1);
         faults = (struct sim_faults){.rename_fails = SIM_FAULTS_ALL};
-        rotate_with(spec_seed, &faults, 1);
+        rotate_with(spec_seed, 300, &faults, 1);
+    }
+}
+
+SPEC(sink, writes_what_no_file_has_room_for_when_it_can_not_rotate)
+{
+    FOR_SEEDS(20)
+    {
+        struct sim_faults faults = {.rename_fails = SIM_FAULTS_ALL,
+                                    .writes_short = 300};
+        rotate_with(spec_seed, 2, &faults, 1);
+        faults = (struct sim_faults){.rename_fails = 500, .write_fails = 100};
+        rotate_with(spec_seed, 100, &faults, 1);
     }
 }
 
@@ -567,7 +579,7 @@ SPEC(sink, waits_for_room_though_it_rotates)
     {
         struct sim *sim = sim_new(spec_seed);
         char text[sizeof rotating + 100];
-        snprintf(text, sizeof text, "local G, F = '%s', 'text'\n%s",
+        snprintf(text, sizeof text, "local G, F, R = '%s', 'text', 300\n%s",
                  "at-least-once", rotating);
         struct stream *s = stream_start(sim, sim_node(sim, 1), text);
         sim_set_faults(sim_node(sim, 1),

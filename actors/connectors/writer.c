@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/node.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 
 #define SECOND_NS      1000000000ll
@@ -36,6 +37,7 @@ struct writer_file {
     int error;          /* errno of the last try; 0: it went on */
     int close_error;    /* errno of closing one that was rotated */
     int rotate_error;   /* errno of the last rotation; 0: it went well */
+    unsigned refused;   /* the number of the file that it failed at */
     unsigned keep;
     int64_t rotate_bytes; /* 0: never */
     int64_t bytes, limit; /* rotated: of the file; it is full */
@@ -47,7 +49,7 @@ struct writer_file {
 static void file_free(struct env *env, struct ref *ref)
 {
     struct writer_file *f = (struct writer_file *)(void *)ref;
-    if (f->open && f->owned && !f->closed)
+    if (f->open && f->owned)
         f->disk->close(f->disk->context, f->fd);
     buffer_fini(&f->head);
     buffer_fini(&f->out);
@@ -96,8 +98,8 @@ static size_t end_at(const struct writer_file *f, size_t i)
 }
 
 /* How much of `out` still belongs into the file: whole tuples, or what is left
- * of one. 0: it is full. */
-static size_t fitting(struct writer_file *f)
+ * of one. 0: it is full; never with `must`. */
+static size_t fitting(struct writer_file *f, bool must)
 {
     size_t left = f->out.used - f->written, best = 0;
     if (f->rotate_bytes == 0) return left;
@@ -106,7 +108,7 @@ static size_t fitting(struct writer_file *f)
     if (left == 0) return 0;
     bool within = f->written != (f->end > 0 ? end_at(f, f->end - 1) : 0);
     bool empty = f->bytes <= (int64_t)f->head.used;
-    if (within || empty) best = end_at(f, f->end) - f->written;
+    if (within || empty || must) best = end_at(f, f->end) - f->written;
     for (size_t i = f->end; i < f->ends.used / sizeof(size_t); i++) {
         size_t more = end_at(f, i) - f->written;
         if (f->bytes + (int64_t)more > f->limit) break;
@@ -119,7 +121,7 @@ static size_t fitting(struct writer_file *f)
  * goes on growing, and is rotated when it has grown by as much again. */
 static void rotate(struct writer_file *f)
 {
-    f->rotate_error = rotate_files(f->disk, f->path, f->keep);
+    f->rotate_error = rotate_files(f->disk, f->path, f->keep, &f->refused);
     f->limit = f->rotate_bytes;
     if (f->rotate_error) {
         f->limit += f->bytes;
@@ -143,16 +145,18 @@ static int64_t put(struct writer_file *f, const uint8_t *from, size_t bytes)
 static bool next_piece(struct writer_file *f, struct buffer **from, size_t **at,
                        size_t *bytes)
 {
+    bool must = false; /* what no file has room for goes into this one */
     if (!begin_file(f)) return false;
     if (f->head_written == f->head.used && f->written < f->out.used &&
-        fitting(f) == 0) {
+        fitting(f, false) == 0) {
         rotate(f);
+        must = f->rotate_error != 0;
         if (!begin_file(f)) return false;
     }
     bool head = f->head_written < f->head.used;
     *from = head ? &f->head : &f->out;
     *at = head ? &f->head_written : &f->written;
-    *bytes = head ? f->head.used - f->head_written : fitting(f);
+    *bytes = head ? f->head.used - f->head_written : fitting(f, must);
     return *bytes > 0;
 }
 
@@ -170,8 +174,9 @@ static void file_work(struct node *node, struct job *job)
             *at += (size_t)count;
         if (count < (int64_t)bytes) return; /* the next job goes on */
     }
-    if (f->error || !f->last) return;
+    if (f->error || !f->last || f->written < f->out.used) return;
     f->closed = true;
+    f->open = false;
     if (f->owned) f->error = -f->disk->close(f->disk->context, f->fd);
 }
 
@@ -375,14 +380,16 @@ static void say_unclosed(struct component_context *context,
 static void say_rotated(struct component_context *context,
                         const struct writer_file *f)
 {
-    char text[1024];
+    char text[1024], number[16] = "", path[PATH_MAX];
     if (f->close_error) say_unclosed(context, f, f->close_error);
     if (f->rotate_error == 0) return;
-    fault_text(text, sizeof text, FAULT_WRITE, f->path, f->rotate_error);
+    if (f->refused > 0) snprintf(number, sizeof number, ".%u", f->refused);
+    snprintf(path, sizeof path, "%s%s", f->path, number);
+    fault_text(text, sizeof text, FAULT_WRITE, path, f->rotate_error);
     executor_fault(context, LOSS_NONE,
-                   "%s; it can't be rotated and goes on growing, tried again "
+                   "%s; %s can't be rotated and goes on growing, tried again "
                    "when it has grown by %lld bytes more",
-                   text, (long long)f->rotate_bytes);
+                   text, f->path, (long long)f->rotate_bytes);
 }
 
 enum step writer_job_done(struct component_context *context, void *self,
