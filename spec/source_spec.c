@@ -593,3 +593,64 @@ SPEC(sink, waits_for_room_though_it_rotates)
         sim_free(sim);
     }
 }
+
+/* ---- a sink that is begun anew ---- */
+
+static struct stream *start_saving(struct sim *sim, const char *options)
+{
+    char text[300];
+    snprintf(text, sizeof text,
+             "return topology 't' {\n"
+             "  spout 'n' { generator { count = 500, rate = 5000 },\n"
+             "    fields = {'n'} },\n"
+             "  sink 'save' { from = global 'n', file { path = 'log'%s } },\n"
+             "}\n",
+             options);
+    return stream_start(sim, sim_node(sim, 1), text);
+}
+
+/* How many lines begin with this number. */
+static unsigned saved(struct sim *sim, const char *number)
+{
+    size_t count;
+    const uint8_t *bytes = sim_file_get(sim_node(sim, 1), "log", &count);
+    char *text = calloc(1, count + 1), *left = NULL;
+    unsigned found = 0;
+    memcpy(text, bytes, count);
+    for (char *line = strtok_r(text, "\n", &left); line;
+         line = strtok_r(NULL, "\n", &left))
+        found += strcmp(line, number) == 0;
+    free(text);
+    return found;
+}
+
+SPEC(sink, replaces_the_file_though_it_could_not_be_opened_at_first)
+{
+    struct sim *sim = sim_new(spec_seed);
+    sim_file_put(sim_node(sim, 1), "log", "old\n", 4);
+    sim_set_faults(sim_node(sim, 1),
+                   &(struct sim_faults){.open_fails = SIM_FAULTS_ALL});
+    struct stream *s = start_saving(sim, "");
+    sim_advance(sim, 10 * MS); /* its actor crashes and waits */
+    sim_set_faults(sim_node(sim, 1), &(struct sim_faults){0});
+    CHECK_EQ(stream_run(s)->why, OK);
+    CHECK_EQ(saved(sim, "old"), 0);
+    CHECK_EQ(saved(sim, "1"), 1);
+    CHECK_EQ(saved(sim, "500"), 1);
+    stream_free(s);
+    sim_free(sim);
+}
+
+SPEC(sink, keeps_what_a_killed_task_has_written)
+{
+    struct sim *sim = sim_new(spec_seed);
+    struct stream *s = start_saving(sim, "");
+    sim_advance(sim, 50 * MS);
+    CHECK(saved(sim, "1") == 1 && saved(sim, "500") == 0);
+    stream_kill(s, "save", 0);
+    CHECK_EQ(stream_run(s)->why, OK);
+    CHECK_EQ(saved(sim, "1"), 1);
+    CHECK(saved(sim, "500") >= 1);
+    stream_free(s);
+    sim_free(sim);
+}

@@ -49,8 +49,7 @@ struct writer_file {
 static void file_free(struct env *env, struct ref *ref)
 {
     struct writer_file *f = (struct writer_file *)(void *)ref;
-    if (f->open && f->owned)
-        f->disk->close(f->disk->context, f->fd);
+    if (f->open && f->owned) f->disk->close(f->disk->context, f->fd);
     buffer_fini(&f->head);
     buffer_fini(&f->out);
     buffer_fini(&f->ends);
@@ -218,8 +217,8 @@ err writer_make(struct component_context *context, struct writer *w,
     w->tracked = executor_tracks(context);
     w->rotates = plan->rotate_bytes > 0;
     f->owned = path != NULL;
-    /* A crashed task's lines stay. */
-    f->append = plan->append || context->starts > 0;
+    /* A crashed task's lines stay; if it wrote none they are from before. */
+    f->append = plan->append || *context->begun;
     f->rotate_bytes = f->limit = plan->rotate_bytes;
     f->keep = plan->keep;
     if (path == NULL) {
@@ -398,6 +397,7 @@ enum step writer_job_done(struct component_context *context, void *self,
     struct writer *w = self;
     struct writer_file *f = w->file;
     w->busy = false;
+    *context->begun |= f->begun;
     say_rotated(context, f);
     if (f->error == EAGAIN && f->pipe) {
         /* It goes on waiting for a slow reader. */
