@@ -558,6 +558,7 @@ static void take_news(struct component_context *context, struct reader *r,
                      "end",
                      r->intake->path);
     restart_splitter(r);
+    lines_seek(&r->lines, r->lines.offset, false);
     blocks_go_on(r);
 }
 
