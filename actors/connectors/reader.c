@@ -752,6 +752,25 @@ static enum step replay_kept(struct component_context *context,
     return ok ? STEP_DONE : no_memory(context);
 }
 
+static bool may_heal(int error)
+{
+    return error != 0 && error != ESTALE && error != ENOTSUP &&
+           !fault_stays(error);
+}
+
+/* What may be read at another time crashes the task: the next one replays it.
+ */
+static enum step not_again(struct component_context *context, struct reader *r,
+                           const struct intake *in, int64_t offset)
+{
+    int error = r->window->error;
+    enum step step = lost(context, in->path, offset, error);
+    if (!may_heal(error)) return step;
+    ref_drop(context->env, &r->window->job.ref);
+    r->window = NULL;
+    return STEP_CRASH;
+}
+
 /* It was a tuple when it was read first. */
 static enum step replay_parsed(struct component_context *context,
                                struct reader *r, uint64_t token,
@@ -782,7 +801,7 @@ enum step reader_replay(struct component_context *context, void *self,
     const struct intake *in = intake_again(context, r, place);
     if (!in || !window_find(r->window, in, offset, r->places[place].eof, &line))
         return in && window_is_for(r->window, in, offset)
-                   ? lost(context, in->path, offset, r->window->error)
+                   ? not_again(context, r, in, offset)
                    : window_start(context, r, place, offset);
     env_charge(context->env, 1);
     if (r->parser.line) return replay_parsed(context, r, token, in, &line);
