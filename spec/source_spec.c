@@ -240,6 +240,33 @@ SPEC(source, leaves_out_what_is_damaged_and_goes_on)
     }
 }
 
+SPEC(source, takes_no_cut_line_of_a_file_that_shrinks)
+{
+    enum { COUNT = 1000000 };
+    struct sim *sim = sim_new(spec_seed);
+    char *text = malloc(COUNT);
+    for (int i = 0; i < COUNT; i++)
+        text[i] = i % 10 == 9 ? '\n' : 'x';
+    sim_file_put(sim_node(sim, 1), "big", text, COUNT);
+    struct stream *s =
+        stream_start(sim, sim_node(sim, 1),
+                     "return topology 't' { max_pending = 30,\n"
+                     "  spout 'lines' { file { path = 'big' } },\n"
+                     "  sink 'out' { from = global 'lines', null {} },\n"
+                     "}\n");
+    for (int i = 0; i < 100000 && stream_count(s) < 100; i++)
+        CHECK(sim_step(sim, INT64_MAX));
+    sim_file_put(sim_node(sim, 1), "big", text, 105);
+    const struct topology_end *end = stream_run(s);
+    CHECK_EQ(end->why, OK);
+    CHECK_EQ(end->left_out, 1);
+    CHECK(stream_count(s) < COUNT / 10);
+    CHECK_EQ(stream_has(s, "xxxxxxxxx"), stream_count(s));
+    free(text);
+    stream_free(s);
+    sim_free(sim);
+}
+
 /* ---- CSV ---- */
 
 SPEC(source, replays_records_of_csv)

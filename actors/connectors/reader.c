@@ -568,9 +568,10 @@ static enum step file_end(struct component_context *context, struct reader *r,
 {
     char why[300];
     bool damaged = intake_damaged(r->intake, why, sizeof why);
-    enum step step = damaged ? STEP_DONE : take_rest(context, r);
+    bool shrunk = news == NEWS_SHRUNK;
+    enum step step = damaged || shrunk ? STEP_DONE : take_rest(context, r);
     if (step != STEP_DONE) return step;
-    if (news != NEWS_NONE) {
+    if (news != NEWS_NONE && !shrunk) {
         take_news(context, r, news);
         return STEP_DONE;
     }
@@ -578,6 +579,14 @@ static enum step file_end(struct component_context *context, struct reader *r,
         executor_fault(context, LOSS_INPUT,
                        "%s: %s; what stands before was read, get the file anew",
                        r->intake->path, why);
+    if (shrunk)
+        executor_fault(
+            context, LOSS_INPUT,
+            "%s: it became shorter while it was read, what stood "
+            "behind byte %lld was left out; write to a new file and "
+            "rename it",
+            r->intake->path,
+            (long long)(r->plan.csv ? r->csv.offset : lines_start(&r->lines)));
     leave_place(context, r);
     return STEP_DONE;
 }
