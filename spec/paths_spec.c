@@ -72,6 +72,13 @@ SPEC(paths, are_found_on_a_real_disk_too)
     check_paths(&disk_real, path, 0, wanted);
     snprintf(path, sizeof path, "%s/a.txt/*", base);
     check_paths(&disk_real, path, ENOENT, "");
+    snprintf(path, sizeof path, "%s/z.lnk", base);
+    CHECK_EQ(symlink("nowhere", path), 0);
+    snprintf(wanted, sizeof wanted, "%s ", path);
+    snprintf(path, sizeof path, "%s/*.lnk", base);
+    check_paths(&disk_real, path, 0, wanted); /* opening it says why not */
+    snprintf(path, sizeof path, "%s/z.lnk", base);
+    unlink(path);
     for (int i = 0; i < 3; i++) {
         snprintf(path, sizeof path, "%s/%s", base, names[i]);
         unlink(path);
