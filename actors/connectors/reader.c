@@ -436,13 +436,24 @@ static void say_no_tuple(struct component_context *context, struct reader *r,
                        path, (long long)line->offset, fault->why);
 }
 
+/* Of the byte order mark that a file may begin with. */
+static uint32_t mark_bytes(const struct reader *r, const struct line *line)
+{
+    static const uint8_t mark[] = {0xef, 0xbb, 0xbf};
+    bool first = line->offset == 0 || (r->keeps && r->number == 1);
+    bool marked = first && line->count >= sizeof mark &&
+                  memcmp(line->bytes, mark, sizeof mark) == 0;
+    return marked ? sizeof mark : 0;
+}
+
 /* Into `scratch`. OK with nothing there: the line holds no tuple. */
 static err parse(struct reader *r, const struct line *line,
                  struct parse_fault *fault)
 {
+    uint32_t mark = mark_bytes(r, line);
     r->scratch.used = 0;
-    return r->parser.line(&r->parser, line->bytes, line->count, &r->scratch,
-                          fault);
+    return r->parser.line(&r->parser, line->bytes + mark, line->count - mark,
+                          &r->scratch, fault);
 }
 
 /* False: out of memory. */
