@@ -267,6 +267,22 @@ SPEC(source, takes_no_cut_line_of_a_file_that_shrinks)
     sim_free(sim);
 }
 
+SPEC(source, leaves_a_byte_order_mark_out_before_json)
+{
+    struct sim *sim = sim_new(spec_seed);
+    struct stream *s;
+    static const char text[] = "\xef\xbb\xbf{\"a\":1}\n{\"a\":2}\n";
+    sim_file_put(sim_node(sim, 1), "f", text, sizeof text - 1);
+    const struct topology_end *end = run_files(
+        sim, &s, "file { path = 'f', format = 'json' }, fields = { 'a' }");
+    CHECK_EQ(end->why, OK);
+    CHECK_EQ(end->left_out, 0);
+    CHECK_EQ(stream_has(s, "1"), 1);
+    CHECK_EQ(stream_has(s, "2"), 1);
+    stream_free(s);
+    sim_free(sim);
+}
+
 /* ---- CSV ---- */
 
 SPEC(source, replays_records_of_csv)
@@ -685,6 +701,39 @@ SPEC(sink, replaces_the_file_though_it_could_not_be_opened_at_first)
     CHECK_EQ(stream_run(s)->why, OK);
     CHECK_EQ(saved(sim, "old"), 0);
     CHECK_EQ(saved(sim, "1"), 1);
+    CHECK_EQ(saved(sim, "500"), 1);
+    stream_free(s);
+    sim_free(sim);
+}
+
+SPEC(sink, that_appends_begins_with_a_line_of_its_own)
+{
+    struct sim *sim = sim_new(spec_seed);
+    sim_file_put(sim_node(sim, 1), "log", "ended\ntorn", 10);
+    for (int i = 1; i <= 2; i++) {
+        struct stream *s = start_saving(sim, ", append = true");
+        CHECK_EQ(stream_run(s)->why, OK);
+        CHECK_EQ(saved(sim, "torn"), 1);
+        CHECK_EQ(saved(sim, "1"), i);
+        stream_free(s);
+    }
+    size_t count; /* and no empty line: 1 to 500 are 1892 bytes */
+    sim_file_get(sim_node(sim, 1), "log", &count);
+    CHECK_EQ(count, 11 + 2 * 1892);
+    sim_free(sim);
+}
+
+SPEC(sink, waits_for_room_to_make_its_file)
+{
+    struct sim *sim = sim_new(spec_seed);
+    sim_file_put(sim_node(sim, 1), "other", "full", 4);
+    sim_set_faults(sim_node(sim, 1), &(struct sim_faults){.room_bytes = 4});
+    struct stream *s = start_saving(sim, "");
+    sim_advance(sim, 5000 * MS);
+    CHECK(!stream_ended(s));
+    sim_set_faults(sim_node(sim, 1), &(struct sim_faults){0});
+    CHECK_EQ(stream_run(s)->why, OK);
+    CHECK_EQ(stream_totals(s, "save").errors, 0);
     CHECK_EQ(saved(sim, "500"), 1);
     stream_free(s);
     sim_free(sim);

@@ -71,6 +71,32 @@ static int open_file(struct writer_file *f)
     return disk->open(disk->context, f->path, DISK_APPEND);
 }
 
+static int64_t put(struct writer_file *f, const uint8_t *from, size_t bytes)
+{
+    int64_t count = f->pipe
+                        ? pipe_write(f->fd, from, bytes)
+                        : f->disk->write(f->disk->context, f->fd, from, bytes);
+    if (count > 0) f->bytes += count;
+    return count;
+}
+
+/* The last line of what is continued may have no end, after a power cut say:
+ * what follows is a line of its own. Who may only write can't know. 0, or
+ * errno. */
+static int end_last_line(struct writer_file *f)
+{
+    const struct disk *disk = f->disk;
+    uint8_t last = '\n';
+    if (f->bytes == 0) return 0;
+    int fd = disk->open(disk->context, f->path, DISK_READ);
+    if (fd == -EACCES || fd == -EPERM) return 0;
+    if (fd < 0) return -fd;
+    int64_t count = disk->read(disk->context, fd, &last, 1, f->bytes - 1);
+    disk->close(disk->context, fd);
+    if (count >= 0 && last != '\n') count = put(f, (const uint8_t *)"\n", 1);
+    return count < 0 ? (int)-count : 0;
+}
+
 /* False: error says why. */
 static bool begin_file(struct writer_file *f)
 {
@@ -83,8 +109,13 @@ static bool begin_file(struct writer_file *f)
         return false;
     }
     f->fd = fd;
-    f->open = f->begun = f->append = true;
     f->bytes = info.bytes;
+    f->error = end_last_line(f);
+    if (f->error) {
+        f->disk->close(f->disk->context, fd);
+        return false;
+    }
+    f->open = f->begun = f->append = true;
     f->head_written = info.bytes > 0 ? f->head.used : 0;
     return true;
 }
@@ -129,15 +160,6 @@ static void rotate(struct writer_file *f)
     int e = f->disk->close(f->disk->context, f->fd);
     if (e < 0) f->close_error = -e;
     f->open = false;
-}
-
-static int64_t put(struct writer_file *f, const uint8_t *from, size_t bytes)
-{
-    int64_t count = f->pipe
-                        ? pipe_write(f->fd, from, bytes)
-                        : f->disk->write(f->disk->context, f->fd, from, bytes);
-    if (count > 0) f->bytes += count;
-    return count;
 }
 
 /* What is to be written next. False: nothing, or error says why. */
@@ -391,6 +413,12 @@ static void say_rotated(struct component_context *context,
                    text, f->path, (long long)f->rotate_bytes);
 }
 
+/* Nothing was written yet, but it is no mistake: it will pass. */
+static bool may_wait(int error)
+{
+    return error == ENXIO || error == ENOSPC || error == EDQUOT;
+}
+
 enum step writer_job_done(struct component_context *context, void *self,
                           struct job *job)
 {
@@ -405,7 +433,7 @@ enum step writer_job_done(struct component_context *context, void *self,
         went_on(context, w);
     } else if (f->closed) {
         say_unclosed(context, f, f->error);
-    } else if (!f->begun && f->error != ENXIO) {
+    } else if (!f->begun && !may_wait(f->error)) {
         return crash(context, f);
     } else if (!f->owned && f->error == EPIPE) {
         w->unread = true;
