@@ -90,6 +90,14 @@ static void unname(struct sim_disk *disk, struct file *file)
     if (!is_open(disk, file)) lose(file);
 }
 
+/* A file that nobody can name goes with its last handle. */
+static void let_go(struct sim_disk *disk, struct handle *handle)
+{
+    struct file *file = handle->file;
+    handle->file = NULL;
+    if (file->path == NULL && !is_open(disk, file)) lose(file);
+}
+
 /* ERR_NOMEM; ERR_LIMIT: there are FILES_MAX. */
 static err make(struct sim_disk *disk, const char *path, struct file **out)
 {
@@ -155,6 +163,9 @@ static int disk_open(void *context, const char *path, enum disk_mode mode)
     if (chance(disk, disk->faults.open_fails)) return (int)end(disk, -EIO);
     struct file *file = find(disk, path);
     if (file == NULL && mode == DISK_READ) return (int)end(disk, -ENOENT);
+    uint64_t room = disk->faults.room_bytes;
+    if (file == NULL && room > 0 && used_bytes(disk) >= room)
+        return (int)end(disk, -ENOSPC);
     err e = file ? OK : make(disk, path, &file);
     if (e != OK) return (int)end(disk, e == ERR_LIMIT ? -ENFILE : -ENOMEM);
     int number = new_handle(disk, file, mode);
@@ -245,7 +256,7 @@ static int disk_close(void *context, int number)
     begin(disk, 'c', number);
     struct handle *handle = handle_at(disk, number);
     if (handle == NULL) return (int)end(disk, -EBADF);
-    handle->file = NULL;
+    let_go(disk, handle);
     return (int)end(disk, 0);
 }
 
@@ -409,7 +420,7 @@ err sim_disk_add(struct sim_disk *disk, const char *path, const void *bytes,
 void sim_disk_close_all(struct sim_disk *disk)
 {
     for (int i = 0; i < HANDLES_MAX; i++)
-        disk->handles[i].file = NULL;
+        if (disk->handles[i].file) let_go(disk, &disk->handles[i]);
 }
 
 /* What the disk wrote of its own accord before the lights went out. */

@@ -24,7 +24,8 @@ struct sim_faults {
     unsigned writes_short; /* as above */
     unsigned slow;         /* up to slow_ns each */
     int64_t slow_ns;
-    uint64_t room_bytes; /* of all files; then -ENOSPC. 0: endless */
+    uint64_t room_bytes; /* of all files; then -ENOSPC, to make
+                          * one, too. 0: endless */
 };
 
 struct sim_disk;

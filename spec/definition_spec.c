@@ -338,6 +338,25 @@ static const struct fault of_connectors[] = {
     {"sink \"s\" { from = shuffle \"nums\", file { paths = { \"p\" } } },",
      "paths is an option of file as a source; as a sink it writes one file: "
      "remove it"},
+    {"sink \"a\" { from = shuffle \"nums\", file { path = \"p\" } },"
+     "sink \"b\" { from = shuffle \"nums\", file { path = \"./p\" } },",
+     "sink 'b' writes 'p', which sink 'a' in line 4 writes or renames; give "
+     "each a path of its own"},
+    {"sink \"a\" { from = shuffle \"nums\", file { path = \"p.5\" } },"
+     "sink \"b\" { from = shuffle \"nums\", file { path = \"p\", rotate = 9 } "
+     "},",
+     "sink 'a' writes 'p.5', which sink 'b' in line 4 writes or renames; give "
+     "each a path of its own"},
+    {"sink \"a\" { from = shuffle \"nums\", file { path = \"p\" }, "
+     "tasks = 2 },"
+     "spout \"s\" { file { paths = { \"o\", \"p.1\" } } },",
+     "spout 's' reads 'p.1', which sink 'a' in line 4 writes or renames; give "
+     "each a path of its own"},
+    {"spout \"s\" { list {{1}}, fields = { \"x\" } },"
+     "sink \"a\" { from = { shuffle \"nums\", shuffle \"s\" }, "
+     "stdout { format = \"csv\" } },",
+     "the inputs of sink 'a' have different fields, and "
+     "format = \"csv\" has one header; give each a sink of its own"},
     {"spout \"s\" { file { path = \"p\", 7 } },",
      "file takes options by name, not a list"},
     {"sink \"s\" { from = shuffle \"nums\", stdout { format = \"xml\" } },",

@@ -72,6 +72,13 @@ SPEC(paths, are_found_on_a_real_disk_too)
     check_paths(&disk_real, path, 0, wanted);
     snprintf(path, sizeof path, "%s/a.txt/*", base);
     check_paths(&disk_real, path, ENOENT, "");
+    snprintf(path, sizeof path, "%s/z.lnk", base);
+    CHECK_EQ(symlink("nowhere", path), 0);
+    snprintf(wanted, sizeof wanted, "%s ", path);
+    snprintf(path, sizeof path, "%s/*.lnk", base);
+    check_paths(&disk_real, path, 0, wanted); /* opening it says why not */
+    snprintf(path, sizeof path, "%s/z.lnk", base);
+    unlink(path);
     for (int i = 0; i < 3; i++) {
         snprintf(path, sizeof path, "%s/%s", base, names[i]);
         unlink(path);
@@ -115,9 +122,10 @@ SPEC(rotate, moves_each_file_one_on_and_drops_the_oldest)
     struct sim_disk *sim = sim_disk_new(1);
     const struct disk *disk = sim_disk_calls(sim);
     static const char *const texts[] = {"one", "two", "three"};
+    unsigned refused;
     for (int i = 0; i < 3; i++) {
         CHECK_EQ(sim_disk_put(sim, "log", texts[i], strlen(texts[i])), OK);
-        CHECK_EQ(rotate_files(disk, "log", 2), 0);
+        CHECK_EQ(rotate_files(disk, "log", 2, &refused), 0);
         check_file(sim, "log", NULL);
         check_file(sim, "log.1", texts[i]);
         check_file(sim, "log.2", i > 0 ? texts[i - 1] : NULL);
@@ -138,9 +146,11 @@ SPEC(rotate, drops_no_file_more_however_often_it_fails)
         CHECK_EQ(sim_disk_put(sim, "log.3", "2", 1), OK);
         struct sim_faults faults = {.rename_fails = 700};
         sim_disk_set_faults(sim, &faults);
+        unsigned refused;
         int error;
-        while ((error = rotate_files(disk, "log", 3)) != 0) {
+        while ((error = rotate_files(disk, "log", 3, &refused)) != 0) {
             CHECK_EQ(error, EIO);
+            CHECK(refused >= 1 && refused <= 3);
             check_file(sim, "log", "5");
         }
         check_file(sim, "log", NULL);

@@ -348,6 +348,24 @@ SPEC(sim, disk_refuses_what_does_not_fit)
     }
 }
 
+SPEC(sim, disk_has_the_room_of_a_deleted_file_when_nobody_has_it_open)
+{
+    struct sim_disk *sim = sim_disk_new(1);
+    const struct disk *disk = sim_disk_calls(sim);
+    sim_disk_set_faults(sim, &(struct sim_faults){.room_bytes = 4});
+    for (int i = 0; i < 4; i++) {
+        int fd = disk->open(disk->context, "a", DISK_APPEND);
+        CHECK_EQ(disk->write(disk->context, fd, "1234", 4), 4);
+        CHECK_EQ(sim_disk_remove(sim, "a"), OK);
+        CHECK_EQ(disk->open(disk->context, "b", DISK_APPEND), -ENOSPC);
+        if (i % 2)
+            sim_disk_close_all(sim);
+        else
+            CHECK_EQ(disk->close(disk->context, fd), 0);
+    }
+    sim_disk_free(sim);
+}
+
 SPEC(sim, disk_fails_as_often_as_it_is_told)
 {
     struct drive d = drive_new(spec_seed);

@@ -167,6 +167,14 @@ static int64_t follow_on(struct intake *in, void *to, size_t bytes,
 
 /* ---- reading ---- */
 
+/* Stripes may begin behind the end, but not of what it was when opened. */
+static bool has_shrunk(const struct intake *in, int64_t at)
+{
+    struct disk_info now;
+    return in->disk->look(in->disk->context, NULL, in->fd, &now) == 0 &&
+           now.bytes < at && now.bytes < in->info.bytes;
+}
+
 int64_t intake_read(struct intake *in, void *to, size_t bytes, int64_t at,
                     enum news *news)
 {
@@ -177,7 +185,9 @@ int64_t intake_read(struct intake *in, void *to, size_t bytes, int64_t at,
     if (in->pipe) return pipe_read(in->fd, to, bytes);
     if (in->inflate) return inflate_read(in->inflate, to, bytes);
     if (in->follow) return follow_on(in, to, bytes, news);
-    return in->disk->read(in->disk->context, in->fd, to, bytes, at);
+    int64_t got = in->disk->read(in->disk->context, in->fd, to, bytes, at);
+    if (got == 0 && has_shrunk(in, at)) *news = NEWS_SHRUNK;
+    return got;
 }
 
 bool intake_damaged(const struct intake *in, char *why, size_t why_bytes)

@@ -16,7 +16,8 @@
 
 struct inflate;
 
-/* What has befallen a followed file. The first two end what was read so far.
+/* What has befallen a file that is followed, or not. The first two end what was
+ * read so far.
  */
 enum news {
     NEWS_NONE,
@@ -25,6 +26,7 @@ enum news {
     NEWS_DELETED,   /* nothing has its name, nor has it another */
     NEWS_RENAMED,   /* nothing has its name */
     NEWS_REFUSED,   /* another file has its name and can't be opened */
+    NEWS_SHRUNK,    /* not followed: it ends before what was there */
 };
 
 struct intake {

@@ -3,37 +3,51 @@
 #include <string.h>
 
 enum { ROOM_FIRST = 256 };
+#define NONE            UINT32_MAX
+#define GENERATION_MASK 0x7fffffffu /* a token leaves its last bit to others   \
+                                     */
 
-static struct kept_line **slot(const struct kept *k, uint64_t token)
+struct kept_slot {
+    struct kept_line *line; /* owned; NULL: it is free */
+    uint32_t generation;    /* tells a token from those before in this slot */
+    uint32_t next_free;
+};
+
+/* NULL: the token's line is gone. */
+static struct kept_slot *slot(const struct kept *k, uint64_t token)
 {
-    return &k->ring[token & (k->room - 1)];
+    uint32_t i = (uint32_t)token;
+    if (i >= k->room) return NULL;
+    struct kept_slot *s = &k->slots[i];
+    return s->line && s->generation == token >> 32 ? s : NULL;
 }
 
 void kept_fini(struct kept *k)
 {
-    for (uint64_t i = k->base; i < k->next; i++)
-        mem_free(*slot(k, i));
-    mem_free(k->ring);
+    for (uint32_t i = 0; i < k->room; i++)
+        mem_free(k->slots[i].line);
+    mem_free(k->slots);
     *k = (struct kept){0};
 }
 
 static err grow(struct kept *k)
 {
-    struct kept more = {.room = k->room ? k->room * 2 : ROOM_FIRST};
-    more.ring = mem_zero(more.room, sizeof *more.ring);
-    if (more.ring == NULL) return ERR_NOMEM;
-    for (uint64_t i = k->base; i < k->next; i++)
-        *slot(&more, i) = *slot(k, i);
-    mem_free(k->ring);
-    k->ring = more.ring;
-    k->room = more.room;
+    uint32_t room = k->room ? k->room * 2 : ROOM_FIRST;
+    if (room < k->room) return ERR_NOMEM;
+    struct kept_slot *slots = mem_resize(k->slots, room * sizeof *slots);
+    if (slots == NULL) return ERR_NOMEM;
+    for (uint32_t i = k->room; i < room; i++)
+        slots[i] = (struct kept_slot){.next_free = i + 1 < room ? i + 1 : NONE};
+    k->slots = slots;
+    k->first_free = k->room;
+    k->room = room;
     return OK;
 }
 
 err kept_add(struct kept *k, const uint8_t *bytes, uint32_t count,
              uint64_t *token)
 {
-    if (k->next - k->base == k->room) {
+    if (k->room == 0 || k->first_free == NONE) {
         err e = grow(k);
         if (e != OK) return e;
     }
@@ -41,21 +55,27 @@ err kept_add(struct kept *k, const uint8_t *bytes, uint32_t count,
     if (line == NULL) return ERR_NOMEM;
     line->count = count;
     if (count > 0) memcpy(line->bytes, bytes, count);
-    *token = k->next++;
-    *slot(k, *token) = line;
+    uint32_t i = k->first_free;
+    struct kept_slot *s = &k->slots[i];
+    k->first_free = s->next_free;
+    s->line = line;
+    *token = (uint64_t)s->generation << 32 | i;
     return OK;
 }
 
 const struct kept_line *kept_get(const struct kept *k, uint64_t token)
 {
-    return token >= k->base && token < k->next ? *slot(k, token) : NULL;
+    const struct kept_slot *s = slot(k, token);
+    return s ? s->line : NULL;
 }
 
 void kept_drop(struct kept *k, uint64_t token)
 {
-    if (kept_get(k, token) == NULL) return;
-    mem_free(*slot(k, token));
-    *slot(k, token) = NULL;
-    while (k->base < k->next && *slot(k, k->base) == NULL)
-        k->base++;
+    struct kept_slot *s = slot(k, token);
+    if (s == NULL) return;
+    mem_free(s->line);
+    s->line = NULL;
+    s->generation = (s->generation + 1) & GENERATION_MASK;
+    s->next_free = k->first_free;
+    k->first_free = (uint32_t)token;
 }

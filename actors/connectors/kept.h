@@ -1,6 +1,7 @@
 /* kept.h - lines that can't be read again, until they are settled.
- * Dense as the executor's pending roots: a line is found by its number. What
- * it holds is bounded by what may be pending. One thread. */
+ * A token names a slot, which the next line takes when its own was dropped: so
+ * there is room for as many lines as were held at once, however long one of
+ * them stays. One thread. */
 #ifndef ACTORS_CONNECTORS_KEPT_H
 #define ACTORS_CONNECTORS_KEPT_H
 
@@ -13,15 +14,17 @@ struct kept_line {
     uint8_t bytes[];
 };
 
+struct kept_slot;
+
 /* All zeroes is an empty one. Pairs with kept_fini(). */
 struct kept {
-    struct kept_line **ring; /* owned, with its lines; room is a power of 2 */
-    uint64_t room;
-    uint64_t base, next; /* numbers: all before base are dropped */
+    struct kept_slot *slots; /* owned, with their lines */
+    uint32_t room, first_free;
 };
 
 void kept_fini(struct kept *k);
-/* Copies a line; *token is its number. ERR_NOMEM: nothing was kept. */
+/* Copies a line; *token, below 2^63, will find it. ERR_NOMEM: nothing was kept.
+ */
 err kept_add(struct kept *k, const uint8_t *bytes, uint32_t count,
              uint64_t *token);
 /* Borrowed until it is dropped. NULL: it was, or never came. */

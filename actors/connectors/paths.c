@@ -86,10 +86,12 @@ static int expand(struct paths *p, const struct disk *disk, const char *base,
         plain--;
     int bytes = snprintf(path, sizeof path, "%s%.*s", base, (int)plain, rest);
     if (bytes >= (int)sizeof path) return ENAMETOOLONG;
-    if (last)
-        return disk->look(disk->context, path, -1, &info) < 0
-                   ? 0
-                   : paths_put(p, path);
+    if (last) {
+        int error = -disk->look(disk->context, path, -1, &info);
+        bool none = error == ENOENT || error == ENOTDIR;
+        /* A match that can't be looked at is said when it is opened. */
+        return none && rest[0] ? 0 : paths_put(p, path);
+    }
     rest += plain;
     size_t count = strcspn(rest, "/");
     if (count >= sizeof part) return ENAMETOOLONG;

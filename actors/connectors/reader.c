@@ -436,13 +436,24 @@ static void say_no_tuple(struct component_context *context, struct reader *r,
                        path, (long long)line->offset, fault->why);
 }
 
+/* Of the byte order mark that a file may begin with. */
+static uint32_t mark_bytes(const struct reader *r, const struct line *line)
+{
+    static const uint8_t mark[] = {0xef, 0xbb, 0xbf};
+    bool first = line->offset == 0 || (r->keeps && r->number == 1);
+    bool marked = first && line->count >= sizeof mark &&
+                  memcmp(line->bytes, mark, sizeof mark) == 0;
+    return marked ? sizeof mark : 0;
+}
+
 /* Into `scratch`. OK with nothing there: the line holds no tuple. */
 static err parse(struct reader *r, const struct line *line,
                  struct parse_fault *fault)
 {
+    uint32_t mark = mark_bytes(r, line);
     r->scratch.used = 0;
-    return r->parser.line(&r->parser, line->bytes, line->count, &r->scratch,
-                          fault);
+    return r->parser.line(&r->parser, line->bytes + mark, line->count - mark,
+                          &r->scratch, fault);
 }
 
 /* False: out of memory. */
@@ -559,6 +570,7 @@ static void take_news(struct component_context *context, struct reader *r,
                      "end",
                      r->intake->path);
     restart_splitter(r);
+    lines_seek(&r->lines, r->lines.offset, false);
     blocks_go_on(r);
 }
 
@@ -568,9 +580,10 @@ static enum step file_end(struct component_context *context, struct reader *r,
 {
     char why[300];
     bool damaged = intake_damaged(r->intake, why, sizeof why);
-    enum step step = damaged ? STEP_DONE : take_rest(context, r);
+    bool shrunk = news == NEWS_SHRUNK;
+    enum step step = damaged || shrunk ? STEP_DONE : take_rest(context, r);
     if (step != STEP_DONE) return step;
-    if (news != NEWS_NONE) {
+    if (news != NEWS_NONE && !shrunk) {
         take_news(context, r, news);
         return STEP_DONE;
     }
@@ -578,6 +591,14 @@ static enum step file_end(struct component_context *context, struct reader *r,
         executor_fault(context, LOSS_INPUT,
                        "%s: %s; what stands before was read, get the file anew",
                        r->intake->path, why);
+    if (shrunk)
+        executor_fault(
+            context, LOSS_INPUT,
+            "%s: it became shorter while it was read, what stood "
+            "behind byte %lld was left out; write to a new file and "
+            "rename it",
+            r->intake->path,
+            (long long)(r->plan.csv ? r->csv.offset : lines_start(&r->lines)));
     leave_place(context, r);
     return STEP_DONE;
 }
@@ -752,6 +773,25 @@ static enum step replay_kept(struct component_context *context,
     return ok ? STEP_DONE : no_memory(context);
 }
 
+static bool may_heal(int error)
+{
+    return error != 0 && error != ESTALE && error != ENOTSUP &&
+           !fault_stays(error);
+}
+
+/* What may be read at another time crashes the task: the next one replays it.
+ */
+static enum step not_again(struct component_context *context, struct reader *r,
+                           const struct intake *in, int64_t offset)
+{
+    int error = r->window->error;
+    enum step step = lost(context, in->path, offset, error);
+    if (!may_heal(error)) return step;
+    ref_drop(context->env, &r->window->job.ref);
+    r->window = NULL;
+    return STEP_CRASH;
+}
+
 /* It was a tuple when it was read first. */
 static enum step replay_parsed(struct component_context *context,
                                struct reader *r, uint64_t token,
@@ -782,7 +822,7 @@ enum step reader_replay(struct component_context *context, void *self,
     const struct intake *in = intake_again(context, r, place);
     if (!in || !window_find(r->window, in, offset, r->places[place].eof, &line))
         return in && window_is_for(r->window, in, offset)
-                   ? lost(context, in->path, offset, r->window->error)
+                   ? not_again(context, r, in, offset)
                    : window_start(context, r, place, offset);
     env_charge(context->env, 1);
     if (r->parser.line) return replay_parsed(context, r, token, in, &line);

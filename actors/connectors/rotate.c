@@ -27,15 +27,17 @@ static int first_free(const struct disk *disk, const char *path, unsigned keep,
     return name(place, path, keep);
 }
 
-int rotate_files(const struct disk *disk, const char *path, unsigned keep)
+int rotate_files(const struct disk *disk, const char *path, unsigned keep,
+                 unsigned *refused)
 {
     char from[PATH_MAX], to[PATH_MAX];
     unsigned number;
     int e = first_free(disk, path, keep, &number);
-    for (; e == 0 && number > 0; number--) {
+    for (; e == 0 && number > 0; number -= e == 0) {
         e = name(to, path, number);
         if (e == 0) e = name(from, path, number - 1);
         if (e == 0) e = -disk->rename(disk->context, from, to);
     }
+    *refused = e == ENOENT ? number - 1 : number; /* or what is to be renamed */
     return e;
 }

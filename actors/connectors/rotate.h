@@ -8,7 +8,9 @@
 struct disk;
 
 /* `keep` files stay beside `path`, 1 or more. 0, or errno: `path` is still
- * called so, and no file is gone that would not be by the next try. */
-int rotate_files(const struct disk *disk, const char *path, unsigned keep);
+ * called so, no file is gone that would not be by the next try, and *refused
+ * is the number of the file at fault, 0 of `path`. */
+int rotate_files(const struct disk *disk, const char *path, unsigned keep,
+                 unsigned *refused);
 
 #endif

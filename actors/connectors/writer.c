@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/node.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 
 #define SECOND_NS      1000000000ll
@@ -36,6 +37,7 @@ struct writer_file {
     int error;          /* errno of the last try; 0: it went on */
     int close_error;    /* errno of closing one that was rotated */
     int rotate_error;   /* errno of the last rotation; 0: it went well */
+    unsigned refused;   /* the number of the file that it failed at */
     unsigned keep;
     int64_t rotate_bytes; /* 0: never */
     int64_t bytes, limit; /* rotated: of the file; it is full */
@@ -47,8 +49,7 @@ struct writer_file {
 static void file_free(struct env *env, struct ref *ref)
 {
     struct writer_file *f = (struct writer_file *)(void *)ref;
-    if (f->open && f->owned && !f->closed)
-        f->disk->close(f->disk->context, f->fd);
+    if (f->open && f->owned) f->disk->close(f->disk->context, f->fd);
     buffer_fini(&f->head);
     buffer_fini(&f->out);
     buffer_fini(&f->ends);
@@ -70,6 +71,32 @@ static int open_file(struct writer_file *f)
     return disk->open(disk->context, f->path, DISK_APPEND);
 }
 
+static int64_t put(struct writer_file *f, const uint8_t *from, size_t bytes)
+{
+    int64_t count = f->pipe
+                        ? pipe_write(f->fd, from, bytes)
+                        : f->disk->write(f->disk->context, f->fd, from, bytes);
+    if (count > 0) f->bytes += count;
+    return count;
+}
+
+/* The last line of what is continued may have no end, after a power cut say:
+ * what follows is a line of its own. Who may only write can't know. 0, or
+ * errno. */
+static int end_last_line(struct writer_file *f)
+{
+    const struct disk *disk = f->disk;
+    uint8_t last = '\n';
+    if (f->bytes == 0) return 0;
+    int fd = disk->open(disk->context, f->path, DISK_READ);
+    if (fd == -EACCES || fd == -EPERM) return 0;
+    if (fd < 0) return -fd;
+    int64_t count = disk->read(disk->context, fd, &last, 1, f->bytes - 1);
+    disk->close(disk->context, fd);
+    if (count >= 0 && last != '\n') count = put(f, (const uint8_t *)"\n", 1);
+    return count < 0 ? (int)-count : 0;
+}
+
 /* False: error says why. */
 static bool begin_file(struct writer_file *f)
 {
@@ -82,8 +109,13 @@ static bool begin_file(struct writer_file *f)
         return false;
     }
     f->fd = fd;
-    f->open = f->begun = f->append = true;
     f->bytes = info.bytes;
+    f->error = end_last_line(f);
+    if (f->error) {
+        f->disk->close(f->disk->context, fd);
+        return false;
+    }
+    f->open = f->begun = f->append = true;
     f->head_written = info.bytes > 0 ? f->head.used : 0;
     return true;
 }
@@ -96,8 +128,8 @@ static size_t end_at(const struct writer_file *f, size_t i)
 }
 
 /* How much of `out` still belongs into the file: whole tuples, or what is left
- * of one. 0: it is full. */
-static size_t fitting(struct writer_file *f)
+ * of one. 0: it is full; never with `must`. */
+static size_t fitting(struct writer_file *f, bool must)
 {
     size_t left = f->out.used - f->written, best = 0;
     if (f->rotate_bytes == 0) return left;
@@ -106,7 +138,7 @@ static size_t fitting(struct writer_file *f)
     if (left == 0) return 0;
     bool within = f->written != (f->end > 0 ? end_at(f, f->end - 1) : 0);
     bool empty = f->bytes <= (int64_t)f->head.used;
-    if (within || empty) best = end_at(f, f->end) - f->written;
+    if (within || empty || must) best = end_at(f, f->end) - f->written;
     for (size_t i = f->end; i < f->ends.used / sizeof(size_t); i++) {
         size_t more = end_at(f, i) - f->written;
         if (f->bytes + (int64_t)more > f->limit) break;
@@ -119,7 +151,7 @@ static size_t fitting(struct writer_file *f)
  * goes on growing, and is rotated when it has grown by as much again. */
 static void rotate(struct writer_file *f)
 {
-    f->rotate_error = rotate_files(f->disk, f->path, f->keep);
+    f->rotate_error = rotate_files(f->disk, f->path, f->keep, &f->refused);
     f->limit = f->rotate_bytes;
     if (f->rotate_error) {
         f->limit += f->bytes;
@@ -130,29 +162,22 @@ static void rotate(struct writer_file *f)
     f->open = false;
 }
 
-static int64_t put(struct writer_file *f, const uint8_t *from, size_t bytes)
-{
-    int64_t count = f->pipe
-                        ? pipe_write(f->fd, from, bytes)
-                        : f->disk->write(f->disk->context, f->fd, from, bytes);
-    if (count > 0) f->bytes += count;
-    return count;
-}
-
 /* What is to be written next. False: nothing, or error says why. */
 static bool next_piece(struct writer_file *f, struct buffer **from, size_t **at,
                        size_t *bytes)
 {
+    bool must = false; /* what no file has room for goes into this one */
     if (!begin_file(f)) return false;
     if (f->head_written == f->head.used && f->written < f->out.used &&
-        fitting(f) == 0) {
+        fitting(f, false) == 0) {
         rotate(f);
+        must = f->rotate_error != 0;
         if (!begin_file(f)) return false;
     }
     bool head = f->head_written < f->head.used;
     *from = head ? &f->head : &f->out;
     *at = head ? &f->head_written : &f->written;
-    *bytes = head ? f->head.used - f->head_written : fitting(f);
+    *bytes = head ? f->head.used - f->head_written : fitting(f, must);
     return *bytes > 0;
 }
 
@@ -170,8 +195,9 @@ static void file_work(struct node *node, struct job *job)
             *at += (size_t)count;
         if (count < (int64_t)bytes) return; /* the next job goes on */
     }
-    if (f->error || !f->last) return;
+    if (f->error || !f->last || f->written < f->out.used) return;
     f->closed = true;
+    f->open = false;
     if (f->owned) f->error = -f->disk->close(f->disk->context, f->fd);
 }
 
@@ -213,8 +239,8 @@ err writer_make(struct component_context *context, struct writer *w,
     w->tracked = executor_tracks(context);
     w->rotates = plan->rotate_bytes > 0;
     f->owned = path != NULL;
-    /* A crashed task's lines stay. */
-    f->append = plan->append || context->starts > 0;
+    /* A crashed task's lines stay; if it wrote none they are from before. */
+    f->append = plan->append || *context->begun;
     f->rotate_bytes = f->limit = plan->rotate_bytes;
     f->keep = plan->keep;
     if (path == NULL) {
@@ -375,14 +401,22 @@ static void say_unclosed(struct component_context *context,
 static void say_rotated(struct component_context *context,
                         const struct writer_file *f)
 {
-    char text[1024];
+    char text[1024], number[16] = "", path[PATH_MAX];
     if (f->close_error) say_unclosed(context, f, f->close_error);
     if (f->rotate_error == 0) return;
-    fault_text(text, sizeof text, FAULT_WRITE, f->path, f->rotate_error);
+    if (f->refused > 0) snprintf(number, sizeof number, ".%u", f->refused);
+    snprintf(path, sizeof path, "%s%s", f->path, number);
+    fault_text(text, sizeof text, FAULT_WRITE, path, f->rotate_error);
     executor_fault(context, LOSS_NONE,
-                   "%s; it can't be rotated and goes on growing, tried again "
+                   "%s; %s can't be rotated and goes on growing, tried again "
                    "when it has grown by %lld bytes more",
-                   text, (long long)f->rotate_bytes);
+                   text, f->path, (long long)f->rotate_bytes);
+}
+
+/* Nothing was written yet, but it is no mistake: it will pass. */
+static bool may_wait(int error)
+{
+    return error == ENXIO || error == ENOSPC || error == EDQUOT;
 }
 
 enum step writer_job_done(struct component_context *context, void *self,
@@ -391,6 +425,7 @@ enum step writer_job_done(struct component_context *context, void *self,
     struct writer *w = self;
     struct writer_file *f = w->file;
     w->busy = false;
+    *context->begun |= f->begun;
     say_rotated(context, f);
     if (f->error == EAGAIN && f->pipe) {
         /* It goes on waiting for a slow reader. */
@@ -398,7 +433,7 @@ enum step writer_job_done(struct component_context *context, void *self,
         went_on(context, w);
     } else if (f->closed) {
         say_unclosed(context, f, f->error);
-    } else if (!f->begun && f->error != ENXIO) {
+    } else if (!f->begun && !may_wait(f->error)) {
         return crash(context, f);
     } else if (!f->owned && f->error == EPIPE) {
         w->unread = true;

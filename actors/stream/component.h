@@ -36,11 +36,12 @@ struct component_context {
     struct executor *executor;
     const struct plan *plan;
     const struct component_plan *component;
-    unsigned task;    /* number in the plan */
-    unsigned index;   /* among the component's tasks */
-    unsigned starts;  /* of this task before: above 0 its actor crashed */
-    const void *code; /* during make(): the newest; NULL: as planned */
-    struct env *env;  /* of the running activation */
+    unsigned task;   /* number in the plan */
+    unsigned index;  /* among the component's tasks */
+    unsigned starts; /* of this task before: above 0 its actor crashed */
+    bool *begun;     /* the task's; the class sets it, its next actor sees it */
+    const void *code;        /* during make(): the newest; NULL: as planned */
+    struct env *env;         /* of the running activation */
     struct emitter *emitter; /* where it emits */
     int64_t sleep_ns;
     char error[2048]; /* of STEP_CRASH and executor_fail(): with traceback */

@@ -643,6 +643,7 @@ static err executor_init(struct env *env, void *self, const void *args)
         .task = task->number,
         .index = task->index,
         .starts = task->starts++,
+        .begun = &task->begun,
         .env = env,
         .emitter = &x->emitter,
     };

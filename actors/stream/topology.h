@@ -44,6 +44,7 @@ struct task {
     metric_id limit;        /* of a spout: a gauge, how many may be pending */
     void *state;            /* of a class whose state stays; owned */
     unsigned starts;
+    bool begun; /* its class has done what is done once */
     bool ended; /* all was emitted and told: a new actor has nothing to do */
     uint64_t passed;            /* newest reload marker passed on */
     _Atomic uint64_t unsettled; /* a spout's roots, pending or to be replayed */

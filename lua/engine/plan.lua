@@ -177,6 +177,53 @@ local function operator_of(c)
   return first and is_operator(first) and first or nil
 end
 
+--- Without what doesn't tell files apart; nil in /dev, where all may write.
+local function file_name(path)
+  if type(path) ~= "string" or path == "" or path:find("^/dev/") then return nil end
+  return (path:gsub("/%.?/", "/"):gsub("^%./", ""))
+end
+
+--- No file is written by two, or read and written: the writer empties it.
+local function check_files(order, fault)
+  local writers = {}
+  local function writer_beside(c, name)
+    local base, number = name:match("^(.*)%.([1-9]%d?%d?%d?)$")
+    local same, rotates = writers[name], base and writers[base]
+    if same and same.by ~= c then return same.by end
+    return rotates and rotates.by ~= c and rotates.keep >= tonumber(number) and rotates.by or nil
+  end
+  local function refuse(c, name, does)
+    local other = name and writer_beside(c, name)
+    if other then
+      fault(c.line, "%s %s '%s', which %s in line %d writes or renames; give each a path of its own", c.title, does, clean(name),
+            other.title, other.line)
+    end
+  end
+  local function each(does)
+    for _, c in ipairs(order) do
+      local options = c.out.connector == "file" and c.out.options
+      if options and c.kind == "sink" then
+        local name, tasks = file_name(options.path), c.out.tasks or 1
+        for i = 1, name and tasks or 0 do does(c, options, tasks == 1 and name or ("%s.%d"):format(name, i - 1)) end
+      end
+    end
+  end
+  each(function(c, options, name)
+    local keep = options.rotate and (math.type(options.keep) == "integer" and options.keep or 5) or 0
+    writers[name] = writers[name] or { by = c, keep = 0 }
+    writers[name].keep = math.max(writers[name].keep, keep)
+  end)
+  each(function(c, _, name) refuse(c, name, "writes") end)
+  for _, c in ipairs(order) do
+    if c.out.connector == "file" and c.kind == "spout" then
+      local options = c.out.options
+      local list = type(options.paths) == "table" and options.paths or {}
+      refuse(c, file_name(options.path), "reads")
+      for _, path in ipairs(list) do refuse(c, file_name(path), "reads") end
+    end
+  end
+end
+
 --- record: what the file returned; connectors: name → description;
 -- file: its path, for messages. Gives the plan, or nil and the list of errors.
 local function check(record, connectors, file)
@@ -856,6 +903,14 @@ local function check(record, connectors, file)
     if c.use then place_operator(c) end
     -- One function for inputs of different layout would mix up its arguments.
     local execute, inputs = c.body.execute, c.out.inputs
+    if c.kind == "sink" and c.out.connector and c.out.options.format == "csv" then
+      for i = 2, #inputs do
+        if table.concat(inputs[i].fields, "\0") ~= table.concat(inputs[1].fields, "\0") then
+          fault(c.line, "the inputs of %s have different fields, and format = \"csv\" has one header; give each a sink of its own", c.title)
+          break
+        end
+      end
+    end
     if type(execute) == "table" then execute = plain(execute) end
     if type(execute) == "function" then
       for i = 2, #inputs do
@@ -880,6 +935,8 @@ local function check(record, connectors, file)
     end
     ::continue::
   end
+
+  check_files(order, fault)
 
   -- Everything must be reached from a spout, or it waits for ever.
   local spouts, guests, tasks = 0, 0, 0

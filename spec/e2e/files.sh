@@ -457,7 +457,8 @@ e2e_a_sink_that_can_not_rotate_goes_on_writing() {
     writes 3000 'path = "log", rotate = 4000, keep = 1'
     engine run t.lua
     exits 0
-    says "it can't be rotated and goes on growing"
+    says "log.1: "
+    says "; log can't be rotated and goes on growing"
     seq 3000 > expected
     same log expected
     equal "$(figure in acked)" 3000 "acked"
