@@ -318,10 +318,10 @@ static void push_context(lua_State *L, struct guest *g)
     /* config: the component's over the topology's. */
     lua_newtable(L);
     vref_push(L, &g->script.now.record);
-    lua_getfield(L, -1, "body");
-    lua_getfield(L, -1, "config");
+    script_field(L, -1, "body");
+    script_field(L, -1, "config");
     vref_push(L, &g->body);
-    lua_getfield(L, -1, "config");
+    script_field(L, -1, "config");
     int merged = lua_gettop(L) - 5;
     for (int from = merged + 3; from <= merged + 5; from += 2) {
         if (!lua_istable(L, from)) continue;

@@ -53,8 +53,8 @@ static int took(lua_State *L)
 static void push_topology_hooks(lua_State *L, const struct vref *record)
 {
     vref_push(L, record);
-    lua_getfield(L, -1, "body");
-    lua_getfield(L, -1, "hooks");
+    script_field(L, -1, "body");
+    script_field(L, -1, "hooks");
     lua_replace(L, -3);
     lua_pop(L, 1);
 }
@@ -82,7 +82,7 @@ void hooks_adopt(lua_State *L, struct guest *g, int body,
     static const lua_CFunction asked[] = {clock_ns, is_held, is_refused, took};
     int runs = lua_gettop(L);
     push_topology_hooks(L, record);
-    lua_getfield(L, body, "hooks");
+    script_field(L, body, "hooks");
     bool any = !lua_isnil(L, -2) || !lua_isnil(L, -1);
     if (!any || g->config->generates) {
         if (takes) drop(&g->hooks);

@@ -1,8 +1,9 @@
 /* spec.h - sugar over cmocka: a spec is a sentence and a story.
  *   SPEC(mailbox, keeps_the_order_of_one_sender) { ... CHECK_EQ(a, b); }
  * registers itself; spec_main() runs those whose "module.sentence" contains
- * the argument (all without one) and not ENGINE_SPEC_SKIP, those of the module
- * "cases" last, and ends with `N passed, N failed`. */
+ * the argument (all without one) and none of ENGINE_SPEC_SKIP's parts (commas
+ * part them), those of the module "cases" last, and ends with `N passed, N
+ * failed`. */
 #ifndef SPEC_SPEC_H
 #define SPEC_SPEC_H
 

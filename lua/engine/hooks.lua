@@ -39,7 +39,7 @@ local function around(execute)
 end
 
 if is_spout then
-  local ack, fail = body.ack, body.fail
+  local ack, fail = own(body, "ack"), own(body, "fail")
   if acked then
     hooked.ack = function(self, id)
       local seconds = took()
@@ -55,7 +55,7 @@ if is_spout then
     end
   end
 elseif executed or acked then
-  local execute = body.execute
+  local execute = own(body, "execute")
   if type(execute) == "table" then
     hooked.execute = {}
     for source, fn in next, execute do hooked.execute[source] = around(fn) end

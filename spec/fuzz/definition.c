@@ -1,6 +1,7 @@
 /* definition.c - any text as a definition file. It never crashes or hangs, it
  * says what is wrong, and the same text gives the same plan.
  * Build and run: ./build.sh fuzz */
+#define _GNU_SOURCE /* memmem */
 #include "lua/definition.h"
 #include "core/alloc.h"
 #include <assert.h>
@@ -61,11 +62,13 @@ static void check_plan(const struct plan *plan)
     assert(plan->tasks == tasks);
 }
 
-/* Nobody should read the checker's own errors: `plan:12: attempt to …`. */
-static void check_errors(const char *errors)
+/* Nobody should read the checker's own errors: `plan:12: attempt to …`; but
+ * what a definition raises may read so. */
+static void check_errors(const char *errors, const uint8_t *data, size_t size)
 {
     check_text(errors);
-    assert(strncmp(errors, "plan:", 5) != 0);
+    assert(strncmp(errors, "plan:", 5) != 0 ||
+           memmem(data, size, "plan", 4) != NULL);
     assert(strstr(errors, "\n\n") == NULL);
 }
 
@@ -78,7 +81,7 @@ static struct definition *parse(const uint8_t *data, size_t size, char **errors)
     if (d)
         check_plan(&d->plan);
     else
-        check_errors(*errors);
+        check_errors(*errors, data, size);
     return d;
 }
 

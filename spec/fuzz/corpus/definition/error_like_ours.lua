@@ -1,0 +1,1 @@
+error("plan:„„ value (a((((„", 4)
