@@ -353,9 +353,14 @@ e2e_json_ends_with_one_object() {
     engine run beat.lua --json --for 300ms --quiet
     exits 1
     tail -1 err | grep -qE '^\{"run":' || fail "seen: $(tail -1 err)"
-    engine run beat.lua --json --log-format text
-    exits 2
-    says "--json needs --log-format json"
+    for options in "--json --log-format text" "--log-format text --json"; do
+        # shellcheck disable=SC2086 # a list of words
+        engine run beat.lua $options --for 300ms
+        exits 2
+        says "--json needs --log-format json"
+    done
+    engine run beat.lua --json --log-format json --for 300ms --quiet
+    exits 1
 }
 
 e2e_a_run_begins_with_five_aligned_lines() {
