@@ -500,11 +500,17 @@ static int tell_end(const struct running *r)
     return code;
 }
 
-/* Nobody finds it any more. */
-static void leave(struct running *r)
+/* Nobody is answered any more. */
+static void shut_door(struct running *r)
 {
     door_close(r->door);
     r->door = NULL;
+}
+
+/* Nobody finds it any more. */
+static void leave(struct running *r)
+{
+    shut_door(r);
     if (r->door_fd >= 0) close(r->door_fd);
     r->door_fd = -1;
     pthread_mutex_lock(&r->host->lock);
@@ -539,6 +545,7 @@ static void dismantle(struct running *r)
 void running_finish(struct running *r)
 {
     running_abandon(r);
+    shut_door(r); /* the report may wait for who reads it */
     r->code = tell_end(r);
     r->finished = true;
     dismantle(r);

@@ -81,6 +81,67 @@ e2e_a_run_that_hangs_is_named_where_a_name_is_not_found() {
     exits 0
 }
 
+e2e_a_run_that_dies_while_it_is_asked_is_not_listed() {
+    start_apart beat
+    kill -STOP "$pid"
+    "$ENGINE" ps > out 2> err &
+    local visitor=$!
+    STARTED+=("$visitor")
+    waits() { ls -l "/proc/$visitor/fd" 2>/dev/null | grep -q 'socket:'; }
+    until_so "it asks" waits
+    kill -KILL "$pid"
+    wait "$visitor"
+    equal $? 0 "exit code of ps"
+    prints ""
+    says "nothing runs"
+}
+
+e2e_stop_is_well_when_the_run_ends_before_it_is_told() {
+    start_apart beat
+    kill -STOP "$pid"
+    (sleep 0.3; kill -CONT "$pid"; kill -TERM "$pid") &
+    engine stop beat
+    exits 0
+}
+
+e2e_runs_that_hang_are_waited_for_together() {
+    local i began hung=()
+    start_apart beat
+    for i in one two three; do
+        write_beat "$i"
+        "$ENGINE" run "$i.lua" --quiet > /dev/null 2> "err.$i" &
+        hung+=($!)
+        STARTED+=($!)
+        answers() { "$ENGINE" stats "$i" > /dev/null 2>&1; }
+        until_so "it answers" answers
+    done
+    kill -STOP "${hung[@]}"
+    began=$SECONDS
+    engine stop beat
+    exits 0
+    [ $((SECONDS - began)) -lt 9 ] || fail "it took $((SECONDS - began)) s"
+    engine ps
+    equal "$(grep -c 'no answer' out)" 3 "runs without an answer"
+}
+
+e2e_an_ending_run_is_gone_before_its_report_is_read() {
+    write_beat beat
+    mkfifo report
+    exec 9<> report
+    "$ENGINE" run beat.lua --json --quiet --log-level off > /dev/null 2> report 9>&- &
+    pid=$!
+    STARTED+=("$pid")
+    answers() { "$ENGINE" stats beat > /dev/null 2>&1; }
+    until_so "it answers" answers
+    head -c 65536 /dev/zero >&9 # nothing more can be written
+    engine stop beat
+    exits 0
+    engine ps
+    says "nothing runs"
+    kill -0 "$pid" || fail "the run has not waited for who reads its report"
+    kill -KILL "$pid"
+}
+
 e2e_the_run_s_id_is_told_at_the_start() {
     start_apart beat
     local id
