@@ -385,6 +385,7 @@ static err start_topology(struct running *r)
 {
     struct topology_config config = {.plan = &r->definition->plan,
                                      .ackers = r->host->options.threads,
+                                     .drain_ns = r->host->options.drain_ns,
                                      .ended = on_ended,
                                      .context = r};
     r->env = node_outside(real_node(r->real));

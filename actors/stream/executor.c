@@ -14,7 +14,6 @@
 #include <string.h>
 
 enum {
-    DRAIN_MS = 10000,
     COMBINE_TURNS = 8, /* what is combined leaves after so many at the latest */
 };
 
@@ -674,9 +673,9 @@ void executor_job(struct component_context *context, struct job *job)
 
 void executor_drain(struct component_context *context)
 {
-    int64_t limit_ns = DRAIN_MS * (int64_t)1000000;
-    tell_topology(executor_of(context), TOPOLOGY_DRAIN, &limit_ns,
-                  sizeof limit_ns);
+    struct executor *x = executor_of(context);
+    int64_t limit_ns = topology_drain_ns(x->topology);
+    tell_topology(x, TOPOLOGY_DRAIN, &limit_ns, sizeof limit_ns);
 }
 
 void executor_log(struct component_context *context, int level,
