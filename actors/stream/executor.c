@@ -275,7 +275,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
     if (step == STEP_CRASH || step == STEP_HOPELESS) {
         executor_unroot(&x->context);
         emitter_undo(&x->emitter);
-        tally_fault(x, x->context.error);
+        tally_fault(x, 0, x->context.error);
         size_t first = strcspn(x->context.error, "\n");
         log_text(node_log(env_node(x->context.env)), x->task->component->name,
                  (int)x->task->index, LOG_ERROR, 0, x->context.error, first,
@@ -612,7 +612,7 @@ static err executor_init(struct env *env, void *self, const void *args)
     if (e != OK) {
         const char *why = x->context.error[0] ? x->context.error : err_text(e);
         executor_log(&x->context, LOG_ERROR, "%s", why);
-        tally_fault(x, why);
+        tally_fault(x, 0, why);
         if (x->last_word) msg_free(env, x->last_word);
         emitter_fini(&x->emitter);
         return e;
@@ -704,7 +704,7 @@ void executor_fault(struct component_context *context, enum loss loss,
     va_end(args);
     x->errors++;
     if (loss == LOSS_INPUT) x->left_out++;
-    tally_fault(x, text);
+    tally_fault(x, (uint64_t)(uintptr_t)format, text);
     log_text(node_log(env_node(x->context.env)), context->component->name,
              (int)context->index, LOG_ERROR, (uint64_t)(uintptr_t)format, text,
              strlen(text), NULL);

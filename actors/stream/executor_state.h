@@ -47,7 +47,7 @@ struct executor {
 
     bool opened, going, finished, ended;
     enum call suspended;
-    bool yielded; /* ... until the next MSG_AGAIN */
+    bool yielded;                         /* ... until the next MSG_AGAIN */
     struct msg *later_first, *later_last; /* put off while suspended */
 
     int64_t began_ns; /* the call of execute in hand; if it is timed */
@@ -119,8 +119,8 @@ void tally_count(struct executor *x);
  * time between for each tuple is its latency. */
 void tally_begin(struct executor *x, uint32_t tuples);
 void tally_end(struct executor *x, uint32_t tuples);
-/* Remembers what went wrong, for who asks; see faults.h. */
-void tally_fault(struct executor *x, const char *text);
+/* Remembers what went wrong, for who asks; kinds as in faults.h. */
+void tally_fault(struct executor *x, uint64_t kind, const char *text);
 
 /* ---- settle.c ---- */
 

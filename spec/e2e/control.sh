@@ -227,6 +227,28 @@ e2e_errors_tell_component_task_time_and_text() {
     engine stop beat
 }
 
+e2e_many_bad_lines_do_not_push_out_what_is_rare() {
+    for n in $(seq 100); do echo '{"a":'; done > bad.jsonl
+    cat > mixed.lua <<'LUA'
+return topology "mixed" {
+  spout "lines" { file { path = "bad.jsonl", format = "json", follow = true } },
+  sink "none" { from = shuffle "lines", null {} },
+  spout "in" { list { { 1 } }, fields = { "n" }, retries = 0 },
+  sink "work" { from = shuffle "in", execute = function() error("IMPORTANT") end },
+}
+LUA
+    "$ENGINE" run mixed.lua > out.started 2> err.started &
+    pid=$!
+    STARTED+=("$pid")
+    all_read() { "$ENGINE" errors mixed 2> /dev/null | grep -qF "bad.jsonl:100: "; }
+    until_so "all lines were read" all_read
+    engine errors mixed
+    exits 0
+    grep -qF IMPORTANT out || fail "seen: $(seen out)"
+    grep -qF "(100 times)" out || fail "seen: $(seen out)"
+    engine stop mixed
+}
+
 e2e_a_component_s_level_is_changed_while_it_runs() {
     start_apart beat
     run_said "worked on" && fail "debug is on already"
