@@ -187,12 +187,12 @@ static int ask(const char *name, const char *line)
         return EXIT_FAILED;
     }
     json_t *json = json_loadb((const char *)answer.data, answer.used, 0, NULL);
-    bool ok = json_is_true(json_object_get(json, "ok"));
+    if (!json_is_true(json_object_get(json, "ok"))) code = visit_refused(json);
     fwrite(answer.data, 1, answer.used, stdout);
     putchar('\n');
     json_decref(json);
     buffer_fini(&answer);
-    return ok ? EXIT_WELL : EXIT_USAGE;
+    return code;
 }
 
 static int run_ask(const struct verb *verb, int argc, char **argv)

@@ -372,6 +372,12 @@ int visit_find(const char *name, char folder[PLACE_PATH_BYTES])
     return meant == 1 ? EXIT_WELL : EXIT_USAGE;
 }
 
+int visit_refused(const json_t *answer)
+{
+    return json_is_true(json_object_get(answer, "usage")) ? EXIT_USAGE
+                                                          : EXIT_FAILED;
+}
+
 int visit_tell(const char *folder, const char *name, const json_t *request,
                json_t **answer)
 {
@@ -386,9 +392,10 @@ int visit_tell(const char *folder, const char *name, const json_t *request,
     if (json_is_true(json_object_get(*answer, "ok"))) return EXIT_WELL;
     const char *error = json_string_value(json_object_get(*answer, "error"));
     verb_say("run '%s' says: %s", name, error ? error : "no");
+    int code = visit_refused(*answer);
     json_decref(*answer);
     *answer = NULL;
-    return EXIT_USAGE;
+    return code;
 }
 
 int visit_run(const char *name, const json_t *request, json_t **answer)

@@ -39,6 +39,9 @@ err visit_ask(const char *folder, const char *line, size_t bytes,
 /* The run meant by an id, the beginning of only one, or its topology's name.
  * Its folder is copied. EXIT_WELL, or the exit code after having said why. */
 int visit_find(const char *name, char folder[PLACE_PATH_BYTES]);
+/* The exit code for an answer that isn't ok: is the request wrong, or can the
+ * run not do it? */
+int visit_refused(const json_t *answer);
 /* Asks the one in the folder; *answer is a new reference, ok is true in it.
  * EXIT_WELL, VISIT_ENDED, or the exit code after having said why, with `name`.
  */

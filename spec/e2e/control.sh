@@ -336,6 +336,9 @@ e2e_a_shorter_drain_overtakes_a_longer_one() {
     exits 0
     engine ps --json
     equal "$(member state < out)" draining "state"
+    engine deactivate stuck
+    exits 1 # the command line is right
+    says "the run is draining; it can't be deactivated"
     engine stop stuck --drain 10ms
     exits 0
     finishes
