@@ -156,7 +156,7 @@ static int check_file(struct bench *b, struct bench_case *c, bool several)
     int code = check_path(c->path);
     if (code != EXIT_WELL) return code;
     err e = several ? definition_load_some(c->path, sets->list, sets->count,
-                                           known, NULL, &d, &errors)
+                                           known, NULL, &d, NULL, &errors)
                     : definition_load(c->path, sets->list, sets->count, NULL,
                                       &d, &errors);
     if (e != OK) fprintf(stderr, "%s\n", errors ? errors : err_text(e));

@@ -134,11 +134,9 @@ static int stop(const char *name, const struct stop *s)
     if (request && s->given)
         json_object_set_new(request, "limit",
                             json_real((double)s->drain_ns / 1e9));
-    if (code == EXIT_WELL) {
-        /* By its id: the name may be given to another one meanwhile. */
-        code = visit_run(strrchr(folder, '/') + 1, request, &answer);
-    }
+    if (code == EXIT_WELL) code = visit_tell(folder, name, request, &answer);
     json_decref(request);
+    if (code == VISIT_ENDED) return EXIT_WELL; /* as it was to */
     if (code != EXIT_WELL) return code;
     int64_t limit_ns = limit_of(answer) + END_NS;
     json_decref(answer);
@@ -189,12 +187,12 @@ static int ask(const char *name, const char *line)
         return EXIT_FAILED;
     }
     json_t *json = json_loadb((const char *)answer.data, answer.used, 0, NULL);
-    bool ok = json_is_true(json_object_get(json, "ok"));
+    if (!json_is_true(json_object_get(json, "ok"))) code = visit_refused(json);
     fwrite(answer.data, 1, answer.used, stdout);
     putchar('\n');
     json_decref(json);
     buffer_fini(&answer);
-    return ok ? EXIT_WELL : EXIT_USAGE;
+    return code;
 }
 
 static int run_ask(const struct verb *verb, int argc, char **argv)

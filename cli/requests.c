@@ -27,6 +27,7 @@ struct asked {
     json_t *arguments; /* borrowed */
     int64_t now_ns;
     char why[512]; /* it is refused; "": it isn't */
+    bool busy;     /* the request is right; the run can't do it now */
 };
 
 struct request {
@@ -307,6 +308,7 @@ static json_t *handle_stop(struct asked *a)
 static json_t *activate(struct asked *a, bool active)
 {
     struct control *c = a->control;
+    a->busy = c->draining;
     if (c->draining)
         return refuse(a, "the run is draining; it can't be %sactivated",
                       active ? "" : "de");
@@ -447,6 +449,9 @@ err requests_answer(struct env *env, void *control, const char *line,
     else
         json = json_pack("{s:b, s:o}", "ok", 0, "error",
                          json_text(a.why[0] ? a.why : "out of memory"));
+    if (json && a.why[0] && !a.busy &&
+        json_is_false(json_object_get(json, "ok")))
+        json_object_set_new(json, "usage", json_true());
     size_t before = answer->used;
     err e = json_append(json, answer);
     if (e != OK) answer->used = before;

@@ -40,6 +40,7 @@ err requests_answer(struct env *env, void *control, const char *line,
 #define REQUESTS_TOO_MANY                                                      \
     "{\"ok\":false,\"error\":\"too many ask at once; try again\"}"
 #define REQUESTS_TOO_LONG                                                      \
-    "{\"ok\":false,\"error\":\"the request is longer than 64 KB\"}"
+    "{\"ok\":false,\"error\":\"the request is longer than 64 "                 \
+    "KB\",\"usage\":true}"
 
 #endif

@@ -112,7 +112,8 @@ static bool default_drain(struct run_options *o)
 static bool take_format(struct run_options *o, const char *value)
 {
     o->json_log = strcmp(value, "json") == 0;
-    if (o->json_log || strcmp(value, "text") == 0) return true;
+    o->text_log = strcmp(value, "text") == 0;
+    if (o->json_log || o->text_log) return true;
     verb_say("--log-format is '%s'; give text or json", value);
     return false;
 }
@@ -127,7 +128,7 @@ static bool take_option(void *context, unsigned option, const char *value)
     case FOR: return take_for(o, value);
     case DRAIN: return take_time(&o->drain_ns, "--drain", value);
     case QUIET: o->quiet = true; return true;
-    case JSON: o->json = o->json_log = true; return true;
+    case JSON: o->json = true; return true;
     case LOG_FORMAT: return take_format(o, value);
     case LOG_LEVEL: return take_level(o, value);
     default: return false;
@@ -141,9 +142,10 @@ int run_options_parse(const struct verb *verb, int *argc, char **argv,
         .threads = threads_default(), .drain_ns = -1, .level = LOG_INFO};
     int code = verb_parse(verb, argc, argv, take_option, out);
     if (code != EXIT_WELL) return code;
-    if (out->json && !out->json_log) {
+    if (out->json && out->text_log) {
         verb_say("--json needs --log-format json; leave --log-format out");
         return EXIT_USAGE;
     }
+    if (out->json) out->json_log = true;
     return default_drain(out) ? EXIT_WELL : EXIT_USAGE;
 }

@@ -26,6 +26,7 @@ struct run_options {
     bool watch, quiet;
     bool json;     /* the end as an object */
     bool json_log; /* each line of the log */
+    bool text_log; /* --log-format text was said: --json is refused */
     enum log_level level;
     struct argument_level levels[LEVELS_MAX]; /* of single components */
     unsigned level_count;

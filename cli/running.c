@@ -150,14 +150,11 @@ static void on_second(struct env *env, void *context)
 /* ---- its definition ---- */
 
 static err load(const struct running *r, const char *path,
-                struct definition **out, char **errors)
+                struct definition **out, struct bundle **tried, char **errors)
 {
     const struct sets *sets = &r->host->options.sets;
-    if (r->known)
-        return definition_load_some(path, sets->list, sets->count, r->known,
-                                    r->runtime, out, errors);
-    return definition_load(path, sets->list, sets->count, r->runtime, out,
-                           errors);
+    return definition_load_some(path, sets->list, sets->count, r->known,
+                                r->runtime, out, tried, errors);
 }
 
 int running_load(struct running *r, const char *path)
@@ -173,7 +170,7 @@ int running_load(struct running *r, const char *path)
         return EXIT_FAILED;
     }
     host_mind_signals(false);
-    err e = load(r, path, &r->definition, &errors);
+    err e = load(r, path, &r->definition, NULL, &errors);
     host_mind_signals(true);
     if (e != OK) {
         host_tell_lines(host, errors ? errors : err_text(e));
@@ -217,15 +214,18 @@ static void send_code(struct running *r, struct bundle *bundle)
 void running_reload(struct running *r)
 {
     struct definition *next;
+    struct bundle *tried;
     char *errors, why[256];
     watch_settle(r->watch);
-    err e = load(r, r->definition->plan.file, &next, &errors);
+    err e = load(r, r->definition->plan.file, &next, &tried, &errors);
+    if (tried && e == OK) watch_files(r->watch, tried);
+    if (tried && e != OK) watch_more(r->watch, tried);
+    if (tried) ref_drop(NULL, &tried->ref);
     if (e != OK) {
         tell_refused(r, errors ? errors : err_text(e));
         mem_free(errors);
         return;
     }
-    watch_files(r->watch, next->bundle);
     if (definition_same_graph(r->definition, next, why, sizeof why)) {
         send_code(r, next->bundle);
     } else {
@@ -385,6 +385,7 @@ static err start_topology(struct running *r)
 {
     struct topology_config config = {.plan = &r->definition->plan,
                                      .ackers = r->host->options.threads,
+                                     .drain_ns = r->host->options.drain_ns,
                                      .ended = on_ended,
                                      .context = r};
     r->env = node_outside(real_node(r->real));
@@ -500,11 +501,17 @@ static int tell_end(const struct running *r)
     return code;
 }
 
-/* Nobody finds it any more. */
-static void leave(struct running *r)
+/* Nobody is answered any more. */
+static void shut_door(struct running *r)
 {
     door_close(r->door);
     r->door = NULL;
+}
+
+/* Nobody finds it any more. */
+static void leave(struct running *r)
+{
+    shut_door(r);
     if (r->door_fd >= 0) close(r->door_fd);
     r->door_fd = -1;
     pthread_mutex_lock(&r->host->lock);
@@ -539,6 +546,7 @@ static void dismantle(struct running *r)
 void running_finish(struct running *r)
 {
     running_abandon(r);
+    shut_door(r); /* the report may wait for who reads it */
     r->code = tell_end(r);
     r->finished = true;
     dismantle(r);

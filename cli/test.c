@@ -16,7 +16,9 @@
 enum {
     SEEDS_DEFAULT = 10,
     SEEDS_MAX = 1000000,
-    LOG_LINES_SHOWN = 20, /* of a failed test */
+    SEED_MAX = 1000000000, /* also of the last one */
+    LOG_LINES_SHOWN = 20,  /* of a failed test */
+    WORD_BYTES = 4100,     /* a path in quotes */
 };
 
 struct testing_run {
@@ -57,7 +59,7 @@ static bool take_option(void *context, unsigned option, const char *value)
     switch (option) {
     case SEED:
         r->seed_given = true;
-        return take_number("seed", value, SEEDS_MAX, &r->seed);
+        return take_number("seed", value, SEED_MAX, &r->seed);
     case SEEDS: return take_number("seeds", value, SEEDS_MAX, &r->seeds);
     default: r->json = true; return true;
     }
@@ -178,12 +180,41 @@ static void print_fields(struct fields *f)
     buffer_fini(&f->values);
 }
 
+static bool is_plain(const char *file)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789_./,:@%+-";
+    return file[strspn(file, plain)] == '\0';
+}
+
+/* As one word of a shell. */
+static void put_word(char out[WORD_BYTES], const char *file)
+{
+    size_t used = 0;
+    if (is_plain(file)) {
+        snprintf(out, WORD_BYTES, "%s", file);
+        return;
+    }
+    out[used++] = '\'';
+    for (; *file && used + 6 <= WORD_BYTES; file++) {
+        const char *part = (char[]){*file, '\0'};
+        if (*file == '\'') part = "'\\''";
+        memcpy(out + used, part, strlen(part));
+        used += strlen(part);
+    }
+    out[used++] = '\'';
+    out[used] = '\0';
+}
+
 /* How to see a failure again; cut to fit. */
 static void replay_text(char *out, size_t bytes, const char *file,
                         uint64_t seed)
 {
-    snprintf(out, bytes, "engine test --seed %llu %s", (unsigned long long)seed,
-             file);
+    char word[WORD_BYTES];
+    put_word(word, file);
+    snprintf(out, bytes, "engine test --seed %llu %s%s",
+             (unsigned long long)seed, file[0] == '-' ? "-- " : "", word);
 }
 
 static void tell_json(const char *file, const char *name, uint64_t seed,
@@ -313,6 +344,13 @@ static int run_tests(const struct verb *verb, int argc, char **argv)
     int code = verb_parse(verb, &argc, argv, take_option, &r);
     if (code != EXIT_WELL) return code < 0 ? EXIT_WELL : code;
     if (r.seeds == 0) r.seeds = r.seed_given ? 1 : SEEDS_DEFAULT;
+    if (r.seed + r.seeds - 1 > SEED_MAX) {
+        verb_say("the last of %llu seeds from %llu on is over %d; give a "
+                 "smaller --seed or fewer --seeds",
+                 (unsigned long long)r.seeds, (unsigned long long)r.seed,
+                 SEED_MAX);
+        return EXIT_USAGE;
+    }
     if (argc < 2) {
         verb_say("test takes spec files, or folders of them: engine test FILE");
         return EXIT_USAGE;

@@ -70,7 +70,9 @@ static void send_line(int fd, const char *line, size_t bytes, int64_t until_ns)
     }
 }
 
-static err receive_line(int fd, struct buffer *answer, int64_t until_ns)
+/* *closed: the other side has gone without an answer. */
+static err receive_line(int fd, struct buffer *answer, int64_t until_ns,
+                        bool *closed)
 {
     enum { SOME = 64 * 1024 };
     while (answer->used < ANSWER_BYTES) {
@@ -84,39 +86,65 @@ static err receive_line(int fd, struct buffer *answer, int64_t until_ns)
             return OK;
         }
         if (n < 0 && errno == EINTR) continue;
-        if (n == 0 || errno != EAGAIN || !await(fd, POLLIN, until_ns))
+        if (n == 0 || errno == ECONNRESET) {
+            *closed = true;
             return ERR_IO;
+        }
+        if (errno != EAGAIN || !await(fd, POLLIN, until_ns)) return ERR_IO;
     }
     return ERR_IO;
+}
+
+static int64_t patience_ns(void)
+{
+    return real_now_ns(NULL) + VISIT_WAIT_MS * INT64_C(1000000);
+}
+
+static bool is_gone(const char *folder)
+{
+    int fd = knock(folder);
+    bool gone = fd < 0 && nobody_there(errno);
+    if (fd >= 0) close(fd);
+    return gone;
+}
+
+/* Takes the descriptor. Who hangs up is ending, or has shown us out. */
+static err await_answer(const char *folder, int fd, struct buffer *answer,
+                        int64_t until_ns)
+{
+    bool closed = false;
+    err e = receive_line(fd, answer, until_ns, &closed);
+    close(fd);
+    return closed && is_gone(folder) ? ERR_NOTFOUND : e;
 }
 
 err visit_ask(const char *folder, const char *line, size_t bytes,
               struct buffer *answer)
 {
-    int64_t until_ns = real_now_ns(NULL) + VISIT_WAIT_MS * INT64_C(1000000);
+    int64_t until_ns = patience_ns();
     int fd = knock(folder);
     if (fd < 0) return nobody_there(errno) ? ERR_NOTFOUND : ERR_IO;
     send_line(fd, line, bytes, until_ns);
-    err e = receive_line(fd, answer, until_ns);
-    close(fd);
-    return e;
+    return await_answer(folder, fd, answer, until_ns);
+}
+
+static err parse(const struct buffer *text, json_t **answer)
+{
+    *answer = json_loadb((const char *)text->data, text->used, 0, NULL);
+    if (json_is_object(*answer)) return OK;
+    json_decref(*answer);
+    *answer = NULL;
+    return ERR_IO;
 }
 
 static err ask_json(const char *folder, const json_t *request, json_t **answer)
 {
     struct buffer line = {0}, text = {0};
     err e = json_append(request, &line);
+    *answer = NULL;
     if (e == OK)
         e = visit_ask(folder, (const char *)line.data, line.used, &text);
-    *answer = NULL;
-    if (e == OK) {
-        *answer = json_loadb((const char *)text.data, text.used, 0, NULL);
-        if (!json_is_object(*answer)) {
-            json_decref(*answer);
-            *answer = NULL;
-            e = ERR_IO;
-        }
-    }
+    if (e == OK) e = parse(&text, answer);
     buffer_fini(&line);
     buffer_fini(&text);
     return e;
@@ -126,9 +154,7 @@ bool visit_wait_gone(const char *folder, int64_t limit_ns)
 {
     int64_t until_ns = real_now_ns(NULL) + limit_ns;
     for (;;) {
-        int fd = knock(folder);
-        if (fd < 0 && nobody_there(errno)) return true;
-        if (fd >= 0) close(fd);
+        if (is_gone(folder)) return true;
         if (real_now_ns(NULL) >= until_ns) return false;
         struct timespec look = {0, LOOK_MS * 1000000L};
         nanosleep(&look, NULL);
@@ -151,34 +177,73 @@ static bool is_abandoned(const char *folder)
     return stat(folder, &s) == 0 && time(NULL) - s.st_mtime > STALE_S;
 }
 
-static err visit(struct visits *v, const char *base, const char *name)
+static void remove_dead(const struct visited *run)
 {
-    struct visited run = {.status = NULL};
     struct place dead;
+    memcpy(dead.id, run->id, sizeof dead.id);
+    memcpy(dead.folder, run->folder, sizeof dead.folder);
+    place_remove(&dead);
+}
+
+/* Asks, and doesn't wait for the answer. */
+static err visit(struct visits *v, const char *base, const char *name,
+                 int64_t until_ns)
+{
+    static const char request[] = "{\"verb\":\"status\"}";
+    struct visited run = {.fd = -1};
     bool hidden = name[0] == '.';
     if (strlen(name) != PLACE_ID_BYTES - 1u + hidden) return OK; /* not ours */
     snprintf(run.id, sizeof run.id, "%s", name + hidden);
     snprintf(run.folder, sizeof run.folder, "%.93s/%.8s", base, name);
     if (!place_is_ours(run.folder)) return OK;
-    json_t *request = json_pack("{s:s}", "verb", "status");
-    err e = hidden ? (is_abandoned(run.folder) ? ERR_NOTFOUND : ERR_IO)
-                   : ask_json(run.folder, request, &run.status);
-    json_decref(request);
-    if (e == ERR_NOMEM) return e;
-    if (e == ERR_NOTFOUND) {
-        memcpy(dead.id, run.id, sizeof dead.id);
-        memcpy(dead.folder, run.folder, sizeof dead.folder);
-        place_remove(&dead);
+    if (!hidden) run.fd = knock(run.folder);
+    if (hidden ? is_abandoned(run.folder) : run.fd < 0 && nobody_there(errno)) {
+        remove_dead(&run);
+        return OK;
     }
-    if (e == ERR_NOTFOUND || hidden) return OK;
+    if (hidden) return OK;
+    if (run.fd >= 0) send_line(run.fd, request, sizeof request - 1, until_ns);
     struct visited *more =
         mem_resize(v->list, (v->count + 1) * sizeof *v->list);
     if (more == NULL) {
-        json_decref(run.status);
+        if (run.fd >= 0) close(run.fd);
         return ERR_NOMEM;
     }
     v->list = more;
     v->list[v->count++] = run;
+    return OK;
+}
+
+static err receive_status(struct visited *run, int64_t until_ns)
+{
+    struct buffer text = {0};
+    int fd = run->fd;
+    if (fd < 0) return ERR_IO;
+    run->fd = -1;
+    err e = await_answer(run->folder, fd, &text, until_ns);
+    if (e == OK) e = parse(&text, &run->status);
+    buffer_fini(&text);
+    return e;
+}
+
+/* All have been asked: who hangs doesn't take the others' time. Those that
+ * have ended meanwhile leave the list. */
+static err receive_all(struct visits *v, int64_t until_ns)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < v->count; i++) {
+        struct visited *run = &v->list[i];
+        err e = receive_status(run, until_ns);
+        if (e == ERR_NOMEM) return e;
+        if (e == ERR_NOTFOUND) {
+            remove_dead(run);
+            continue;
+        }
+        struct visited one = *run;
+        *run = (struct visited){.fd = -1};
+        v->list[kept++] = one;
+    }
+    v->count = kept;
     return OK;
 }
 
@@ -192,6 +257,7 @@ static int compare(const void *a, const void *b)
 err visits_all(struct visits *out)
 {
     err e = OK;
+    int64_t until_ns = patience_ns();
     *out = (struct visits){0};
     for (unsigned i = 0; e == OK && i < PLACE_BASES; i++) {
         char base[PLACE_PATH_BYTES];
@@ -200,9 +266,10 @@ err visits_all(struct visits *out)
         if (folder == NULL) continue;
         struct dirent *entry;
         while (e == OK && (entry = readdir(folder)) != NULL)
-            e = visit(out, base, entry->d_name);
+            e = visit(out, base, entry->d_name, until_ns);
         closedir(folder);
     }
+    if (e == OK) e = receive_all(out, until_ns);
     if (e != OK) visits_free(out);
     if (out->count > 1)
         qsort(out->list, out->count, sizeof *out->list, compare);
@@ -211,8 +278,10 @@ err visits_all(struct visits *out)
 
 void visits_free(struct visits *v)
 {
-    for (unsigned i = 0; i < v->count; i++)
+    for (unsigned i = 0; i < v->count; i++) {
         json_decref(v->list[i].status);
+        if (v->list[i].fd >= 0) close(v->list[i].fd);
+    }
     mem_free(v->list);
     *v = (struct visits){0};
 }
@@ -303,23 +372,38 @@ int visit_find(const char *name, char folder[PLACE_PATH_BYTES])
     return meant == 1 ? EXIT_WELL : EXIT_USAGE;
 }
 
-int visit_run(const char *name, json_t *request, json_t **answer)
+int visit_refused(const json_t *answer)
 {
-    char folder[PLACE_PATH_BYTES];
-    int code = visit_find(name, folder);
-    if (code != EXIT_WELL) return code;
+    return json_is_true(json_object_get(answer, "usage")) ? EXIT_USAGE
+                                                          : EXIT_FAILED;
+}
+
+int visit_tell(const char *folder, const char *name, const json_t *request,
+               json_t **answer)
+{
     err e = ask_json(folder, request, answer);
+    if (e == ERR_NOTFOUND) return VISIT_ENDED;
     if (e != OK) {
-        verb_say(e == ERR_NOTFOUND ? "run '%s' has just ended"
-                 : e == ERR_NOMEM  ? "run '%s': out of memory"
-                                   : "run '%s' doesn't answer",
+        verb_say(e == ERR_NOMEM ? "run '%s': out of memory"
+                                : "run '%s' doesn't answer",
                  name);
         return EXIT_FAILED;
     }
     if (json_is_true(json_object_get(*answer, "ok"))) return EXIT_WELL;
     const char *error = json_string_value(json_object_get(*answer, "error"));
     verb_say("run '%s' says: %s", name, error ? error : "no");
+    int code = visit_refused(*answer);
     json_decref(*answer);
     *answer = NULL;
-    return EXIT_USAGE;
+    return code;
+}
+
+int visit_run(const char *name, const json_t *request, json_t **answer)
+{
+    char folder[PLACE_PATH_BYTES];
+    int code = visit_find(name, folder);
+    if (code == EXIT_WELL) code = visit_tell(folder, name, request, answer);
+    if (code != VISIT_ENDED) return code;
+    verb_say("run '%s' has just ended", name);
+    return EXIT_FAILED;
 }

@@ -26,6 +26,14 @@ struct watch {
     _Atomic unsigned events;
 };
 
+static bool is_watched(const struct watch *w, int folder, const char *name)
+{
+    for (const struct watched *file = w->files; file; file = file->next)
+        if (file->folder == folder && strcmp(file->name, name) == 0)
+            return true;
+    return false;
+}
+
 static void add_file(struct watch *w, const char *path)
 {
     char folder[PATH_MAX];
@@ -34,10 +42,12 @@ static void add_file(struct watch *w, const char *path)
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1,
              slash ? path : ".");
     if (slash == path) strcpy(folder, "/");
+    int number = inotify_add_watch(w->fd, folder,
+                                   IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE);
+    if (is_watched(w, number, name)) return;
     struct watched *file = mem_zero(1, sizeof *file);
     if (file == NULL) return;
-    file->folder = inotify_add_watch(w->fd, folder,
-                                     IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE);
+    file->folder = number;
     snprintf(file->name, sizeof file->name, "%s", name);
     file->next = w->files;
     w->files = file;
@@ -52,12 +62,26 @@ static void forget_files(struct watch *w)
     }
 }
 
+static void add_files(struct watch *w, const struct bundle *bundle)
+{
+    for (unsigned i = 0; i < bundle->count; i++)
+        add_file(w, bundle->files[i].path);
+    for (unsigned i = 0; i < bundle->unread_count; i++)
+        add_file(w, bundle->unread[i]);
+}
+
 void watch_files(struct watch *w, const struct bundle *bundle)
 {
     pthread_mutex_lock(&w->lock);
     forget_files(w);
-    for (unsigned i = 0; i < bundle->count; i++)
-        add_file(w, bundle->files[i].path);
+    add_files(w, bundle);
+    pthread_mutex_unlock(&w->lock);
+}
+
+void watch_more(struct watch *w, const struct bundle *bundle)
+{
+    pthread_mutex_lock(&w->lock);
+    add_files(w, bundle);
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -80,11 +104,7 @@ struct watch *watch_new(const struct bundle *bundle,
 
 static bool is_ours(struct watch *w, const struct inotify_event *event)
 {
-    for (struct watched *file = w->files; file; file = file->next)
-        if (file->folder == event->wd && event->len > 0 &&
-            strcmp(file->name, event->name) == 0)
-            return true;
-    return false;
+    return event->len > 0 && is_watched(w, event->wd, event->name);
 }
 
 static void readable(struct env *env, int fd, void *context)

@@ -16,6 +16,9 @@ struct watch *watch_new(const struct bundle *bundle,
 err watch_start(struct watch *watch, struct loop *loop);
 /* A newer bundle may have other files. */
 void watch_files(struct watch *watch, const struct bundle *bundle);
+/* Its files besides those that are watched, also those it couldn't read: one
+ * that was refused may be mended in any of them. */
+void watch_more(struct watch *watch, const struct bundle *bundle);
 /* Waits until the files have been quiet for a moment: editors save in steps.
  */
 void watch_settle(struct watch *watch);

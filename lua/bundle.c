@@ -23,7 +23,10 @@ static void bundle_free(struct env *env, struct ref *ref)
         mem_free(b->params[i].name);
         mem_free(b->params[i].text);
     }
+    for (unsigned i = 0; i < b->unread_count; i++)
+        mem_free(b->unread[i]);
     mem_free(b->files);
+    mem_free(b->unread);
     mem_free(b->params);
     mem_free(b);
 }
@@ -128,6 +131,16 @@ err bundle_add(struct bundle *b, const char *name, const char *path,
     return OK;
 }
 
+/* Without memory for it, it isn't watched: the error is told all the same. */
+static void note_unread(struct bundle *b, const char *path)
+{
+    char **more = mem_resize(b->unread, (b->unread_count + 1) * sizeof *more);
+    if (more == NULL) return;
+    b->unread = more;
+    char *copy = mem_text(path, strlen(path));
+    if (copy) b->unread[b->unread_count++] = copy;
+}
+
 err bundle_read(struct bundle *b, const char *name, const char *path, char *why,
                 size_t why_bytes)
 {
@@ -141,6 +154,7 @@ err bundle_read(struct bundle *b, const char *name, const char *path, char *why,
                  error == EACCES ? "make it readable" : "check the path");
     if (e == OK) e = bundle_add(b, name, path, text, bytes, why, why_bytes);
     mem_free(text);
+    if (e != OK) note_unread(b, path);
     return e;
 }
 

@@ -27,6 +27,8 @@ struct bundle {
     struct ref ref;
     struct bundle_file *files; /* owned */
     unsigned count;
+    char **unread; /* owned: paths that were tried and couldn't be read */
+    unsigned unread_count;
     struct bundle_param *params; /* owned: what --set gave */
     unsigned param_count;
     uint64_t digest;   /* of the graph that it describes; 0: not known yet */
@@ -42,7 +44,7 @@ err bundle_set(struct bundle *b, const char *assignment);
 
 /* Reads a file of at most 1 MB of Lua text. An error is a sentence in
  * why[0..why_bytes): ERR_NOTFOUND, ERR_IO, ERR_CONFIG (empty, bytecode, too
- * large), ERR_NOMEM. */
+ * large), ERR_NOMEM. After one the path is among those that are unread. */
 err bundle_read(struct bundle *b, const char *name, const char *path, char *why,
                 size_t why_bytes);
 /* The same for text that is at hand; `path` is shown in messages. */

@@ -29,7 +29,8 @@ struct loader {
     char *errors;       /* owned; what the check found */
     int line;           /* of the component that is being taken; or 0 */
     bool usage;
-    bool *known; /* of each --set; NULL: all must be */
+    bool *known;           /* of each --set; NULL: all must be */
+    struct bundle **tried; /* NULL: nobody wants it */
 };
 
 /* ---- connectors as the checker sees them ---- */
@@ -631,6 +632,10 @@ static err load(struct loader *l, const char *text, size_t bytes,
         script_fini(&l->script);
     }
     buffer_fini(&l->rows);
+    if (l->tried) {
+        *l->tried = d ? d->bundle : NULL;
+        if (*l->tried) ref_take(&d->bundle->ref);
+    }
     if (e == OK) {
         *out = d;
         return OK;
@@ -651,9 +656,10 @@ err definition_load(const char *path, const char *const *sets,
 err definition_load_some(const char *path, const char *const *sets,
                          unsigned set_count, bool *known,
                          struct lua_runtime *runtime, struct definition **out,
-                         char **errors)
+                         struct bundle **tried, char **errors)
 {
-    struct loader l = {.path = path, .runtime = runtime, .known = known};
+    struct loader l = {
+        .path = path, .runtime = runtime, .known = known, .tried = tried};
     return load(&l, NULL, 0, sets, set_count, out, errors);
 }
 

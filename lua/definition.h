@@ -21,11 +21,14 @@ err definition_load(const char *path, const char *const *sets,
                     unsigned set_count, struct lua_runtime *runtime,
                     struct definition **out, char **errors);
 /* The same for one of several definitions: a name in `sets` that this one has
- * no param of is no error. known[i] is set when it has sets[i]'s. */
+ * no param of is no error. known[i] is set when it has sets[i]'s; NULL: all
+ * must be params. *tried, also after an error: a reference to the bundle with
+ * what was read, the caller's; NULL when there is no memory for one. `tried`
+ * may be NULL. */
 err definition_load_some(const char *path, const char *const *sets,
                          unsigned set_count, bool *known,
                          struct lua_runtime *runtime, struct definition **out,
-                         char **errors);
+                         struct bundle **tried, char **errors);
 /* definition_load() for text that is at hand; its modules are read beside
  * `path`. */
 err definition_parse(const char *path, const char *text, size_t bytes,

@@ -374,7 +374,7 @@ SPEC(requests, help_lists_all_with_their_arguments)
 SPEC(requests, any_bytes_become_sound_json)
 {
     struct asked *a = asked_new();
-    faults_note(topology_faults(a->topology), "bad", 0, 1,
+    faults_note(topology_faults(a->topology), "bad", 0, 1, 0,
                 "\xff\xfe \"\\ \x01");
     const json_t *errors =
         json_object_get(asks_well(a, "{\"verb\":\"errors\"}"), "errors");

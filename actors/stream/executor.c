@@ -14,7 +14,6 @@
 #include <string.h>
 
 enum {
-    DRAIN_MS = 10000,
     COMBINE_TURNS = 8, /* what is combined leaves after so many at the latest */
 };
 
@@ -308,7 +307,7 @@ err executor_after(struct executor *x, enum call call, enum step step)
     if (step == STEP_CRASH || step == STEP_HOPELESS) {
         executor_unroot(&x->context);
         emitter_undo(&x->emitter);
-        tally_fault(x, x->context.error);
+        tally_fault(x, 0, x->context.error);
         size_t first = strcspn(x->context.error, "\n");
         log_text(node_log(env_node(x->context.env)), x->task->component->name,
                  (int)x->task->index, LOG_ERROR, 0, x->context.error, first,
@@ -659,7 +658,7 @@ static err executor_init(struct env *env, void *self, const void *args)
     if (e != OK) {
         const char *why = x->context.error[0] ? x->context.error : err_text(e);
         executor_log(&x->context, LOG_ERROR, "%s", why);
-        tally_fault(x, why);
+        tally_fault(x, 0, why);
         if (x->last_word) msg_free(env, x->last_word);
         emitter_fini(&x->emitter);
         return e;
@@ -726,9 +725,9 @@ void executor_job(struct component_context *context, struct job *job)
 
 void executor_drain(struct component_context *context)
 {
-    int64_t limit_ns = DRAIN_MS * (int64_t)1000000;
-    tell_topology(executor_of(context), TOPOLOGY_DRAIN, &limit_ns,
-                  sizeof limit_ns);
+    struct executor *x = executor_of(context);
+    int64_t limit_ns = topology_drain_ns(x->topology);
+    tell_topology(x, TOPOLOGY_DRAIN, &limit_ns, sizeof limit_ns);
 }
 
 void executor_log(struct component_context *context, int level,
@@ -757,7 +756,7 @@ void executor_fault(struct component_context *context, enum loss loss,
     va_end(args);
     x->errors++;
     if (loss == LOSS_INPUT) x->left_out++;
-    tally_fault(x, text);
+    tally_fault(x, (uint64_t)(uintptr_t)format, text);
     log_text(node_log(env_node(x->context.env)), context->component->name,
              (int)context->index, LOG_ERROR, (uint64_t)(uintptr_t)format, text,
              strlen(text), NULL);

@@ -120,8 +120,8 @@ void tally_count(struct executor *x);
  * time between for each tuple is its latency. */
 void tally_begin(struct executor *x, uint32_t tuples);
 void tally_end(struct executor *x, uint32_t tuples);
-/* Remembers what went wrong, for who asks; see faults.h. */
-void tally_fault(struct executor *x, const char *text);
+/* Remembers what went wrong, for who asks; kinds as in faults.h. */
+void tally_fault(struct executor *x, uint64_t kind, const char *text);
 
 /* ---- settle.c ---- */
 

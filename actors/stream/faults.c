@@ -25,18 +25,20 @@ void faults_free(struct faults *f)
 }
 
 static bool is_same(const struct fault *f, const char *component,
-                    unsigned index, const char *text)
+                    unsigned index, uint64_t kind, const char *text)
 {
-    return f->index == index && f->component == component &&
-           strncmp(f->text, text, FAULT_TEXT_BYTES - 1) == 0;
+    if (f->index != index || f->component != component || f->kind != kind)
+        return false;
+    return kind != 0 || strncmp(f->text, text, FAULT_TEXT_BYTES - 1) == 0;
 }
 
 /* How far back the same fault is; FAULTS_KEPT: it isn't among them. */
 static unsigned find(const struct faults *f, const char *component,
-                     unsigned index, const char *text)
+                     unsigned index, uint64_t kind, const char *text)
 {
     for (unsigned i = 0; i < f->count; i++)
-        if (is_same(&f->list[f->order[i]], component, index, text)) return i;
+        if (is_same(&f->list[f->order[i]], component, index, kind, text))
+            return i;
     return FAULTS_KEPT;
 }
 
@@ -50,24 +52,31 @@ static unsigned take_place(struct faults *f)
     return f->count - 1;
 }
 
+static void keep_text(struct fault *fault, const char *text)
+{
+    size_t bytes = strlen(text);
+    if (bytes >= FAULT_TEXT_BYTES) bytes = FAULT_TEXT_BYTES - 1;
+    memcpy(fault->text, text, bytes);
+    fault->text[bytes] = '\0';
+}
+
 void faults_note(struct faults *f, const char *component, unsigned index,
-                 int64_t now_ms, const char *text)
+                 int64_t now_ms, uint64_t kind, const char *text)
 {
     pthread_mutex_lock(&f->lock);
-    unsigned back = find(f, component, index, text);
+    unsigned back = find(f, component, index, kind, text);
     bool known = back != FAULTS_KEPT;
     if (!known) back = take_place(f);
     unsigned place = f->order[back];
     memmove(&f->order[1], &f->order[0], back * sizeof f->order[0]);
     f->order[0] = place;
     struct fault *fault = &f->list[place];
-    if (!known) {
-        size_t bytes = strlen(text);
-        if (bytes >= FAULT_TEXT_BYTES) bytes = FAULT_TEXT_BYTES - 1;
-        *fault = (struct fault){
-            .component = component, .index = index, .first_ms = now_ms};
-        memcpy(fault->text, text, bytes);
-    }
+    if (!known)
+        *fault = (struct fault){.component = component,
+                                .index = index,
+                                .first_ms = now_ms,
+                                .kind = kind};
+    keep_text(fault, text);
     fault->last_ms = now_ms;
     fault->times++;
     pthread_mutex_unlock(&f->lock);

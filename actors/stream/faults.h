@@ -19,16 +19,20 @@ struct fault {
     unsigned index;            /* of the task among the component's */
     int64_t first_ms, last_ms; /* since 1970 */
     uint64_t times;
-    char text[FAULT_TEXT_BYTES]; /* message, then the traceback's lines */
+    uint64_t kind;               /* see faults_note() */
+    char text[FAULT_TEXT_BYTES]; /* message, then the traceback's lines; of a
+                                  * kind the latest */
 };
 
 /* NULL: out of memory. */
 struct faults *faults_new(void);
 /* NULL is fine. */
 void faults_free(struct faults *faults);
-/* Notes one. `component` must outlive the faults; the text is copied. */
+/* Notes one. `component` must outlive the faults; the text is copied. Two are
+ * the same when they are of one kind, whatever their texts; those of kind 0
+ * when their texts are alike. */
 void faults_note(struct faults *faults, const char *component, unsigned index,
-                 int64_t now_ms, const char *text);
+                 int64_t now_ms, uint64_t kind, const char *text);
 /* Copies the one that happened last (0), the one before it (1) and so on.
  * False: there are no more. */
 bool faults_read(struct faults *faults, unsigned back, struct fault *out);

@@ -184,7 +184,7 @@ void executor_fail_held(struct component_context *context,
 static void log_failure(struct executor *x, const char *reason)
 {
     x->errors++;
-    tally_fault(x, reason);
+    tally_fault(x, 0, reason);
     size_t first = strcspn(reason, "\n");
     log_text(node_log(env_node(x->context.env)), x->task->component->name,
              (int)x->task->index, LOG_WARN, 0, reason, first,

@@ -170,7 +170,7 @@ static void say_gave_up(struct executor *x, uint32_t tries, const char *reason)
              tries + 1, tries == 0 ? "y" : "ies", (int)strcspn(reason, "\n"),
              reason);
     executor_log(&x->context, LOG_ERROR, "%s", text);
-    tally_fault(x, text);
+    tally_fault(x, 0, text);
 }
 
 /* It has failed for good. Its letter, if there is one, leaves with the next
@@ -207,7 +207,7 @@ static void letter_failed(struct executor *x, const struct acker_fail *in,
     snprintf(text, sizeof text, "a tuple of the stream 'failed' is lost: %.*s",
              (int)strcspn(reason, "\n"), reason);
     executor_log(&x->context, LOG_ERROR, "%s", text);
-    tally_fault(x, text);
+    tally_fault(x, 0, text);
     x->errors++;
     letter_settled(x, letter);
 }
@@ -254,7 +254,7 @@ static err root_failed(struct executor *x, const struct acker_fail *in)
     if (found == NULL || found->letter) mem_free(letter);
     if (found == NULL) return OK;
     struct pending_entry entry = *found;
-    if (in->task == UINT32_MAX) tally_fault(x, reason);
+    if (in->task == UINT32_MAX) tally_fault(x, 0, reason);
     if (entry.letter)
         letter_failed(x, in, &entry, reason);
     else

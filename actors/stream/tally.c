@@ -10,11 +10,12 @@ enum {
     TIMED_EVERY = 16,  /* of smaller ones each 16th, for all of them */
 };
 
-void tally_fault(struct executor *x, const char *text)
+void tally_fault(struct executor *x, uint64_t kind, const char *text)
 {
     const struct world *world = node_world(env_node(x->context.env));
     faults_note(topology_faults(x->topology), x->task->component->name,
-                x->task->index, world->wall_ns(world->context) / 1000000, text);
+                x->task->index, world->wall_ns(world->context) / 1000000, kind,
+                text);
 }
 
 static int64_t clock_ns(const struct executor *x)

@@ -89,6 +89,11 @@ actor_id topology_task_id(struct topology *t, uint32_t task)
     return at_load(&t->tasks[task].id, ACQUIRE);
 }
 
+int64_t topology_drain_ns(const struct topology *t)
+{
+    return t->config.drain_ns;
+}
+
 unsigned topology_ackers(const struct topology *t)
 {
     return t->config.ackers;

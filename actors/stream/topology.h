@@ -105,6 +105,7 @@ struct topology_config {
     unsigned restarts;       /* within 60 s before it gives up; 0: 5 */
     int64_t backoff_max_ns;  /* between restarts; 0: 30 s */
     int64_t loop_bytes;      /* on a loop's way back; 0: LOOP_BYTES_MAX */
+    int64_t drain_ns;        /* a drain that a component asks for; 0: none */
     /* Once, on a scheduler thread, when all has ended. */
     void (*ended)(void *context, const struct topology_end *end);
     void *context;
@@ -122,6 +123,7 @@ actor_id topology_actor(const struct topology *topology);
 
 /* ---- for executors and ackers ---- */
 
+int64_t topology_drain_ns(const struct topology *topology);
 const struct plan *topology_plan(const struct topology *topology);
 struct task *topology_task(struct topology *topology, uint32_t task);
 /* Of the task's actor that lives now. Any thread. */

@@ -382,6 +382,7 @@ err trial_start(struct trial *t)
     struct topology_config config = {
         .plan = &t->plan,
         .ackers = 1 + (unsigned)sim_random(t->sim, 2),
+        .drain_ns = DRAIN_NS,
         .ended = on_ended,
         .context = t,
     };

@@ -81,6 +81,67 @@ e2e_a_run_that_hangs_is_named_where_a_name_is_not_found() {
     exits 0
 }
 
+e2e_a_run_that_dies_while_it_is_asked_is_not_listed() {
+    start_apart beat
+    kill -STOP "$pid"
+    "$ENGINE" ps > out 2> err &
+    local visitor=$!
+    STARTED+=("$visitor")
+    waits() { ls -l "/proc/$visitor/fd" 2>/dev/null | grep -q 'socket:'; }
+    until_so "it asks" waits
+    kill -KILL "$pid"
+    wait "$visitor"
+    equal $? 0 "exit code of ps"
+    prints ""
+    says "nothing runs"
+}
+
+e2e_stop_is_well_when_the_run_ends_before_it_is_told() {
+    start_apart beat
+    kill -STOP "$pid"
+    (sleep 0.3; kill -CONT "$pid"; kill -TERM "$pid") &
+    engine stop beat
+    exits 0
+}
+
+e2e_runs_that_hang_are_waited_for_together() {
+    local i began hung=()
+    start_apart beat
+    for i in one two three; do
+        write_beat "$i"
+        "$ENGINE" run "$i.lua" --quiet > /dev/null 2> "err.$i" &
+        hung+=($!)
+        STARTED+=($!)
+        answers() { "$ENGINE" stats "$i" > /dev/null 2>&1; }
+        until_so "it answers" answers
+    done
+    kill -STOP "${hung[@]}"
+    began=$SECONDS
+    engine stop beat
+    exits 0
+    [ $((SECONDS - began)) -lt 9 ] || fail "it took $((SECONDS - began)) s"
+    engine ps
+    equal "$(grep -c 'no answer' out)" 3 "runs without an answer"
+}
+
+e2e_an_ending_run_is_gone_before_its_report_is_read() {
+    write_beat beat
+    mkfifo report
+    exec 9<> report
+    "$ENGINE" run beat.lua --json --quiet --log-level off > /dev/null 2> report 9>&- &
+    pid=$!
+    STARTED+=("$pid")
+    answers() { "$ENGINE" stats beat > /dev/null 2>&1; }
+    until_so "it answers" answers
+    head -c 65536 /dev/zero >&9 # nothing more can be written
+    engine stop beat
+    exits 0
+    engine ps
+    says "nothing runs"
+    kill -0 "$pid" || fail "the run has not waited for who reads its report"
+    kill -KILL "$pid"
+}
+
 e2e_the_run_s_id_is_told_at_the_start() {
     start_apart beat
     local id
@@ -164,6 +225,28 @@ e2e_errors_tell_component_task_time_and_text() {
     exits 2
     says "--last is 'some'"
     engine stop beat
+}
+
+e2e_many_bad_lines_do_not_push_out_what_is_rare() {
+    for n in $(seq 100); do echo '{"a":'; done > bad.jsonl
+    cat > mixed.lua <<'LUA'
+return topology "mixed" {
+  spout "lines" { file { path = "bad.jsonl", format = "json", follow = true } },
+  sink "none" { from = shuffle "lines", null {} },
+  spout "in" { list { { 1 } }, fields = { "n" }, retries = 0 },
+  sink "work" { from = shuffle "in", execute = function() error("IMPORTANT") end },
+}
+LUA
+    "$ENGINE" run mixed.lua > out.started 2> err.started &
+    pid=$!
+    STARTED+=("$pid")
+    all_read() { "$ENGINE" errors mixed 2> /dev/null | grep -qF "bad.jsonl:100: "; }
+    until_so "all lines were read" all_read
+    engine errors mixed
+    exits 0
+    grep -qF IMPORTANT out || fail "seen: $(seen out)"
+    grep -qF "(100 times)" out || fail "seen: $(seen out)"
+    engine stop mixed
 }
 
 e2e_a_component_s_level_is_changed_while_it_runs() {
@@ -253,6 +336,9 @@ e2e_a_shorter_drain_overtakes_a_longer_one() {
     exits 0
     engine ps --json
     equal "$(member state < out)" draining "state"
+    engine deactivate stuck
+    exits 1 # the command line is right
+    says "the run is draining; it can't be deactivated"
     engine stop stuck --drain 10ms
     exits 0
     finishes
@@ -353,9 +439,14 @@ e2e_json_ends_with_one_object() {
     engine run beat.lua --json --for 300ms --quiet
     exits 1
     tail -1 err | grep -qE '^\{"run":' || fail "seen: $(tail -1 err)"
-    engine run beat.lua --json --log-format text
-    exits 2
-    says "--json needs --log-format json"
+    for options in "--json --log-format text" "--log-format text --json"; do
+        # shellcheck disable=SC2086 # a list of words
+        engine run beat.lua $options --for 300ms
+        exits 2
+        says "--json needs --log-format json"
+    done
+    engine run beat.lua --json --log-format json --for 300ms --quiet
+    exits 1
 }
 
 e2e_a_run_begins_with_five_aligned_lines() {

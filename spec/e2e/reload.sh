@@ -90,6 +90,22 @@ e2e_a_module_that_comes_new_is_watched_from_then_on() {
     ends_whole
 }
 
+e2e_a_new_module_is_watched_though_the_reload_was_refused() {
+    watch
+    echo 'return {' > more.lua
+    sed 's/require "tags"/require "more"/' t.lua > new
+    mv new t.lua
+    until_so "the error is shown" said "reload refused: more.lua:2: "
+    echo 'return { name = "more-1" }' > more.lua
+    reloads 1 "code-1 more-1"
+    sed 's/require "more"/require "late"/' t.lua > new
+    mv new t.lua
+    until_so "the missing module is shown" said "reload refused: t.lua:1: module 'late': late.lua: No such file"
+    echo 'return { name = "late-1" }' > late.lua
+    reloads 2 "code-1 late-1"
+    ends_whole
+}
+
 e2e_five_reloads_lose_and_double_nothing() {
     watch
     for i in 1 2 3 4 5; do

@@ -109,6 +109,23 @@ e2e_the_environment_has_the_default_of_drain() {
     exits 0
 }
 
+e2e_a_closed_stdout_drains_as_long_as_drain_says() {
+    cat > t.lua <<'LUA'
+return topology "t" {
+  spout "in" { generator { rate = 1000 }, fields = { "n" } },
+  bolt "loop" {
+    from = shuffle "in", fields = { "n" }, budget = "10h",
+    execute = function(self, n) if n == 2 then while true do end end end,
+  },
+  sink "out" { from = shuffle "in", stdout {} },
+}
+LUA
+    local began=$SECONDS
+    "$ENGINE" run t.lua --drain 100ms 2> err | head -1 > out
+    [ $((SECONDS - began)) -lt 9 ] || fail "it took $((SECONDS - began)) s"
+    says "still under way at the end of the drain"
+}
+
 e2e_a_second_signal_ends_at_once() {
     write_stuck
     start run t.lua --drain 10h

@@ -89,6 +89,23 @@ LUA
     [ "$seed" -eq 1 ] || exits 0
 }
 
+e2e_the_command_that_replays_is_taken_as_it_stands() {
+    mkdir "it's a folder"
+    echo 'test "wrong" (function() expect(1):is(2) end)' > "it's a folder/t_spec.lua"
+    engine test --seed 1000001 --seeds 3 "it's a folder/t_spec.lua"
+    exits 1
+    local again
+    again=$(sed -n 's/^  again: engine //p' out)
+    equal "$again" "test --seed 1000001 'it'\\''s a folder/t_spec.lua'" "how to see it again"
+    cp out first
+    eval "engine $again"
+    exits 1
+    same first out
+    engine test --seed 1000000000 --seeds 2 "it's a folder/t_spec.lua"
+    exits 2
+    says "the last of 2 seeds from 1000000000 on is over 1000000000"
+}
+
 e2e_json_is_a_line_for_each_test() {
     write_topology
     cat > t_spec.lua <<'LUA'
