@@ -558,16 +558,15 @@ SPEC(operator, drops_what_would_be_more_than_its_memory_where_it_may)
     static const char *const from[] = {"fields('s', 'k')", "shuffle 's'"};
     for (int i = 0; i < 2; i++) {
         char text[512];
-        snprintf(
-            text, sizeof text,
-            "return topology 't' {\n"
-            "  spout 's' { generator { count = 3000, make = function(i)\n"
-            "    return ('k'):rep(100) .. i end }, retries = 0,\n"
-            "    fields = {'k'} },\n"
-            "  bolt 'c' { from = %s, count_by 'k', memory = '128KB',\n"
-            "    on_error = 'drop' },\n"
-            "  sink 'out' { from = global 'c', null {} } }",
-            from[i]);
+        snprintf(text, sizeof text,
+                 "return topology 't' {\n"
+                 "  spout 's' { generator { count = 3000, make = function(i)\n"
+                 "    return ('k'):rep(100) .. i end }, retries = 0,\n"
+                 "    fields = {'k'} },\n"
+                 "  bolt 'c' { from = %s, count_by 'k', memory = '128KB',\n"
+                 "    on_error = 'drop' },\n"
+                 "  sink 'out' { from = global 'c', null {} } }",
+                 from[i]);
         struct sim *sim;
         struct stream *s = begin(&sim, text);
         CHECK_EQ(stream_run(s)->gave_up, 0);

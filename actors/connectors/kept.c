@@ -3,9 +3,10 @@
 #include <string.h>
 
 enum { ROOM_FIRST = 256 };
-#define NONE            UINT32_MAX
-#define GENERATION_MASK 0x7fffffffu /* a token leaves its last bit to others   \
-                                     */
+#define NONE UINT32_MAX
+#define GENERATION_MASK                                                        \
+    0x7fffffffu /* a token leaves its last bit to others                       \
+                 */
 
 struct kept_slot {
     struct kept_line *line; /* owned; NULL: it is free */
