@@ -86,6 +86,12 @@ uint64_t spec_seeds(uint64_t count)
     return count;
 }
 
+void spec_seen(const char *file, int line, const char *what, uint64_t count)
+{
+    if (running->seeds > 1 && count == 0)
+        spec_fail(file, line, "no seed has shown %s", what);
+}
+
 /* What other specs have shown is told last. */
 static bool is_last(const struct CMUnitTest *story)
 {

@@ -35,6 +35,9 @@ void spec_note_threads(unsigned threads);
 void spec_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
 
+/* Fails when none of several seeds has shown it. */
+void spec_seen(const char *file, int line, const char *what, uint64_t count);
+
 /* The first seed (ENGINE_SEED or `first`) and how many to try: 1 when
  * ENGINE_SEED is set, else `count`, times ENGINE_SEEDS_FACTOR for campaigns,
  * or ENGINE_SEEDS_PERCENT of them where a run is slow. */
@@ -56,6 +59,9 @@ uint64_t spec_seeds(uint64_t count);
     do {                                                                       \
         if (!(condition)) spec_fail(__FILE__, __LINE__, "not %s", #condition); \
     } while (0)
+/* Holds once at least in a FOR_SEEDS that has ended; of one seed that is
+ * replayed nothing is asked. */
+#define CHECK_SEEN(count) spec_seen(__FILE__, __LINE__, #count, count)
 #define CHECK_EQ(a, b)                                                         \
     do {                                                                       \
         long long a_ = (long long)(a), b_ = (long long)(b);                    \
