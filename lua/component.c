@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "core/log.h"
 #include "core/node.h"
+#include "lua/combine.h"
 #include "lua/grouping.h"
 #include "lua/guest.h"
 #include "lua/held.h"
@@ -126,6 +127,7 @@ static void push_execute(lua_State *L, struct guest *g)
 static void tuple_through(struct guest *g)
 {
     g->in_hand = false;
+    g->may_emit = true; /* a combine that failed had it taken */
     if (g->touched) held_keep(g);
     input_done(g->context, g->input, g->end);
 }
@@ -187,6 +189,17 @@ static int begin_tuples(lua_State *L)
     return take_tuples(L, LUA_OK, (lua_KContext)g);
 }
 
+const char *guest_reason(struct guest *g, const char *why)
+{
+    if (strcmp(why, "not enough memory") != 0) return why;
+    size_t bytes = vm_config_of(g->script.vm)->memory_bytes;
+    snprintf(g->context->error, sizeof g->context->error,
+             "not enough memory; the limit of a task of '%s' is %zu MB; keep "
+             "less, or give it memory = \"…MB\"",
+             g->config->component, bytes >> 20);
+    return g->context->error;
+}
+
 /* The tuple in hand failed: its output is taken back, the rest goes on. */
 static void fail_tuple(struct guest *g, const char *why)
 {
@@ -198,15 +211,7 @@ static void fail_tuple(struct guest *g, const char *why)
     }
     g->in_hand = false;
     held_undo(g);
-    char text[256];
-    if (strcmp(why, "not enough memory") == 0) {
-        size_t bytes = vm_config_of(g->script.vm)->memory_bytes;
-        snprintf(text, sizeof text,
-                 "not enough memory; the limit of a task of '%s' is %zu MB; "
-                 "keep less, or give it memory = \"…MB\"",
-                 g->config->component, bytes >> 20);
-        why = text;
-    }
+    why = guest_reason(g, why);
     hooks_note_failure(g, why);
     executor_fail(g->context, g->input, end, why);
 }
@@ -273,8 +278,9 @@ static enum step guest_execute(struct component_context *context, void *self,
 {
     struct guest *g = self;
     const struct input_plan *plan = &context->component->inputs[input->source];
-    g->running = RUN_BATCH;
     g->input = input;
+    if (input->batch->combined) return combine_execute(g);
+    g->running = RUN_BATCH;
     g->arity =
         context->plan->components[plan->component].streams[plan->stream].arity;
     g->anchored = g->may_emit = true;
@@ -408,6 +414,7 @@ static enum step guest_resume(struct component_context *context, void *self)
             : vm_run(g->script.vm, guest_seat(g), batch_body, g);
     switch (g->running) {
     case RUN_BATCH: return batch_outcome(g, outcome);
+    case RUN_ROWS: return combine_outcome(g, outcome);
     case RUN_NEXT: return guest_next_outcome(g, outcome);
     default: return guest_call_outcome(g, outcome);
     }
@@ -501,7 +508,10 @@ static int find_body(lua_State *L)
     hooks_adopt(L, g, lua_gettop(L) - 1, &a->edition->record,
                 a->body == &g->body);
     vref_take(L, a->body);
-    if (a->body == &g->body) custom_adopt(L, g, &a->edition->record);
+    if (a->body == &g->body) {
+        custom_adopt(L, g, &a->edition->record);
+        combine_adopt(L, g, &a->edition->record);
+    }
     return 0;
 }
 
@@ -532,6 +542,7 @@ static void guest_fini(struct guest *g)
     vref_drop(&g->ids);
     vref_drop(&g->engine_emit);
     custom_fini(g);
+    combine_fini(g);
     held_fini(g);
     hooks_fini(g);
     script_fini(&g->script);
@@ -707,6 +718,7 @@ const struct component_class lua_class = {
     .name = "lua",
     .state_bytes = sizeof(struct guest),
     .heavy = true,
+    .reduces = true,
     .change = guest_change,
     .make = guest_make,
     .free = guest_free,

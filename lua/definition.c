@@ -220,6 +220,8 @@ static void take_inputs(lua_State *L, struct loader *l,
         input->combines = flag_field(L, "combines");
         input->back = flag_field(L, "back");
         input->combine_key = (unsigned)number_field(L, "combine_key");
+        input->reduces = flag_field(L, "reduces");
+        input->combine_value = (unsigned)number_field(L, "combine_value");
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -713,10 +715,12 @@ static bool same_component(const struct component_plan *a,
 static const char *changed_option(const struct component_plan *a,
                                   const struct component_plan *b)
 {
+    for (unsigned i = 0; i < a->input_count; i++)
+        if (a->inputs[i].reduces != b->inputs[i].reduces) return "combine";
     if (a->retries != b->retries) return "retries";
     if (a->on_error != b->on_error) return "on_error";
     if (a->manual != b->manual) return "acking";
-    return a->class->change(a->config, b->config);
+    return a->class->change ? a->class->change(a->config, b->config) : NULL;
 }
 
 static const char *changed_setting(const struct plan *a, const struct plan *b)

@@ -1,6 +1,7 @@
 /* emit.c - from Lua's stack into batches: self.emit and its like. */
 #include "actors/stream/combiner.h"
 #include "core/log.h"
+#include "lua/combine.h"
 #include "lua/grouping.h"
 #include "lua/guest.h"
 #include "lua/held.h"
@@ -162,7 +163,10 @@ static bool put_combined(lua_State *L, struct guest *g, const struct tuple *t,
     struct emitter *e = g->context->emitter;
     unsigned place = route->input->combine_key;
     int index = t->first + (int)place;
+    int value = t->first + (int)route->input->combine_value;
+    luaL_checkstack(L, 4, "too many values");
     if (is_no_key(L, route, index)) return false;
+    if (route->input->reduces && !combine_takes(L, index, value)) return false;
     const char *field = g->context->component->streams[t->stream].fields[place];
     g->scratch.used = t->encoded ? t->bytes : 0; /* the key is put behind it */
     uint64_t hash = hash_at(L, g, field, index);
@@ -170,8 +174,11 @@ static bool put_combined(lua_State *L, struct guest *g, const struct tuple *t,
     value_encode(L, index, &g->scratch);
     size_t bytes = g->scratch.used - before;
     g->scratch.used = before;
-    if (!combiner_add(e, route_port(e, route, hash), g->scratch.data + before,
-                      (uint32_t)bytes, hash))
+    const uint8_t *key = g->scratch.data + before;
+    struct port *port = route_port(e, route, hash);
+    if (route->input->reduces
+            ? !combine_put(L, g, route, port, key, (uint32_t)bytes, hash, value)
+            : !combiner_add(e, port, key, (uint32_t)bytes, hash))
         refused(L);
     return true;
 }
@@ -209,7 +216,7 @@ static void put_all(lua_State *L, struct guest *g, const struct tuple *t,
     for (unsigned i = 0; i < out->route_count; i++) {
         struct route *route = &out->routes[i];
         uint32_t port = 0;
-        if (route->input->combines) {
+        if (route->combines) {
             if (!put_combined(L, g, t, route))
                 put(L, g, t, route_plain(e, route, 0));
             continue;
@@ -353,23 +360,47 @@ static void emit_untracked(lua_State *L, struct guest *g, unsigned stream,
     after_untracked(g);
 }
 
+/* Next to it: one short string and a number, to one subscriber that reduces. */
+static bool emit_short_number(lua_State *L, struct guest *g)
+{
+    struct emitter *e = g->context->emitter;
+    struct route *route = e->streams[0].routes;
+    if (e->streams[0].arity != 2 || !route->combines ||
+        !route->input->reduces || lua_gettop(L) != 2)
+        return false;
+    int key = 1 + (int)route->input->combine_key;
+    int value = 1 + (int)route->input->combine_value;
+    if (lua_type(L, key) != LUA_TSTRING || lua_type(L, value) != LUA_TNUMBER)
+        return false;
+    size_t length;
+    const char *bytes = lua_tolstring(L, key, &length);
+    if (length > SHORT_MAX) return false;
+    struct short_string text = short_read(bytes, length);
+    uint64_t hash = short_hash(text, 0);
+    struct port *port = route_port(e, route, hash);
+    if (!combine_put_short(L, g, route, port, text, hash, value)) refused(L);
+    e->emitted++;
+    return true;
+}
+
 /* The case that costs most of all, in one go: a bolt emits one short string to
  * one subscriber. False: it is another case, nothing was done. */
 static inline bool emit_short(lua_State *L, struct guest *g)
 {
     struct emitter *e = g->context->emitter;
     struct out_stream *out = &e->streams[0];
-    if (!g->anchored || out->arity != 1 || !out->simple ||
-        vref_is_set(&g->hooks.emit) || lua_type(L, 1) != LUA_TSTRING ||
-        lua_gettop(L) != 1)
+    if (!g->anchored || !g->may_emit || !out->simple ||
+        vref_is_set(&g->hooks.emit))
         return false;
+    if (out->arity != 1) return emit_short_number(L, g);
+    if (lua_type(L, 1) != LUA_TSTRING || lua_gettop(L) != 1) return false;
     size_t length;
     const char *bytes = lua_tolstring(L, 1, &length);
     if (length > SHORT_MAX) return false;
     struct short_string text = short_read(bytes, length);
     struct route *route = out->routes;
     uint64_t hash = 0;
-    if (grouping_has_keys(route->input->grouping) || route->input->combines)
+    if (grouping_has_keys(route->input->grouping) || route->combines)
         hash = short_hash(text, 0);
     struct port *port = route_port(e, route, hash);
     if (port->combiner) {

@@ -8,7 +8,7 @@
 #include "lua/script.h"
 
 /* Which of the component's functions runs. */
-enum run { RUN_NONE, RUN_BATCH, RUN_NEXT, RUN_NOTIFY, RUN_CALL };
+enum run { RUN_NONE, RUN_BATCH, RUN_ROWS, RUN_NEXT, RUN_NOTIFY, RUN_CALL };
 
 /* A root that was settled; told when the VM is free. */
 struct notice {
@@ -60,6 +60,8 @@ struct guest {
     bool has_fail, has_cleanup; /* functions of the component */
     struct custom *customs;     /* owned: see grouping.h */
     unsigned custom_count;
+    struct reducer *reducers; /* owned: see combine.h */
+    unsigned reducer_count;
     struct held *touched;  /* held tuples, by the call in hand: see held.h */
     struct root_list from; /* of the tuples that one is made of */
     struct hooks hooks;
@@ -84,6 +86,9 @@ static inline bool guest_is_spout(const struct guest *g)
 
 /* ---- component.c: how a run of the VM went ---- */
 
+/* What went wrong, as a failed tuple's reason says it: `why` itself, or a text
+ * that the next call overwrites. */
+const char *guest_reason(struct guest *g, const char *why);
 /* The task can't go on: the VM's error becomes the context's. */
 enum step guest_crash(struct guest *g);
 /* After VM_YIELDED and VM_SLEEPING. */

@@ -10,14 +10,15 @@
 #include "spec/sim/sim.h"
 #include "spec/spec.h"
 
-enum { HEADER = 40, ANCHOR = 20, ARITY_MAX = 4 };
+enum { HEADER = 44, ANCHOR = 20, ARITY_MAX = 4 };
 /* Where the header's fields stand. */
 enum {
     AT_MARKER = 12,
     AT_COUNT = 24,
     AT_USED = 28,
     AT_ANCHORS = 32,
-    AT_COMBINED = 36
+    AT_COMBINED = 36,
+    AT_TUPLES = HEADER + 21 /* the first anchor's, behind 5 bytes */
 };
 
 static uint8_t *put_value(struct rng *rng, uint8_t *at, int depth)
@@ -119,7 +120,7 @@ static err refusal(struct env *env, const uint8_t *bytes, size_t count,
     struct msg *m = NULL;
     CHECK(own != NULL);
     if (count > 0) memcpy(own, bytes, count);
-    err e = batch_decode(env, own, count, arity, &m);
+    err e = batch_decode(env, own, count, arity, false, &m);
     CHECK((e == OK) == (m != NULL));
     if (m) msg_free(env, m);
     mem_free(own);
@@ -147,8 +148,9 @@ SPEC(batch, comes_back_from_its_bytes_as_it_was)
         CHECK(memcmp(out.data, "before", 6) == 0);
         CHECK_EQ(out.used - 6,
                  HEADER + batch_of(m)->used + ANCHOR * batch_of(m)->anchors);
-        CHECK_EQ(batch_decode(env, out.data + 6, out.used - 6, arity, &again),
-                 OK);
+        CHECK_EQ(
+            batch_decode(env, out.data + 6, out.used - 6, arity, false, &again),
+            OK);
         CHECK_EQ(again->kind, EXECUTOR_BATCH);
         check_same(batch_of(m), batch_of(again));
         msg_free(env, m);
@@ -220,12 +222,12 @@ SPEC(batch, is_refused_when_a_count_lies)
         {AT_ANCHORS, 1, ERR_FORMAT},
         {AT_ANCHORS, 3, ERR_TRUNCATED},
         {AT_ANCHORS, UINT32_MAX, ERR_TRUNCATED},
-        {AT_COMBINED, 2, ERR_FORMAT},
-        /* The anchors: 45 is the first's root, 53 its edge, 61 its tuples. */
-        {61, 0, ERR_FORMAT},
-        {61, 2, ERR_FORMAT},
-        {61, UINT32_MAX, ERR_FORMAT},
-        {53, 0, ERR_FORMAT}, /* a root without an edge */
+        {AT_COMBINED, 2, ERR_TRUNCATED},
+        /* The first anchor: its root, its edge, its tuples. */
+        {AT_TUPLES, 0, ERR_FORMAT},
+        {AT_TUPLES, 2, ERR_FORMAT},
+        {AT_TUPLES, UINT32_MAX, ERR_FORMAT},
+        {AT_TUPLES - 8, 0, ERR_FORMAT}, /* a root without an edge */
     };
     for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
         uint8_t bytes[HEADER + 5 + 2 * ANCHOR];
@@ -247,10 +249,10 @@ SPEC(batch, takes_tuples_of_several_roots)
     struct env *env = sim_env(sim_node(sim, 1));
     uint8_t bytes[HEADER + 5 + 2 * ANCHOR];
     size_t count = two_tuples(bytes);
-    set32(bytes, 61, 0);
-    set32(bytes, 61 + ANCHOR, 2);
+    set32(bytes, AT_TUPLES, 0);
+    set32(bytes, AT_TUPLES + ANCHOR, 2);
     struct msg *m;
-    CHECK_EQ(batch_decode(env, bytes, count, 1, &m), OK);
+    CHECK_EQ(batch_decode(env, bytes, count, 1, false, &m), OK);
     CHECK_EQ(batch_anchor(batch_of(m), 0)->tuples, 0);
     CHECK_EQ(batch_anchor(batch_of(m), 1)->tuples, 2);
     msg_free(env, m);
@@ -263,8 +265,8 @@ SPEC(batch, is_refused_when_an_anchor_joins_none)
     struct env *env = sim_env(sim_node(sim, 1));
     uint8_t bytes[HEADER + 5 + 2 * ANCHOR];
     size_t count = two_tuples(bytes);
-    set32(bytes, 61, 2); /* their sum is right */
-    set32(bytes, 61 + ANCHOR, 0);
+    set32(bytes, AT_TUPLES, 2); /* their sum is right */
+    set32(bytes, AT_TUPLES + ANCHOR, 0);
     CHECK_EQ(refusal(env, bytes, count, 1), ERR_FORMAT);
     sim_free(sim);
 }
@@ -315,11 +317,11 @@ SPEC(batch, is_not_made_when_there_is_no_memory)
     struct buffer out = {0};
     size_t count = two_tuples(bytes);
     fault_arm(FAULT_HEAP, 1, 1);
-    err decoded = batch_decode(env, bytes, count, 1, &m);
+    err decoded = batch_decode(env, bytes, count, 1, false, &m);
     fault_disarm();
     CHECK_EQ(decoded, ERR_NOMEM);
     CHECK(m == NULL);
-    CHECK_EQ(batch_decode(env, bytes, count, 1, &m), OK);
+    CHECK_EQ(batch_decode(env, bytes, count, 1, false, &m), OK);
     fault_arm(FAULT_HEAP, 1, 1);
     err encoded = batch_encode(batch_of(m), &out);
     fault_disarm();

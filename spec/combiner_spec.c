@@ -2,6 +2,7 @@
  * was kept, key by key; what was taken back has left no trace; each root has an
  * edge in every batch that a part of it is in. */
 #include "actors/stream/combiner.h"
+#include "actors/stream/component.h"
 #include "actors/stream/executor.h"
 #include "core/alloc.h"
 #include "spec/fault.h"
@@ -24,7 +25,8 @@ struct station {
     struct input_plan input;
     struct stream_plan stream;
     struct component_plan component;
-    uint64_t kept[KEYS], mine[KEYS]; /* tuples; mine: of the call in hand */
+    /* Tuples, or the sum of their numbers; mine: of the call in hand. */
+    uint64_t kept[KEYS], mine[KEYS];
     uint64_t kept_plain, mine_plain;
     uint64_t edges_kept[ROOTS];
 };
@@ -44,8 +46,10 @@ static err attach_producer(struct env *env, void *context)
 }
 
 /* Its stream has a number and, second, the key. */
-static struct station *station_new(uint64_t seed, unsigned ports, unsigned keys)
+static struct station *station_new(uint64_t seed, unsigned ports, unsigned keys,
+                                   bool reduces)
 {
+    static const struct component_class class = {.reduces = true};
     struct station *s = mem_zero(1, sizeof *s);
     CHECK(s != NULL);
     s->sim = sim_new(seed);
@@ -68,10 +72,11 @@ static struct station *station_new(uint64_t seed, unsigned ports, unsigned keys)
                                    .key_count = 1,
                                    .keys = {1},
                                    .combines = true,
+                                   .reduces = reduces,
                                    .combine_key = 1};
     s->stream = (struct stream_plan){.name = "default", .arity = 2};
-    s->component =
-        (struct component_plan){.streams = &s->stream, .stream_count = 1};
+    s->component = (struct component_plan){
+        .class = &class, .streams = &s->stream, .stream_count = 1};
     CHECK_EQ(emitter_init(&s->emitter, &s->component, TASK, seed), OK);
     s->emitter.env = sim_env(s->node);
     CHECK_EQ(emitter_route(&s->emitter, 0, &s->input, edges, ports), OK);
@@ -127,6 +132,21 @@ static unsigned key_number(const uint8_t *at)
 
 /* ---- calls ---- */
 
+/* A number of this key: added to the one in its row. */
+static void put_number(struct station *s, const uint8_t *key, uint32_t bytes,
+                       uint64_t n)
+{
+    struct emitter *e = &s->emitter;
+    uint64_t hash = value_hash(key, 0);
+    struct port *port = route_port(e, e->streams[0].routes, hash);
+    struct combiner_number number = {.bits = n};
+    struct combiner_key *k;
+    CHECK(combiner_add_number(e, port, key, bytes, hash, number, &k));
+    if (k == NULL) return;
+    number.bits += combiner_number(port, k).bits;
+    CHECK(combiner_set_number(e, port, k, number));
+}
+
 static void put(struct station *s)
 {
     uint8_t values[2 * KEY_BYTES];
@@ -139,8 +159,23 @@ static void put(struct station *s)
         /* The first ones come most often, as words do. */
         uint64_t most = 1 + rng_below(&s->rng, s->keys);
         unsigned n = (unsigned)rng_below(&s->rng, most);
+        const uint8_t *key = at;
+        uint64_t number = s->input.reduces ? 1 + rng_below(&s->rng, 9) : 1;
         at = put_key(&s->rng, at, n);
-        s->mine[n]++;
+        s->mine[n] += number;
+        if (s->input.reduces) {
+            put_number(s, key, (uint32_t)(at - key), number);
+            return;
+        }
+    }
+    if (s->input.reduces) { /* by hand: emitter_put() only counts */
+        struct port *port =
+            route_plain(&s->emitter, s->emitter.streams[0].routes, 0);
+        uint8_t *to = port_reserve(&s->emitter, port, sizeof values);
+        CHECK(to != NULL);
+        memcpy(to, values, (size_t)(at - values));
+        port_commit(&s->emitter, port, to + (at - values));
+        return;
     }
     CHECK(emitter_put(&s->emitter, 0, values, (uint32_t)(at - values)));
 }
@@ -222,7 +257,7 @@ static void note_anchors(struct batch *b, struct arrived *a)
     }
 }
 
-static void note_batch(struct batch *b, struct arrived *a)
+static void note_batch(struct batch *b, bool reduces, struct arrived *a)
 {
     const uint8_t *at = b->data;
     uint64_t combined = 0;
@@ -244,16 +279,17 @@ static void note_batch(struct batch *b, struct arrived *a)
         combined += (uint64_t)times.as.integer;
     }
     CHECK_EQ(at - b->data, b->used);
-    CHECK_EQ(combined, b->combined);
+    if (reduces && b->combined) CHECK(b->combined >= b->count);
+    if (!reduces) CHECK_EQ(combined, b->combined);
 }
 
 /* Its bytes come back as the same batch. */
-static void check_codec(struct env *env, struct batch *b)
+static void check_codec(struct env *env, struct batch *b, bool reduces)
 {
     struct buffer bytes = {0}, again = {0};
     struct msg *m = NULL;
     CHECK_EQ(batch_encode(b, &bytes), OK);
-    CHECK_EQ(batch_decode(env, bytes.data, bytes.used, 2, &m), OK);
+    CHECK_EQ(batch_decode(env, bytes.data, bytes.used, 2, reduces, &m), OK);
     CHECK_EQ(batch_of(m)->combined, b->combined);
     CHECK_EQ(batch_encode(batch_of(m), &again), OK);
     CHECK_EQ(bytes.used, again.used);
@@ -272,8 +308,8 @@ static void check_arrived(struct station *s)
              k < sim_got(s->sim, s->consumers[i], EXECUTOR_BATCH); k++) {
             struct batch *b =
                 sim_seen(s->sim, s->consumers[i], EXECUTOR_BATCH, k)->body;
-            note_batch(b, &a);
-            if (k == 0) check_codec(sim_env(s->node), b);
+            note_batch(b, s->input.reduces, &a);
+            if (k == 0) check_codec(sim_env(s->node), b, s->input.reduces);
         }
     for (unsigned i = 0; i < s->keys; i++)
         CHECK_EQ(a.tuples[i], s->kept[i]);
@@ -287,8 +323,9 @@ SPEC(combiner, brings_what_was_kept_and_nothing_of_what_was_undone)
     static const unsigned ports[] = {1, 3, PORTS_MAX};
     static const unsigned keys[] = {5, 300, KEYS};
     FOR_SEEDS(20)
-    for (unsigned i = 0; i < 9; i++) {
-        struct station *s = station_new(spec_seed, ports[i % 3], keys[i / 3]);
+    for (unsigned i = 0; i < 18; i++) {
+        struct station *s =
+            station_new(spec_seed, ports[i % 3], keys[i / 3 % 3], i >= 9);
         for (int k = 0; k < 6; k++)
             run_deed(s, make_calls);
         run_deed(s, flush);
@@ -316,7 +353,7 @@ static err put_few_keys(struct env *env, void *context)
 
 SPEC(combiner, sends_one_row_for_all_tuples_of_a_key)
 {
-    struct station *s = station_new(1, 1, 10);
+    struct station *s = station_new(1, 1, 10, false);
     run_deed(s, put_few_keys);
     run_deed(s, flush);
     CHECK_EQ(sim_got(s->sim, s->consumers[0], EXECUTOR_BATCH), 1);
@@ -357,7 +394,7 @@ static err put_without_memory(struct env *env, void *context)
 
 SPEC(combiner, takes_back_a_key_for_which_there_is_no_memory)
 {
-    struct station *s = station_new(1, 1, 1);
+    struct station *s = station_new(1, 1, 1, false);
     run_deed(s, put_without_memory);
     run_deed(s, flush);
     check_arrived(s);
@@ -366,13 +403,13 @@ SPEC(combiner, takes_back_a_key_for_which_there_is_no_memory)
 
 SPEC(combiner, is_not_made_without_memory)
 {
-    for (uint64_t n = 1; n <= 3; n++) {
+    for (uint64_t n = 1; n <= 4; n++) {
         fault_arm(FAULT_HEAP, n, 1);
-        struct combiner *c = combiner_new(2);
+        struct combiner *c = combiner_new(2, true);
         fault_disarm();
         CHECK(c == NULL);
     }
-    struct combiner *c = combiner_new(1000);
+    struct combiner *c = combiner_new(1000, false);
     CHECK(c != NULL && c->room >= 64);
     combiner_free(c);
 }
@@ -381,32 +418,38 @@ SPEC(combiner, is_not_made_without_memory)
 
 SPEC(combiner, refuses_bytes_that_are_no_combined_batch)
 {
-    enum { HEADER = 40, COUNT = 24, USED = 28, COMBINED = 36 };
+    enum { HEADER = 44, COUNT = 24, USED = 28, COMBINED = 36 };
     static const struct {
         uint8_t values[8];
-        uint8_t used, count;
-        err e;
+        uint8_t used, count, tuples;
+        err counts, numbers;
     } cases[] = {
-        {{0xa1, 'k', 3}, 3, 1, OK},
-        {{0xa1, 'k', 0}, 3, 1, ERR_FORMAT},    /* none */
-        {{0xa1, 'k', 0xff}, 3, 1, ERR_FORMAT}, /* -1 */
-        {{0xa1, 'k', 0xc0}, 3, 1, ERR_FORMAT}, /* nil */
-        {{0xc0, 3}, 2, 1, ERR_FORMAT},         /* no key */
-        {{0xa1, 'k'}, 2, 1, ERR_TRUNCATED},    /* no count */
-        {{0xa1, 'k', 3}, 3, 0, ERR_FORMAT},    /* no row */
-        {{0xa1, 'k', 3, 0xa1, 'l'}, 5, 2, ERR_TRUNCATED},
+        {{0xa1, 'k', 3}, 3, 1, 3, OK, OK},
+        {{0xa1, 'k', 3}, 3, 1, 2, ERR_FORMAT, OK},    /* another sum */
+        {{0xa1, 'k', 0}, 3, 1, 3, ERR_FORMAT, OK},    /* none */
+        {{0xa1, 'k', 0xff}, 3, 1, 3, ERR_FORMAT, OK}, /* -1 */
+        {{0xa1, 'k', 0xca, 0, 0, 0, 0}, 7, 1, 3, ERR_FORMAT, OK},
+        {{0xa1, 'k', 0xc0}, 3, 1, 3, ERR_FORMAT, ERR_FORMAT}, /* nil */
+        {{0xc0, 3}, 2, 1, 3, ERR_FORMAT, ERR_FORMAT},         /* no key */
+        {{0xa1, 'k'}, 2, 1, 3, ERR_TRUNCATED, ERR_TRUNCATED},
+        {{0xa1, 'k', 3}, 3, 0, 3, ERR_FORMAT, ERR_FORMAT}, /* no row */
+        {{0xa1, 'k', 3, 0xa1, 'l', 3}, 6, 2, 1, ERR_FORMAT, ERR_FORMAT},
+        {{0xa1, 'k', 3, 0xa1, 'l'}, 5, 2, 6, ERR_TRUNCATED, ERR_TRUNCATED},
     };
     struct sim *sim = sim_new(1);
     struct env *env = sim_env(sim_node(sim, 1));
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t k = 0; k < 2 * sizeof cases / sizeof cases[0]; k++) {
+        size_t i = k / 2;
+        bool reduces = k % 2;
         uint8_t bytes[HEADER + 8] = {0};
         struct msg *m = NULL;
         bytes[COUNT] = cases[i].count;
         bytes[USED] = cases[i].used;
-        bytes[COMBINED] = 1;
+        bytes[COMBINED] = cases[i].tuples;
         memcpy(bytes + HEADER, cases[i].values, cases[i].used);
-        err e = batch_decode(env, bytes, (size_t)HEADER + cases[i].used, 1, &m);
-        if (e != cases[i].e)
+        err e = batch_decode(env, bytes, (size_t)HEADER + cases[i].used, 1,
+                             reduces, &m);
+        if (e != (reduces ? cases[i].numbers : cases[i].counts))
             spec_fail(__FILE__, __LINE__, "case %zu: %s", i, err_text(e));
         if (m) msg_free(env, m);
     }

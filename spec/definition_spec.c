@@ -104,7 +104,8 @@ static const struct fault of_components[] = {
      "'exceute' is no option of a bolt; did you mean 'execute'?"},
     {"bolt \"b\" { from = shuffle \"nums\", qqq = 1, " NOTHING " },",
      "'qqq' is no option of a bolt; there are: acking, budget, cleanup, "
-     "config, every, execute, fields, finish, from, hooks, memory, on_error, "
+     "combine, config, every, execute, fields, finish, from, hooks, memory, "
+     "on_error, "
      "on_reload, prepare, streams, tasks, tick"},
     {"bolt \"b\" { from = shuffle \"nums\", acking = \"mine\", " NOTHING " },",
      "acking of bolt 'b' is 'mine'; give \"auto\" or \"manual\""},

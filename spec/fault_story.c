@@ -375,6 +375,22 @@ static const char combined[] =
     "  sink 'out' { from = global 'sum', null {} },\n"
     "}\n";
 
+static const char reduced[] =
+    "local function add(a, b) return a + b end\n"
+    "return topology 'count' {\n"
+    "  spout 'lines' { list { {'the cow jumped'}, {'the moon'}, {'a cow "
+    "a'},\n"
+    "    {'over the moon'} }, fields = {'line'} },\n"
+    "  bolt 'split' { from = shuffle 'lines', fields = {'word', 'n'},\n"
+    "    flat_map(function(emit, line)\n"
+    "      for w in line:gmatch '%a+' do emit(w, 1) end end) },\n"
+    "  bolt 'count' { from = fields('split', 'word'), combine = true,\n"
+    "    reduce_by('word', 'n', add) },\n"
+    "  bolt 'sum' { from = global 'count',\n"
+    "    reduce_by('word', 'n', add), combine = add },\n"
+    "  sink 'out' { from = global 'sum', null {} },\n"
+    "}\n";
+
 /* What has no root is lost where it fails, or with a task that crashes. */
 static void check_native(struct trial *t)
 {
@@ -414,5 +430,6 @@ const struct story stories[STORIES] = {
     {"joins", joins, 0, check_joins, 0},
     {"operators", native, 0, check_native, 0},
     {"combined", combined, 0, check_native, 0},
+    {"reduced", reduced, 0, check_native, 0},
     {"letters", letters, 0, check_letters, 2},
 };

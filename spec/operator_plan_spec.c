@@ -154,7 +154,24 @@ static const struct {
      "the inputs of bolt 'b' have different fields; top needs the same ones: "
      "give each a bolt of its own"},
     {"bolt 'b' { from = shuffle 's', count_by 'n', combine = print }",
-     "'combine' of bolt 'b' is not in this version; leave it out"},
+     "bolt 'b' has combine, which is for reduce_by; senders count for count_by "
+     "anyway, leave it out"},
+    {"bolt 'b' { from = shuffle 's', combine = true, execute = print }",
+     "bolt 'b' has combine, which is for reduce_by; leave it out"},
+    {"bolt 'm' { from = shuffle 's', map(print) }, "
+     "bolt 'b' { from = global 'm', reduce_by('n', 'line', print), "
+     "combine = 1 }",
+     "combine of bolt 'b' is 1; give a function of two numbers, or true for "
+     "reduce_by's own"},
+    {"bolt 'b' { from = global 's', reduce_by('n', 'line', print), "
+     "combine = true }",
+     "combine of bolt 'b' is called by those who send to it, but spout 's' "
+     "runs no Lua; put a bolt between them, or leave it out"},
+    {"bolt 'm' { from = shuffle 's', map(print) }, "
+     "bolt 'b' { from = fields('m', 'line'), reduce_by('n', 'line', print), "
+     "combine = true }",
+     "combine of bolt 'b' needs what it reads grouped by its key alone; write "
+     "fields(\"m\", \"n\") or global \"m\""},
     {"sink 'b' { from = shuffle 's', words 'line' }",
      "words can't stand in sink 'b'; it makes tuples of tuples: give it a bolt "
      "of its own"},

@@ -337,7 +337,7 @@ static inline bool emit(struct component_context *context, struct reader *r,
     struct out_stream *stream = &e->streams[0];
     if (!stream->simple ||
         grouping_has_keys(stream->routes[0].input->grouping) ||
-        stream->routes[0].input->combines)
+        stream->routes[0].combines)
         return emit_slow(context, r, bytes, count);
     struct port *port = route_port(e, &stream->routes[0], 0);
     uint8_t *at = port_reserve(e, port, VALUE_HEAD_MAX + count);

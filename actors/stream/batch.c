@@ -3,7 +3,7 @@
 #include "core/value.h"
 #include <string.h>
 
-enum { HEADER_BYTES = 40, ANCHOR_BYTES = 20 };
+enum { HEADER_BYTES = 44, ANCHOR_BYTES = 20 };
 
 struct msg *batch_new(struct env *env, uint32_t room)
 {
@@ -57,7 +57,7 @@ err batch_encode(const struct batch *b, struct buffer *out)
     at = put32(at, b->count);
     at = put32(at, b->used);
     at = put32(at, b->anchors);
-    at = put32(at, b->combined > 0);
+    at = put64(at, b->combined);
     memcpy(at, b->data, b->used);
     at += b->used;
     const struct anchor *end =
@@ -84,21 +84,23 @@ static err check_values(const uint8_t *at, const uint8_t *end, uint32_t count,
     return at == end ? OK : ERR_FORMAT;
 }
 
-/* What the checked rows of a combined batch stand for: keys, and counts from 1
- * on. */
-static err check_counts(const uint8_t *at, struct batch *head)
+/* The rows of a combined batch: keys, each with a number, or else with a count
+ * from 1 on; these add up. */
+static err check_rows(const uint8_t *at, const struct batch *head, bool reduces)
 {
-    head->combined = 0;
+    uint64_t tuples = 0;
     for (uint32_t i = 0; i < head->count; i++) {
         struct value n;
         if (!value_is_key(at)) return ERR_FORMAT;
         at = value_get(value_skip(at), &n);
-        if (n.type != VALUE_INT || n.as.integer < 1 ||
+        if (reduces && (n.type == VALUE_INT || n.type == VALUE_FLOAT)) continue;
+        if (reduces || n.type != VALUE_INT || n.as.integer < 1 ||
             n.as.integer > UINT32_MAX)
             return ERR_FORMAT;
-        head->combined += (uint64_t)n.as.integer;
+        tuples += (uint64_t)n.as.integer;
     }
-    return OK;
+    if (reduces) return head->combined < head->count ? ERR_FORMAT : OK;
+    return tuples == head->combined ? OK : ERR_FORMAT;
 }
 
 static err read_anchors(const uint8_t *at, struct batch *b)
@@ -127,7 +129,7 @@ static err read_anchors(const uint8_t *at, struct batch *b)
 }
 
 err batch_decode(struct env *env, const uint8_t *bytes, size_t count,
-                 unsigned arity, struct msg **out)
+                 unsigned arity, bool reduces, struct msg **out)
 {
     if (count < HEADER_BYTES) return ERR_TRUNCATED;
     const uint8_t *at = bytes;
@@ -140,9 +142,9 @@ err batch_decode(struct env *env, const uint8_t *bytes, size_t count,
     head.count = get32(&at);
     head.used = get32(&at);
     head.anchors = get32(&at);
-    uint32_t combined = get32(&at);
-    if (combined > 1 || head.marker > BATCH_RELOAD) return ERR_FORMAT;
-    if (combined && head.count == 0) return ERR_FORMAT;
+    head.combined = get64(&at);
+    if (head.marker > BATCH_RELOAD) return ERR_FORMAT;
+    if (head.combined && head.count == 0) return ERR_FORMAT;
     /* Tuples without fields take no bytes: their count is bounded as well. */
     if (head.used > BATCH_MAX_BYTES || head.count > BATCH_MAX_BYTES)
         return ERR_BIG;
@@ -152,8 +154,9 @@ err batch_decode(struct env *env, const uint8_t *bytes, size_t count,
     if (whole < count || (head.anchors > 0 && head.count == 0))
         return ERR_FORMAT;
     if (head.marker != BATCH_DATA && head.count != 0) return ERR_FORMAT;
-    err e = check_values(at, at + head.used, head.count, combined ? 2 : arity);
-    if (e == OK && combined) e = check_counts(at, &head);
+    err e =
+        check_values(at, at + head.used, head.count, head.combined ? 2 : arity);
+    if (e == OK && head.combined) e = check_rows(at, &head, reduces);
     if (e != OK) return e;
 
     struct msg *m = batch_new(

@@ -12,12 +12,13 @@
  * next. SHORT_SLACK bytes behind all of it may be read.
  *
  * A combined batch (combiner.h) holds rows of two values, a key and how many
- * tuples had it. Which root a row is of can't be told: each anchor stands for
- * the batch as a whole (its `tuples` is 0), which is processed or fails as
- * one. */
+ * tuples had it, or what their numbers were reduced to. Which root a row is of
+ * can't be told: each anchor stands for the batch as a whole (its `tuples` is
+ * 0), which is processed or fails as one. */
 #ifndef ACTORS_STREAM_BATCH_H
 #define ACTORS_STREAM_BATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/buffer.h"
@@ -98,10 +99,10 @@ struct msg *batch_new(struct env *env, uint32_t room);
  * free part. Appends to `out`. ERR_NOMEM. */
 err batch_encode(const struct batch *b, struct buffer *out);
 /* From bytes that nobody vouches for, of a stream with `arity` fields (2 in a
- * combined one): all counts, anchors and values are checked before anything is
- * taken. ERR_NOMEM, ERR_TRUNCATED, ERR_FORMAT, ERR_DEEP, ERR_BIG; then nothing
- * is made. */
+ * combined one) to a reader that `reduces` or not: all counts, anchors and
+ * values are checked before anything is taken. ERR_NOMEM, ERR_TRUNCATED,
+ * ERR_FORMAT, ERR_DEEP, ERR_BIG; then nothing is made. */
 err batch_decode(struct env *env, const uint8_t *bytes, size_t count,
-                 unsigned arity, struct msg **out);
+                 unsigned arity, bool reduces, struct msg **out);
 
 #endif

@@ -2,17 +2,17 @@
 #include "core/alloc.h"
 
 enum {
-    KEYS_MOST = 2048, /* of one port */
-    KEYS_ALL = 4096,  /* of all ports, as long as each has KEYS_LEAST */
+    KEYS_ALL = 8192, /* of all ports, as long as each has KEYS_LEAST */
     KEYS_LEAST = 64,
     COUNT_BYTES = 5, /* of a row's count: always a MSGPACK_UINT32 */
+    NUMBER_BYTES = 9,
 };
 
 #define LONG_KEY ((uint64_t)1 << 63) /* no short string has such a `high` */
 
-struct combiner *combiner_new(uint32_t ports)
+struct combiner *combiner_new(uint32_t ports, bool reduces)
 {
-    uint32_t room = KEYS_MOST;
+    uint32_t room = KEYS_ALL;
     while (room > KEYS_LEAST && room > KEYS_ALL / ports)
         room /= 2;
     struct combiner *c = mem_lines(1, sizeof *c);
@@ -20,7 +20,8 @@ struct combiner *combiner_new(uint32_t ports)
     c->room = room;
     c->keys = mem_lines(room, sizeof *c->keys);
     c->slots = mem_lines(2 * (size_t)room, sizeof *c->slots);
-    if (c->keys && c->slots) return c;
+    if (reduces) c->numbers_before = mem_lines(room, sizeof *c->numbers_before);
+    if (c->keys && c->slots && (c->numbers_before || !reduces)) return c;
     combiner_free(c);
     return NULL;
 }
@@ -30,6 +31,7 @@ void combiner_free(struct combiner *c)
     if (c == NULL) return;
     mem_free(c->keys);
     mem_free(c->slots);
+    mem_free(c->numbers_before);
     mem_free(c);
 }
 
@@ -69,17 +71,43 @@ bool combiner_begin(struct emitter *e, struct port *port)
     return true;
 }
 
-/* Behind the key that stands at the end of the batch: its count. Gives the row
- * to a key of the table, if there is room for one. */
+static uint8_t *put_number(uint8_t *at, struct combiner_number n)
+{
+    *at = n.is_float ? MSGPACK_FLOAT64 : MSGPACK_INT64;
+    value_store64(at + 1, n.bits);
+    return at + NUMBER_BYTES;
+}
+
+static uint8_t *number_at(const struct port *port, const struct combiner_key *k)
+{
+    return batch_of(port->open)->data + k->row + key_bytes(k);
+}
+
+struct combiner_number combiner_number(const struct port *port,
+                                       const struct combiner_key *k)
+{
+    const uint8_t *at = number_at(port, k);
+    return (struct combiner_number){.bits = value_load64(at + 1),
+                                    .is_float = *at == MSGPACK_FLOAT64};
+}
+
+/* Behind the key that stands at the end of the batch: its count, or number.
+ * Gives the row to a key of the table, if there is room for one. */
 static void add_count(struct emitter *e, struct port *port, uint8_t *at,
-                      struct combiner_key key, uint32_t slot)
+                      struct combiner_key key, uint32_t slot,
+                      const struct combiner_number *first)
 {
     struct combiner *c = port->combiner;
     struct batch *b = batch_of(port->open);
     key.row = b->used;
-    *at = MSGPACK_UINT32;
-    value_store32(at + 1, 1);
-    b->used = (uint32_t)(at + COUNT_BYTES - b->data);
+    if (first) {
+        at = put_number(at, *first);
+    } else {
+        *at = MSGPACK_UINT32;
+        value_store32(at + 1, 1);
+        at += COUNT_BYTES;
+    }
+    b->used = (uint32_t)(at - b->data);
     b->count++;
     if (c->count == c->room) {
         c->alone++;
@@ -92,47 +120,99 @@ static void add_count(struct emitter *e, struct port *port, uint8_t *at,
 }
 
 bool combiner_add_row(struct emitter *e, struct port *port,
-                      struct short_string key, uint32_t slot)
+                      struct short_string key, uint32_t slot,
+                      const struct combiner_number *first)
 {
-    uint8_t *at = port_reserve(e, port, 1 + sizeof key + COUNT_BYTES);
+    uint8_t *at = port_reserve(e, port, 1 + sizeof key + NUMBER_BYTES);
     if (at == NULL) return false;
     uint32_t length = (uint32_t)(key.high >> 56);
     *at = (uint8_t)(MSGPACK_FIXSTR | length);
     short_write(at + 1, key);
     add_count(e, port, at + 1 + length,
-              (struct combiner_key){.low = key.low, .high = key.high}, slot);
+              (struct combiner_key){.low = key.low, .high = key.high}, slot,
+              first);
     return true;
 }
 
-static bool add_long(struct emitter *e, struct port *port, const uint8_t *key,
-                     uint32_t bytes, uint64_t hash)
+/* As combiner_find_short(). */
+static struct combiner_key *find_long(const struct port *port,
+                                      const uint8_t *key, uint64_t hash,
+                                      uint32_t *slot)
 {
-    struct combiner *c = port->combiner;
-    if (!combiner_has_root(e, c) && !combiner_begin(e, port)) return false;
-    uint32_t mask = 2 * c->room - 1, slot = (uint32_t)hash & mask;
-    for (; c->slots[slot] != 0; slot = (slot + 1) & mask) {
-        struct combiner_key *k = &c->keys[c->slots[slot] - 1];
+    const struct combiner *c = port->combiner;
+    uint32_t mask = 2 * c->room - 1;
+    for (*slot = (uint32_t)hash & mask; c->slots[*slot] != 0;
+         *slot = (*slot + 1) & mask) {
+        struct combiner_key *k = &c->keys[c->slots[*slot] - 1];
         if (k->low == hash && k->high & LONG_KEY &&
             value_equal(batch_of(port->open)->data + k->row, key))
-            return combiner_count(e, k);
+            return k;
     }
-    uint8_t *at = port_reserve(e, port, bytes + COUNT_BYTES);
+    return NULL;
+}
+
+static bool add_long(struct emitter *e, struct port *port, const uint8_t *key,
+                     uint32_t bytes, uint64_t hash,
+                     const struct combiner_number *first,
+                     struct combiner_key **k)
+{
+    uint32_t slot;
+    if (!combiner_has_root(e, port->combiner) && !combiner_begin(e, port))
+        return false;
+    *k = find_long(port, key, hash, &slot);
+    if (*k) return true;
+    uint8_t *at = port_reserve(e, port, bytes + NUMBER_BYTES);
     if (at == NULL) return false;
     memcpy(at, key, bytes);
     add_count(e, port, at + bytes,
               (struct combiner_key){.low = hash, .high = LONG_KEY | bytes},
-              slot);
+              slot, first);
+    return true;
+}
+
+/* False: it is another value. */
+static bool is_short(const uint8_t *key, struct short_string *text)
+{
+    struct value v;
+    value_get(key, &v);
+    if (v.type != VALUE_BYTES || v.count > SHORT_MAX) return false;
+    *text = short_copy(v.as.bytes, v.count);
     return true;
 }
 
 bool combiner_add(struct emitter *e, struct port *port, const uint8_t *key,
                   uint32_t bytes, uint64_t hash)
 {
-    struct value v;
-    value_get(key, &v);
-    if (v.type != VALUE_BYTES || v.count > SHORT_MAX)
-        return add_long(e, port, key, bytes, hash);
-    return combiner_add_short(e, port, short_copy(v.as.bytes, v.count), hash);
+    struct short_string text;
+    struct combiner_key *k;
+    if (is_short(key, &text)) return combiner_add_short(e, port, text, hash);
+    if (!add_long(e, port, key, bytes, hash, NULL, &k)) return false;
+    return k == NULL || combiner_count(e, k);
+}
+
+bool combiner_add_number(struct emitter *e, struct port *port,
+                         const uint8_t *key, uint32_t bytes, uint64_t hash,
+                         struct combiner_number first, struct combiner_key **k)
+{
+    struct short_string text;
+    uint32_t slot;
+    if (!is_short(key, &text))
+        return add_long(e, port, key, bytes, hash, &first, k);
+    if (!combiner_has_root(e, port->combiner) && !combiner_begin(e, port))
+        return false;
+    *k = combiner_find_short(port->combiner, text, hash, &slot);
+    return *k != NULL || combiner_add_row(e, port, text, slot, &first);
+}
+
+bool combiner_set_number(struct emitter *e, struct port *port,
+                         struct combiner_key *k, struct combiner_number number)
+{
+    struct combiner *c = port->combiner;
+    if (k->call != (uint32_t)e->call)
+        c->numbers_before[k - c->keys] = combiner_number(port, k);
+    if (!combiner_count(e, k)) return false;
+    put_number(number_at(port, k), number);
+    return true;
 }
 
 /* ---- the batch ---- */
@@ -149,7 +229,8 @@ void combiner_seal(struct combiner *c, struct batch *b)
     b->combined = c->alone;
     for (uint32_t i = 0; i < c->count; i++) {
         const struct combiner_key *k = &c->keys[i];
-        value_store32(b->data + k->row + key_bytes(k) + 1, k->count);
+        if (c->numbers_before == NULL)
+            value_store32(b->data + k->row + key_bytes(k) + 1, k->count);
         b->combined += k->count;
     }
     forget(c);
@@ -173,7 +254,11 @@ void combiner_undo(struct combiner *c, const struct emitter *e,
     c->alone = c->alone_before;
     while (c->count > 0 && c->keys[c->count - 1].row >= port->mark_used)
         forget_last(c);
-    for (uint32_t i = 0; i < c->count; i++)
-        if (c->keys[i].call == (uint32_t)e->call)
-            c->keys[i].count = c->keys[i].before;
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct combiner_key *k = &c->keys[i];
+        if (k->call != (uint32_t)e->call) continue;
+        k->count = k->before;
+        if (c->numbers_before)
+            put_number(number_at(port, k), c->numbers_before[i]);
+    }
 }

@@ -70,10 +70,12 @@ struct component_class {
      * with it, without make(), from open(); what was pending fails and is
      * replayed. Jobs of the actor before tell nobody that they are done. */
     bool stays;
-    bool heavy; /* turns touch much memory: env_stay() */
+    bool heavy;   /* turns touch much memory: env_stay() */
+    bool reduces; /* it combines for readers that reduce (input_plan) */
 
     /* What differs between two configs of a component that a running task
-     * doesn't take over: an option's name, borrowed. NULL: nothing does. */
+     * doesn't take over: an option's name, borrowed. NULL: nothing does. A
+     * class without options needs none. */
     const char *(*change)(const void *now, const void *next);
 
     /* Reads config, takes memory. On an error: context->error says why, and

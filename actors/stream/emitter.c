@@ -1,5 +1,6 @@
 #include "actors/stream/emitter.h"
 #include "actors/stream/combiner.h"
+#include "actors/stream/component.h"
 #include "actors/stream/loop.h"
 #include "core/alloc.h"
 #include <assert.h>
@@ -12,6 +13,8 @@ err emitter_init(struct emitter *e, const struct component_plan *component,
 {
     *e = (struct emitter){.task = task,
                           .call = 1,
+                          .reduces =
+                              component->class && component->class->reduces,
                           .rng = {seed},
                           .stream_count = component->stream_count};
     e->streams = mem_lines(component->stream_count, sizeof *e->streams);
@@ -61,9 +64,9 @@ static err have_markers(struct emitter *e)
 /* For each edge a port, and one that combines before those that don't. NULL:
  * out of memory. */
 static struct port *new_ports(unsigned schema, const struct input_plan *input,
-                              struct edge *const *edges, uint32_t edge_count)
+                              bool combines, struct edge *const *edges,
+                              uint32_t edge_count)
 {
-    bool combines = input->combines;
     size_t count = (size_t)edge_count * (1 + combines);
     struct port *ports = mem_lines(count, sizeof *ports);
     if (ports == NULL) return NULL;
@@ -72,7 +75,7 @@ static struct port *new_ports(unsigned schema, const struct input_plan *input,
                                  .schema = schema,
                                  .back = input->back};
     for (uint32_t i = 0; combines && i < edge_count; i++) {
-        ports[i].combiner = combiner_new(edge_count);
+        ports[i].combiner = combiner_new(edge_count, input->reduces);
         if (ports[i].combiner) continue;
         while (i-- > 0)
             combiner_free(ports[i].combiner);
@@ -90,7 +93,9 @@ err emitter_route(struct emitter *e, unsigned stream_number,
     struct out_stream *stream = &e->streams[stream_number];
     struct route *routes = mem_lines(stream->route_count + 1, sizeof *routes);
     if (routes == NULL) return ERR_NOMEM;
-    struct port *ports = new_ports(stream_number, input, edges, edge_count);
+    bool combines = input->combines && (e->reduces || !input->reduces);
+    struct port *ports =
+        new_ports(stream_number, input, combines, edges, edge_count);
     if (ports == NULL) {
         mem_free(routes);
         return ERR_NOMEM;
@@ -103,6 +108,7 @@ err emitter_route(struct emitter *e, unsigned stream_number,
         .input = input,
         .ports = ports,
         .port_count = edge_count,
+        .combines = combines,
         /* Tasks of one component don't all begin with the same one. */
         .next = e->task % edge_count,
     };
@@ -116,7 +122,7 @@ void emitter_in_loop(struct emitter *e, unsigned stream, struct loop *loop)
 {
     struct route *route =
         &e->streams[stream].routes[e->streams[stream].route_count - 1];
-    uint32_t count = route->port_count * (1 + route->input->combines);
+    uint32_t count = route->port_count * (1 + route->combines);
     for (uint32_t p = 0; p < count; p++)
         route->ports[p].loop = loop;
 }
@@ -367,7 +373,7 @@ static bool put_all(struct emitter *e, struct route *route,
 static bool put(struct emitter *e, struct route *route, const uint8_t *values,
                 uint32_t bytes)
 {
-    if (route->input->combines) return put_combined(e, route, values, bytes);
+    if (route->combines) return put_combined(e, route, values, bytes);
     if (route->input->grouping == GROUPING_ALL)
         return put_all(e, route, values, bytes);
     uint64_t hash = grouping_has_keys(route->input->grouping)
@@ -428,9 +434,9 @@ bool emitter_parked(struct emitter *e)
 static bool is_full(const struct port *port)
 {
     const struct batch *b = batch_of(port->open);
-    uint32_t most_bytes =
-        port->combiner ? COMBINER_SEAL_BYTES : BATCH_SEAL_BYTES;
-    return batch_cost_bytes(b) >= most_bytes || b->count >= BATCH_SEAL_TUPLES;
+    if (port->combiner) return batch_cost_bytes(b) >= COMBINER_SEAL_BYTES;
+    return batch_cost_bytes(b) >= BATCH_SEAL_BYTES ||
+           b->count >= BATCH_SEAL_TUPLES;
 }
 
 void emitter_keep(struct emitter *e)

@@ -40,6 +40,7 @@ struct route {
     const struct input_plan *input; /* grouping and keys; borrowed */
     struct port *ports;             /* owned; twice as many if it combines */
     uint32_t port_count;
+    bool combines; /* as its input wants, if the sender can */
     uint32_t next; /* shuffle: round robin */
 };
 
@@ -57,6 +58,7 @@ struct emitter {
     struct out_stream *streams; /* owned; by the component's stream number */
     unsigned stream_count;
     uint32_t task, epoch;
+    bool reduces;  /* it can combine what is reduced by a function */
     uint64_t call; /* number of the call in hand */
     uint64_t root; /* of the tuple in hand; 0: untracked; or ROOT_LIST */
     struct root_list *roots; /* ROOT_LIST: these; borrowed */

@@ -66,11 +66,13 @@ struct input_plan {
     unsigned keys[KEYS_MAX]; /* places of the fields */
     unsigned first_task;     /* of the reader, whose input it is */
     bool back; /* it closes a loop: gets its tuples past the credit */
-    /* It only counts how often each value of one field comes: senders count
-     * first (combiner.h). With GROUPING_FIELDS by that field alone, or
-     * GROUPING_GLOBAL. */
+    /* It only counts how often each value of one field comes, or reduces the
+     * numbers that come with each: senders do so first (combiner.h). With
+     * GROUPING_FIELDS by that field alone, or GROUPING_GLOBAL. */
     bool combines;
-    unsigned combine_key; /* place of that field */
+    bool reduces;           /* by a function; its sender must run Lua */
+    unsigned combine_key;   /* place of that field */
+    unsigned combine_value; /* reduces: of the numbers */
 };
 
 /* What a field of a spout's `failed` stream is, where it isn't the field of

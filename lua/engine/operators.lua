@@ -38,9 +38,37 @@ function make.reduce_by(key_field, value_field, fn)
     for i = 1, self.count do emit(keys[i], sums[i]) end
   end
 
+  -- A key's place is known when all that stands there does: memory may run out.
+  local function add_key(self, places, index, key, value)
+    local at = self.count + 1
+    self.keys[at] = key
+    self.sums[at] = value
+    places[index] = at
+    self.count = at
+  end
+
+  -- Of the batch in hand, that senders have combined: what its rows changed.
+  local places, sums, changed, sums_before, changes, count_before
+
   return {
     prepare = function(self)
       self.count, self.keys, self.sums, self.places, self.texts = 0, {}, {}, {}, {}
+    end,
+    begin_rows = function(self)
+      changes, count_before, places, sums = 0, self.count, self.places, self.sums
+      changed, sums_before = {}, {} -- may fail: there is nothing to undo then
+    end,
+    row = function(self, key, value)
+      local at = places[key]
+      if not at then return add_key(self, places, key, key, value) end
+      local sum, change = sums[at], changes + 1
+      changed[change], sums_before[change], changes = at, sum, change
+      sums[at] = fn(sum, value)
+    end,
+    undo_rows = function(self)
+      for i = changes, 1, -1 do sums[changed[i]] = sums_before[i] end
+      for at = self.count, count_before + 1, -1 do places[self.keys[at]] = nil end
+      self.count = count_before
     end,
     execute = function(self, ...)
       local key, value = (select(key_at, ...)), (select(value_at, ...))
@@ -50,13 +78,8 @@ function make.reduce_by(key_field, value_field, fn)
       local places, index = self.places, key
       if type(key) == "userdata" then places, index = self.texts, tostring(key) end
       local at = places[index]
-      if at then
-        self.sums[at] = fn(self.sums[at], value)
-      else
-        at = self.count + 1
-        self.keys[at], self.sums[at], places[index] = key, value, at
-        self.count = at
-      end
+      if not at then return add_key(self, places, index, key, value) end
+      self.sums[at] = fn(self.sums[at], value)
     end,
     tick = emit_all,
     finish = emit_all,

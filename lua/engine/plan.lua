@@ -32,7 +32,7 @@ local KEYS = {
            tick = "function", every = "duration", finish = "function",
            cleanup = "function", on_reload = "function", config = "table",
            memory = "size", budget = "duration", on_error = "on_error",
-           acking = "acking", hooks = "hooks" },
+           acking = "acking", hooks = "hooks", combine = "combine" },
   sink = { from = "from", tasks = "count", prepare = "function",
            execute = "execute", tick = "function", every = "duration",
            finish = "function", cleanup = "function",
@@ -43,7 +43,7 @@ local KEYS = {
                max_pending = "count", config = "table", initial = "initial",
                hooks = "hooks" },
 }
-local LATER = { executors = true, state = true, window = true, combine = true }
+local LATER = { executors = true, state = true, window = true }
 -- Functions that are told what a task does; a topology's go for all its tasks.
 local HOOKS = {
   spout = { emit = true, ack = true, fail = true },
@@ -275,6 +275,10 @@ local function check(record, connectors, file)
     end
     if what == "function" then
       if type(v) ~= "function" then bad("a function") end
+    elseif what == "combine" then
+      if type(v) ~= "function" and v ~= true then
+        bad("a function of two numbers, or true for reduce_by's own")
+      end
     elseif what == "execute" then
       if type(v) ~= "function" and type(v) ~= "table" then
         bad("a function, or a table of functions by source")
@@ -558,6 +562,10 @@ local function check(record, connectors, file)
     if c.body.every and not about.gathers then
       fault(c.line, "%s has every, but %s emits at once; leave it out", c.title, name)
     end
+    if c.body.combine and name ~= "reduce_by" then
+      fault(c.line, "%s has combine, which is for reduce_by; %s", c.title,
+            name == "count_by" and "senders count for count_by anyway, leave it out" or "leave it out")
+    end
     if c.body.streams then
       fault(c.line, "%s has streams; %s emits the default one only, which fields can name", c.title, name)
     end
@@ -650,6 +658,33 @@ local function check(record, connectors, file)
     end
   end
 
+  local function runs_no_lua(c)
+    return c.out.native or c.out.connector and c.out.connector ~= "generator"
+  end
+
+  --- Says whether senders count or reduce first, by the field at `key`. Hooks
+  -- are told of each tuple.
+  local function combine(c, input, key, value)
+    local name = c.use.operator
+    local keyed = input.grouping == "global" or
+                  input.grouping == "fields" and #input.keys == 1 and input.keys[1] == key
+    if name == "count_by" then
+      input.combines, input.combine_key = keyed, key
+    elseif name == "reduce_by" and c.body.combine then
+      local upstream = by_name[input.source]
+      if not keyed then
+        fault(c.line, "combine of %s needs what it reads grouped by its key alone; write fields(\"%s\", \"%s\") or global \"%s\"",
+              c.title, input.source, clean(c.use.args[1]), input.source)
+      elseif runs_no_lua(upstream) then
+        fault(c.line, "combine of %s is called by those who send to it, but %s runs no Lua; put a bolt between them, or leave it out",
+              c.title, upstream.title)
+      end
+      local hooked = c.body.hooks or record.body.hooks
+      input.combines, input.reduces = not hooked, not hooked
+      input.combine_key, input.combine_value = key, value
+    end
+  end
+
   --- An operator's inputs have what it reads; says where.
   local function place_operator(c)
     local use, about, out = c.use, c.about, c.out
@@ -670,12 +705,7 @@ local function check(record, connectors, file)
         end
         out.places[#out.places + 1] = all[name]
       end
-      if use.operator == "count_by" then
-        local key = all[out.arguments[1]]
-        local keyed = input.grouping == "fields" and #input.keys == 1 and input.keys[1] == key
-        input.combines = keyed or input.grouping == "global"
-        input.combine_key = key
-      end
+      combine(c, input, all[out.arguments[1]], all[out.arguments[2]])
     end
     if first and not about.brings and not about.free and #out.streams[1].fields ~= #first.fields then
       fault(c.line, "%s brings the %d fields of its input, %s names %d", use.operator, #first.fields, c.title, #out.streams[1].fields)
@@ -718,6 +748,9 @@ local function check(record, connectors, file)
       end
     end
     local operator = operator_of(c)
+    if c.body.combine and not operator then
+      fault(c.line, "%s has combine, which is for reduce_by; leave it out", c.title)
+    end
     if operator then -- below
     elseif c.body.every and not c.body.tick then
       fault(c.line, "%s has every but no tick; add tick = function(self) … end", c.title)
@@ -885,7 +918,7 @@ local function check(record, connectors, file)
               fault(input.line, "%s(\"%s\") names no key; write %s(\"%s\", \"key\")", input.grouping, source, input.grouping, source)
             elseif #keys > KEYS_MAX then
               fault(input.line, "%s(\"%s\", …) has more than %d keys", input.grouping, source, KEYS_MAX)
-            elseif input.grouping == "custom" and (upstream.out.native or upstream.out.connector and upstream.out.connector ~= "generator") then
+            elseif input.grouping == "custom" and runs_no_lua(upstream) then
               fault(input.line, "custom reads %s, which runs no Lua to choose the task; put a bolt between them", upstream.title)
             elseif upstream.out.streams[found].direct and input.grouping ~= "direct" then
               fault(input.line, "stream '%s' of %s is direct; read it with direct \"%s\"", stream_name, upstream.title, clean(input.from))

@@ -191,6 +191,7 @@ function global(from) end
 ---@field finish? fun(self: engine.Self) all inputs have ended; it may emit
 ---@field on_error? "fail"|"drop"|"crash" what an error in execute does to its tuple: fails it, counts it as processed, or fails it and starts the task anew; "fail"
 ---@field acking? "auto"|"manual" "manual" gives self.hold; "auto"
+---@field combine? true|fun(a: number, b: number): number of reduce_by: senders reduce numbers first
 ---@field hooks? engine.Hooks told what it does
 
 ---@class engine.Sink: engine.Component
@@ -299,7 +300,9 @@ function words(field) end
 function count_by(field) end
 
 --- Brings both fields: for each key its values, folded by the function. The
---- first value is the first sum; the function leaves its arguments alone.
+--- first value is the first sum; the function leaves its arguments alone. With
+--- `combine = true` beside it senders reduce numbers by it first, with `combine =
+--- fn` by another function.
 ---@param key string
 ---@param value string
 ---@param fn fun(sum: engine.Value, value: engine.Value): engine.Value

@@ -196,6 +196,19 @@ local EXPERIMENTS = {
     },
   },
   {
+    name = "words reduce", report = "words",
+    programs = {
+      { "lua5.4", "lua5.4 spec/bench/words.lua {book}" },
+      { "engine",
+        RUN .. "spec/bench/words_reduce.lua --threads 2 --quiet --set input={book}" },
+    },
+    rows = {
+      { "word count, Lua split, combine in Lua, wall", value = "wall", peers = { "lua5.4" },
+        times = 0.7 },
+      { "word count, Lua split, combine in Lua, CPU", value = "cpu", peers = { "lua5.4" } },
+    },
+  },
+  {
     -- Storm's file is its own; here it is the book. It tells no figure of this
     -- shape: that of the identity bolt, acked, is the nearest one.
     name = "lines", report = "line", messages = 2000000, quick = 40000,
