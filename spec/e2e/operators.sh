@@ -33,6 +33,59 @@ e2e_operators_count_as_tr_sort_and_uniq_do() {
     done
 }
 
+e2e_senders_that_combine_in_lua_add_up_to_the_same() {
+    write_text
+    count_independently text > expected
+    for combine in true 'function(a, b) return a + b end' nil; do
+        cat > t.lua <<LUA
+return topology "t" {
+  spout "lines" { file { path = "text" } },
+  bolt "words" {
+    from = shuffle "lines", fields = { "word", "n" }, tasks = 2,
+    execute = function(self, line)
+      for word in line:lower():gmatch "%a+" do self.emit(word, 1) end
+    end,
+  },
+  bolt "count" {
+    from = fields("words", "word"), tasks = 2, combine = $combine,
+    reduce_by("word", "n", function(a, b) return a + b end),
+  },
+  sink "out" { from = global "count", stdout {} },
+}
+LUA
+        for threads in 1 4; do
+            engine run --quiet --threads "$threads" t.lua
+            exits 0
+            awk -F '\t' '{ print $2, $1 }' out | LC_ALL=C sort > counted
+            same counted expected
+        done
+    done
+}
+
+e2e_a_reload_takes_a_combine_but_neither_adds_nor_removes_it() {
+    cat > t.lua <<'LUA'
+local function add(a, b) return a + b end
+return topology "t" {
+  spout "in" { generator { rate = 2000 }, fields = { "n" } },
+  bolt "ones" { from = shuffle "in", fields = { "k", "n" }, map(function(n) return "all", 1 end) },
+  bolt "sum" { from = global "ones", every = "50ms", combine = add, reduce_by("k", "n", add) },
+  sink "out" { from = global "sum", file { path = "lines" } },
+}
+LUA
+    start run --watch t.lua
+    until_so "sums come" grep -qs all lines
+    sed 's/combine = add, //' t.lua > new
+    mv new t.lua
+    until_so "it is refused" said "'combine' of 'sum' has changed"
+    sed 's/"sum" {/"sum" { combine = function(a, b) return b + a end,/' t.lua > new
+    mv new t.lua
+    until_so "the new code runs" said "reload: the new code runs"
+    kill -TERM "$pid"
+    finishes
+    exits 0
+    equal "$(tail -1 lines)" "all	$(figure ones out)" "the last sum"
+}
+
 e2e_top_words_prints_the_most_frequent_first() {
     write_text
     engine run "$ROOT/topologies/top_words.lua" --set input=text --set n=5
