@@ -11,7 +11,7 @@ enum {
     IDLE_MAX_NS = 100000000,
     /* A generator at a rate sleeps no shorter: waking two threads for a tuple
      * costs more than the tuple. What was due meanwhile comes at once. */
-    RATE_REST_NS = 200000,
+    RATE_REST_NS = 400000,
 };
 
 /* ---- next(), and what generators make ---- */
