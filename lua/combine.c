@@ -74,7 +74,7 @@ static void find_function(lua_State *L, struct reducer *r,
 void combine_adopt(lua_State *L, struct guest *g, const struct vref *record)
 {
     if (g->reducers == NULL) make_reducers(L, g);
-    for (unsigned i = 0; i < g->reducer_count; i++)
+    for (unsigned i = 0; g->reducers && i < g->reducer_count; i++)
         find_function(L, &g->reducers[i], record);
 }
 

@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-    COMBINE_TURNS = 32, /* what is combined leaves after so many at the latest */
+    COMBINE_TURNS = 32, /* after so many what is combined leaves */
 };
 
 /* Every activation has its own view of the node. */

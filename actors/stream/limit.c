@@ -85,7 +85,7 @@ static void begin_probe(struct limit *l, double rate)
     l->before_probe = l->now;
     if (l->floor > LIMIT_LEAST && l->most > LIMIT_LEAST)
         l->floor = l->floor / 2 > LIMIT_LEAST ? l->floor / 2 : LIMIT_LEAST;
-    l->now = within(l, (double)(l->now / PROBE_PART));
+    l->now = within(l, (double)l->now / PROBE_PART);
 }
 
 static void end_probe(struct limit *l, uint64_t mean_ns, int64_t now_ns)
