@@ -2,6 +2,7 @@
 #include "cli/argument.h"
 #include "cli/verb.h"
 #include "cli/visit.h"
+#include "core/units.h"
 #include <string.h>
 
 /* Longer than its drain: the ends of its threads and its table come then. */
@@ -113,7 +114,7 @@ struct stop {
 static bool take_drain(void *context, unsigned option, const char *value)
 {
     struct stop *s = context;
-    s->given = argument_duration(value, &s->drain_ns);
+    s->given = units_duration(value, &s->drain_ns);
     if (!s->given)
         verb_say("--drain is '%s'; give a time like 10s or 500ms", value);
     return s->given;

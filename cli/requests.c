@@ -5,6 +5,7 @@
 #include "cli/verb.h"
 #include "core/nearest.h"
 #include "core/node.h"
+#include "core/units.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,11 +62,8 @@ static const char *text_of(const struct asked *a, const char *name)
 static bool duration_of(const json_t *json, int64_t *ns)
 {
     if (json_is_string(json))
-        return argument_duration(json_string_value(json), ns);
-    double seconds = json_number_value(json);
-    if (!json_is_number(json) || !(seconds >= 0) || seconds > 9e8) return false;
-    *ns = (int64_t)(seconds * 1e9);
-    return true;
+        return units_duration(json_string_value(json), ns);
+    return json_is_number(json) && units_seconds(json_number_value(json), ns);
 }
 
 /* False: it isn't given. */
