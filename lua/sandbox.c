@@ -14,6 +14,8 @@
 enum {
     SOURCE_BYTES_MAX = 1 << 20,
     COMPILE_BYTES_PER_STEP = 8, /* a mild price: it ends by itself */
+    BYTES_PER_STEP = 16,        /* of a function that walks over a text */
+    WORK_CHARGED = 64,          /* steps; fewer are the call's own */
 };
 
 static const struct vm_config *config_of(lua_State *L)
@@ -241,6 +243,20 @@ static int as_stock(lua_State *L)
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
+/* The same, and what it loops over is charged: arguments, the bytes of a text
+ * that comes first, results. So `table.unpack(t, 1, 1e6)` in a loop of Lua's
+ * counts as what it does, not as a call. */
+static int charged(lua_State *L)
+{
+    size_t work = (size_t)lua_gettop(L);
+    if (lua_type(L, 1) == LUA_TSTRING)
+        work += lua_rawlen(L, 1) / BYTES_PER_STEP;
+    if (work >= WORK_CHARGED) vm_charge(L, work);
+    int results = as_stock(L);
+    if (results >= WORK_CHARGED) vm_charge(L, (size_t)results);
+    return results;
+}
+
 /* os.time() by the given clock, os.time{...} by Lua's. */
 static int os_time(lua_State *L)
 {
@@ -396,6 +412,13 @@ static void wrap_field(lua_State *L, const char *name, lua_CFunction fn)
     lua_setfield(L, -2, name);
 }
 
+/* These of the table at the top charge what they do. */
+static void charge_fields(lua_State *L, const char *const *names)
+{
+    for (; *names; names++)
+        wrap_field(L, *names, charged);
+}
+
 static void set_nil(lua_State *L, const char *const *names)
 {
     for (; *names; names++) {
@@ -417,7 +440,9 @@ static void change_base(lua_State *L)
     static const char *const absent[] = {
         "dofile", "loadfile", "rawget", "rawset", "warn", "_G", NULL,
     };
+    static const char *const many[] = {"select", NULL};
     luaL_setfuncs(L, functions, 0);
+    charge_fields(L, many);
     order_open(L);
     set_nil(L, absent);
     if (config_of(L)->require == NULL) return;
@@ -427,6 +452,8 @@ static void change_base(lua_State *L)
 
 static void change_math(lua_State *L)
 {
+    static const char *const many[] = {"max", "min", NULL};
+    charge_fields(L, many);
     wrap_field(L, "randomseed", random_seed);
     lua_getfield(L, -1, "randomseed");
     lua_call(L, 0, 0);
@@ -462,10 +489,26 @@ static void hide_string_metatable(lua_State *L)
 static void change_string(lua_State *L)
 {
     static const char *const absent[] = {"dump", NULL};
+    static const char *const many[] = {"byte", "char", "reverse", NULL};
     text_open(L);
     pattern_open(L);
+    charge_fields(L, many);
     set_nil(L, absent);
     hide_string_metatable(L);
+}
+
+static void change_table(lua_State *L)
+{
+    static const char *const many[] = {"pack", "unpack", NULL};
+    tables_open(L);
+    charge_fields(L, many);
+}
+
+static void change_utf8(lua_State *L)
+{
+    static const char *const many[] = {"char", "codepoint", "len", "offset",
+                                       NULL};
+    charge_fields(L, many);
 }
 
 static int open_coroutine(lua_State *L)
@@ -480,9 +523,9 @@ static const struct library {
     void (*change)(lua_State *L); /* its table, at the top; or NULL */
 } libraries[] = {
     {"string", luaopen_string, change_string},
-    {"table", luaopen_table, tables_open},
+    {"table", luaopen_table, change_table},
     {"math", luaopen_math, change_math},
-    {"utf8", luaopen_utf8, NULL},
+    {"utf8", luaopen_utf8, change_utf8},
     {"coroutine", open_coroutine, NULL},
     {"os", luaopen_os, change_os},
 };

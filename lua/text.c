@@ -4,8 +4,8 @@
 #include <string.h>
 
 enum {
-    REP_BYTES_PER_STEP = 64, /* what memcpy does in the time of a step */
-    STRIDE = 16,             /* bytes that the compiler makes one vector of */
+    BYTES_PER_STEP = 64, /* what memcpy does in the time of a step */
+    STRIDE = 16,         /* bytes that the compiler makes one vector of */
 };
 
 static int rep(lua_State *L)
@@ -22,7 +22,7 @@ static int rep(lua_State *L)
     if ((lua_Unsigned)n > (LUA_MAXINTEGER - unit) / unit)
         return luaL_error(L, "resulting string too large");
     size_t total = unit * (size_t)n - between_bytes;
-    vm_charge(L, total / REP_BYTES_PER_STEP);
+    vm_charge(L, total / BYTES_PER_STEP);
     luaL_Buffer b;
     char *out = luaL_buffinitsize(L, &b, total);
     memcpy(out, text, bytes);
@@ -64,6 +64,7 @@ static int changed(lua_State *L, uint8_t first)
 {
     size_t bytes;
     const char *text = luaL_checklstring(L, 1, &bytes);
+    vm_charge(L, bytes / BYTES_PER_STEP);
     luaL_Buffer b;
     char *out = luaL_buffinitsize(L, &b, bytes);
     change_case(out, text, bytes, first);

@@ -1,5 +1,5 @@
-/* text.h - string.rep, lower and upper: rep with a bound on its work, the other
- * two sixteen bytes at a time (in the C locale, as ever). */
+/* text.h - string.rep, lower and upper: what they do is charged, and the last
+ * two take sixteen bytes at a time (in the C locale, as ever). */
 #ifndef LUA_TEXT_H
 #define LUA_TEXT_H
 

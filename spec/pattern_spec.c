@@ -557,7 +557,8 @@ SPEC(pattern, steps_are_charged_to_the_running_call)
              VM_DONE);
     /* Each of these is far from the limit of a pattern. */
     CHECK(run_in_vm("local s = ('a'):rep(40)\n"
-                    "for i = 1, 1000 do string.find(s, '.-.-b') end") != VM_DONE);
+                    "for i = 1, 1000 do string.find(s, '.-.-b') end") !=
+          VM_DONE);
     CHECK(run_in_vm("local s = ('a'):rep(40)\n"
                     "for i = 1, 1000 do string.gsub(s, '.-.-b', '') end") !=
           VM_DONE);
