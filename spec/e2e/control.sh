@@ -268,6 +268,15 @@ e2e_a_component_s_level_is_changed_while_it_runs() {
     engine log beat wrk=warn
     exits 2
     says "beat.lua has no component 'wrk'; did you mean 'work'?"
+    engine log beat in=off wrk=warn
+    exits 2
+    engine ask beat '{"verb":"log"}'
+    grep -qF '"component":"in","level":"warn"}' out || fail "the first was set: $(seen out)"
+    engine log beat in=off work=trace:5m
+    exits 0
+    engine ask beat '{"verb":"log"}'
+    grep -qF '"component":"in","level":"off"}' out || fail "seen: $(seen out)"
+    grep -qF '"component":"work","level":"trace","left":' out || fail "seen: $(seen out)"
     engine log beat
     exits 2
     says "engine log ID COMPONENT=LEVEL[:TIME]"
