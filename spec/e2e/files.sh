@@ -373,9 +373,9 @@ e2e_a_followed_csv_has_a_header_in_each_file() {
 
 e2e_a_followed_csv_with_a_wrong_header_waits_for_another() {
     reads 'path = "log", follow = true, format = "csv"' '"k"'
-    printf 'n,key\n1,a\n' > log
+    printf 'num,kk\n1,a\n' > log
     start run t.lua
-    until_so "the header is told" said "log:1: the header has no column 'k'; did you mean 'key'?; the file was left out and a new one by its name is waited for"
+    until_so "the header is told" said "log:1: the header has no column 'k'; did you mean 'kk'?; the file was left out and a new one by its name is waited for"
     mv log log.1
     printf 'n,k\n1,b\n' > log
     until_so "the new one is read" out_is b
