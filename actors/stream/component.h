@@ -136,15 +136,6 @@ struct component_class {
                      const void *code);
     enum step (*switch_code)(struct component_context *context, void *self);
     void (*drop_code)(struct component_context *context, void *self);
-
-    /* State for checkpoints: appended to `out`, read back before open(). NULL:
-     * the class has none. */
-    err (*snapshot)(struct component_context *context, void *self,
-                    struct buffer *out);
-    err (*restore)(struct component_context *context, void *self,
-                   const uint8_t *bytes, size_t count);
-    /* Takes back what the failed call wrote to the state. */
-    void (*undo)(struct component_context *context, void *self);
 };
 
 /* ---- for bolts ---- */

@@ -230,7 +230,6 @@ void executor_fail(struct component_context *context, struct input *input,
     x->emitter.root = input->root; /* it may have emitted for others */
     x->emitter.roots = &x->roots;
     roots_undo(&x->roots);
-    if (x->class->undo) x->class->undo(context, x->self);
     log_failure(x, reason);
     switch (context->component->on_error) {
     case ON_ERROR_FAIL: fail_run(x, input, reason); break;
