@@ -257,6 +257,26 @@ static int charged(lua_State *L)
     return results;
 }
 
+/* select('#', …), select(n, …): as Lua's, charged. Loops call it too often for
+ * charged(). */
+static int select_values(lua_State *L)
+{
+    int count = lua_gettop(L);
+    if (lua_type(L, 1) == LUA_TSTRING && *lua_tostring(L, 1) == '#') {
+        lua_pushinteger(L, count - 1);
+        return 1;
+    }
+    lua_Integer from = luaL_checkinteger(L, 1);
+    if (from < 0)
+        from += count;
+    else if (from > count)
+        from = count;
+    luaL_argcheck(L, from >= 1, 1, "index out of range");
+    int results = count - (int)from;
+    if (results >= WORK_CHARGED) vm_charge(L, (size_t)results);
+    return results;
+}
+
 /* os.time() by the given clock, os.time{...} by Lua's. */
 static int os_time(lua_State *L)
 {
@@ -430,6 +450,7 @@ static void set_nil(lua_State *L, const char *const *names)
 static void change_base(lua_State *L)
 {
     static const luaL_Reg functions[] = {
+        {"select", select_values},
         {"xpcall", xpcall},
         {"print", print},
         {"setmetatable", set_metatable},
@@ -440,9 +461,7 @@ static void change_base(lua_State *L)
     static const char *const absent[] = {
         "dofile", "loadfile", "rawget", "rawset", "warn", "_G", NULL,
     };
-    static const char *const many[] = {"select", NULL};
     luaL_setfuncs(L, functions, 0);
-    charge_fields(L, many);
     order_open(L);
     set_nil(L, absent);
     if (config_of(L)->require == NULL) return;
@@ -489,7 +508,7 @@ static void hide_string_metatable(lua_State *L)
 static void change_string(lua_State *L)
 {
     static const char *const absent[] = {"dump", NULL};
-    static const char *const many[] = {"byte", "char", "reverse", NULL};
+    static const char *const many[] = {"char", "reverse", NULL};
     text_open(L);
     pattern_open(L);
     charge_fields(L, many);

@@ -1,6 +1,7 @@
 #include "lua/text.h"
 #include "lua/vm.h"
 #include <lauxlib.h>
+#include <limits.h>
 #include <string.h>
 
 enum {
@@ -82,9 +83,37 @@ static int upper(lua_State *L)
     return changed(L, 'a');
 }
 
+/* Where a place counted from the end (-1) is from the beginning; 0 or less:
+ * before it. */
+static inline lua_Integer place_of(lua_Integer place, size_t bytes)
+{
+    return place < 0 ? place + (lua_Integer)bytes + 1 : place;
+}
+
+static int byte(lua_State *L)
+{
+    size_t bytes;
+    const uint8_t *text = (const uint8_t *)luaL_checklstring(L, 1, &bytes);
+    lua_Integer given = luaL_optinteger(L, 2, 1);
+    lua_Integer first = place_of(given, bytes);
+    lua_Integer last = place_of(luaL_optinteger(L, 3, given), bytes);
+    if (first < 1) first = 1;
+    if (last > (lua_Integer)bytes) last = (lua_Integer)bytes;
+    if (first > last) return 0;
+    if (last - first >= INT_MAX) return luaL_error(L, "string slice too long");
+    int count = (int)(last - first) + 1;
+    if (count >= BYTES_PER_STEP) vm_charge(L, (size_t)count);
+    luaL_checkstack(L, count, "string slice too long");
+    for (int i = 0; i < count; i++)
+        lua_pushinteger(L, text[first - 1 + i]);
+    return count;
+}
+
 void text_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"rep", rep}, {"lower", lower}, {"upper", upper}, {NULL, NULL}};
+        {"rep", rep},     {"byte", byte}, {"lower", lower},
+        {"upper", upper}, {NULL, NULL},
+    };
     luaL_setfuncs(L, functions, 0);
 }

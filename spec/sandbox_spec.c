@@ -439,3 +439,33 @@ SPEC(sandbox, the_simulated_world_walks_in_key_order_without_addresses)
     CHECK_TEXT(a.result, b.result);
     CHECK_HAS(a.result, "table: 0x000");
 }
+
+/* Each of what they are told, or their error. */
+SPEC(sandbox, byte_and_select_do_as_luas)
+{
+    as_in_lua(
+        "local out = {}\n"
+        "local function try(f, ...)\n"
+        "  local got = table.pack(pcall(f, ...))\n"
+        "  if not got[1] and #out > 9 then got[2] = got[2]:match '#%d' end\n"
+        "  for i = 1, got.n do out[#out + 1] = tostring(got[i]) end\n"
+        "  out[#out + 1] = ';'\n"
+        "end\n"
+        "try(string.byte) try(string.byte, {}) try(select)\n"
+        "local places = { -9, -5, -4, -1, 0, 1, 2, 4, 5, 9,\n"
+        "  math.mininteger, math.maxinteger, '2', 1.5, 'x' }\n"
+        "for _, s in ipairs { '', 'abcd', '\\0\\255' } do\n"
+        "  try(string.byte, s)\n"
+        "  for _, i in ipairs(places) do\n"
+        "    try(string.byte, s, i)\n"
+        "    for _, j in ipairs(places) do try(string.byte, s, i, j) end\n"
+        "  end\n"
+        "end\n"
+        "for _, i in ipairs(places) do\n"
+        "  try(select, i) try(select, i, 'a', nil, 'c', nil)\n"
+        "end\n"
+        "try(string.byte) try(string.byte, {}) try(select)\n"
+        "try(select, '#') try(select, '#', nil, nil) try(select, '##', 1)\n"
+        "try(string.byte, ('x'):rep(300), 1, -1)\n"
+        "return table.concat(out, ' ')");
+}
