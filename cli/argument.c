@@ -1,7 +1,6 @@
 #include "cli/argument.h"
 #include "core/units.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 

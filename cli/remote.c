@@ -33,9 +33,8 @@ static int tell(const char *name, json_t *request)
 
 static json_t *level_json(const struct argument_level *l)
 {
-    json_t *json =
-        json_pack("{s:o, s:s}", "component", json_text(l->component), "level",
-                  log_level_name(l->level));
+    json_t *json = json_pack("{s:o, s:s}", "component", json_text(l->component),
+                             "level", log_level_name(l->level));
     if (json && l->limit_ns > 0)
         json_object_set_new(json, "for", json_real((double)l->limit_ns / 1e9));
     return json;
