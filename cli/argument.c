@@ -1,29 +1,8 @@
 #include "cli/argument.h"
+#include "core/units.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-bool argument_duration(const char *text, int64_t *ns)
-{
-    static const struct {
-        const char *unit;
-        double ns;
-    } units[] = {
-        {"", 1e9}, {"s", 1e9}, {"ms", 1e6}, {"m", 60e9}, {"h", 3600e9}};
-    size_t digits = strspn(text, "0123456789.");
-    if (digits == 0 || digits > 20) return false;
-    char *unit;
-    double n = strtod(text, &unit); /* "1e3" ends behind the digits */
-    if (unit != text + digits) return false;
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(unit, units[i].unit) != 0) continue;
-        if (n * units[i].ns > 9e17) return false; /* 28 years */
-        *ns = (int64_t)(n * units[i].ns);
-        return true;
-    }
-    return false;
-}
 
 static bool level_named(const char *text, size_t bytes, enum log_level *level)
 {
@@ -63,8 +42,7 @@ bool argument_level(const char *text, struct argument_level *out, char *why,
     }
     out->limit_ns = 0;
     if (level[bytes] == '\0') return true;
-    if (argument_duration(level + bytes + 1, &out->limit_ns) &&
-        out->limit_ns > 0)
+    if (units_duration(level + bytes + 1, &out->limit_ns) && out->limit_ns > 0)
         return true;
     snprintf(why, why_bytes, "'%s': '%s' is no time; give one like 10s or 5m",
              text, level + bytes + 1);

@@ -1,12 +1,9 @@
-/* argument.h - what options and requests say in words: times and levels. */
+/* argument.h - what options and requests say in words: levels, and
+ * how times are shown. */
 #ifndef CLI_ARGUMENT_H
 #define CLI_ARGUMENT_H
 
 #include "core/log.h"
-
-/* "10", "10s", "500ms", "1.5m", "2h" in nanoseconds; a bare number is seconds.
- * False: it is none of them (nor is "NaN", "1e3" or "-1"). */
-bool argument_duration(const char *text, int64_t *ns);
 
 /* A component's level, for a time or for good. */
 struct argument_level {

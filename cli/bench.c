@@ -5,6 +5,7 @@
 #include "cli/report.h"
 #include "cli/running.h"
 #include "core/alloc.h"
+#include "core/units.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +77,7 @@ static bool take_limit(struct bench *b, const char *value)
 {
     int64_t ns;
     b->limit = value;
-    if (argument_duration(value, &ns) && ns > 0) return true;
+    if (units_duration(value, &ns) && ns > 0) return true;
     verb_say("--for is '%s'; give a time like 10s or 500ms", value);
     return false;
 }

@@ -2,6 +2,7 @@
 #include "cli/argument.h"
 #include "cli/verb.h"
 #include "cli/visit.h"
+#include "core/units.h"
 #include <string.h>
 
 /* Longer than its drain: the ends of its threads and its table come then. */
@@ -30,21 +31,41 @@ static int tell(const char *name, json_t *request)
 
 /* ---- log ---- */
 
-static json_t *log_request(const struct argument_level *l)
+static json_t *level_json(const struct argument_level *l)
 {
-    json_t *request =
-        json_pack("{s:s, s:o, s:s}", "verb", "log", "component",
-                  json_text(l->component), "level", log_level_name(l->level));
-    if (request && l->limit_ns > 0)
-        json_object_set_new(request, "for",
-                            json_real((double)l->limit_ns / 1e9));
+    json_t *json = json_pack("{s:o, s:s}", "component", json_text(l->component),
+                             "level", log_level_name(l->level));
+    if (json && l->limit_ns > 0)
+        json_object_set_new(json, "for", json_real((double)l->limit_ns / 1e9));
+    return json;
+}
+
+/* One request for all of them: if one is wrong none is set. NULL: `code` is
+ * the exit's, and it was said. */
+static json_t *log_request(char **texts, int count, int *code)
+{
+    json_t *list = json_array();
+    for (int i = 0; list && i < count; i++) {
+        struct argument_level level;
+        char why[512];
+        if (!argument_level(texts[i], &level, why, sizeof why)) {
+            verb_say("%s", why);
+            json_decref(list);
+            *code = EXIT_USAGE;
+            return NULL;
+        }
+        if (json_array_append_new(list, level_json(&level)) == 0) continue;
+        json_decref(list);
+        list = NULL;
+    }
+    json_t *request = json_pack("{s:s, s:o}", "verb", "log", "levels", list);
+    *code = request ? EXIT_WELL : EXIT_FAILED;
+    if (request == NULL) verb_say("out of memory");
     return request;
 }
 
 static int run_log(const struct verb *verb, int argc, char **argv)
 {
-    struct argument_level level;
-    char why[512];
     int code = verb_parse(verb, &argc, argv, take_nothing, NULL);
     if (code != EXIT_WELL) return code < 0 ? EXIT_WELL : code;
     if (argc < 3) {
@@ -52,16 +73,8 @@ static int run_log(const struct verb *verb, int argc, char **argv)
                  "COMPONENT=LEVEL[:TIME]…");
         return EXIT_USAGE;
     }
-    for (int i = 2; i < argc; i++)
-        if (!argument_level(argv[i], &level, why, sizeof why)) {
-            verb_say("%s", why);
-            return EXIT_USAGE;
-        }
-    for (int i = 2; code == EXIT_WELL && i < argc; i++) {
-        argument_level(argv[i], &level, why, sizeof why);
-        code = tell(argv[1], log_request(&level));
-    }
-    return code;
+    json_t *request = log_request(argv + 2, argc - 2, &code);
+    return request ? tell(argv[1], request) : code;
 }
 
 const struct verb log_verb = {
@@ -113,7 +126,7 @@ struct stop {
 static bool take_drain(void *context, unsigned option, const char *value)
 {
     struct stop *s = context;
-    s->given = argument_duration(value, &s->drain_ns);
+    s->given = units_duration(value, &s->drain_ns);
     if (!s->given)
         verb_say("--drain is '%s'; give a time like 10s or 500ms", value);
     return s->given;

@@ -5,14 +5,15 @@
 #include "cli/verb.h"
 #include "core/nearest.h"
 #include "core/node.h"
+#include "core/units.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MAX = 3 };
+enum { ARGUMENTS_MAX = 4 };
 
-enum argument_type { TEXT, COUNT, DURATION };
+enum argument_type { TEXT, COUNT, DURATION, LIST };
 
 struct request_argument {
     const char *name;
@@ -61,11 +62,8 @@ static const char *text_of(const struct asked *a, const char *name)
 static bool duration_of(const json_t *json, int64_t *ns)
 {
     if (json_is_string(json))
-        return argument_duration(json_string_value(json), ns);
-    double seconds = json_number_value(json);
-    if (!json_is_number(json) || !(seconds >= 0) || seconds > 9e8) return false;
-    *ns = (int64_t)(seconds * 1e9);
-    return true;
+        return units_duration(json_string_value(json), ns);
+    return json_is_number(json) && units_seconds(json_number_value(json), ns);
 }
 
 /* False: it isn't given. */
@@ -82,6 +80,7 @@ static bool fits(const json_t *json, enum argument_type type)
     case TEXT: return json_is_string(json);
     case COUNT: return json_is_integer(json) && json_integer_value(json) >= 0;
     case DURATION: return duration_of(json, &ns);
+    case LIST: return json_is_array(json) && json_array_size(json) > 0;
     default: return false;
     }
 }
@@ -92,7 +91,8 @@ static bool check_argument(struct asked *a, const struct request *request,
     static const char *const wanted[] = {[TEXT] = "a text",
                                          [COUNT] = "a whole number from 0 on",
                                          [DURATION] =
-                                             "seconds, or a time like \"10s\""};
+                                             "seconds, or a time like \"10s\"",
+                                         [LIST] = "a list of one or more"};
     struct nearest near;
     nearest_begin(&near, name);
     for (const struct request_argument *g = request->arguments; g->name; g++) {
@@ -252,33 +252,104 @@ static json_t *levels_json(const struct asked *a)
                 : NULL;
 }
 
+/* What one component is to log from now on. */
+struct wish {
+    const char *component; /* borrowed */
+    enum log_level level;
+    int64_t limit_ns; /* 0: for good */
+};
+
+/* False: it is refused. */
+static bool check_wish(struct asked *a, const struct wish *w)
+{
+    struct nearest near;
+    if (levels_knows(a->control->levels, w->component, &near)) return true;
+    refuse(a, "%s has no component '%.64s'%s%s%s", a->control->plan->file,
+           w->component, near.best[0] ? "; did you mean '" : "", near.best,
+           near.best[0] ? "'?" : "");
+    return false;
+}
+
+/* The arguments of log, or one of its list. False: it is refused. */
+static bool take_wish(struct asked *a, const json_t *of, struct wish *w)
+{
+    const char *level = json_string_value(json_object_get(of, "level"));
+    const json_t *limit = json_object_get(of, "for");
+    w->component = json_string_value(json_object_get(of, "component"));
+    w->limit_ns = 0;
+    if (!w->component || !level)
+        refuse(a, "log needs a component and a level, or neither");
+    else if (log_level_named(level, &w->level) != OK)
+        refuse(a,
+               "there is no level '%.64s'; give trace, debug, info, "
+               "warn, error or off",
+               level);
+    else if (limit && !duration_of(limit, &w->limit_ns))
+        refuse(a, "'for' of log is wrong; give seconds, or a time like "
+                  "\"10s\"");
+    else if (limit && w->limit_ns == 0)
+        refuse(a, "'for' is 0; leave it out for good");
+    else
+        return check_wish(a, w);
+    return false;
+}
+
+static bool grant(const struct asked *a, const struct wish *w)
+{
+    return levels_set(a->control->levels, w->component, w->level, a->now_ns,
+                      w->limit_ns) == OK;
+}
+
+/* One of the list of log. False: it is refused. */
+static bool check_level(struct asked *a, json_t *one)
+{
+    struct wish wish;
+    const char *name;
+    json_t *value;
+    if (!json_is_object(one)) {
+        refuse(a, "a level is an object like {\"component\":\"split\","
+                  "\"level\":\"debug\"}");
+        return false;
+    }
+    json_object_foreach(one, name, value)
+    {
+        if (strcmp(name, "component") == 0 || strcmp(name, "level") == 0 ||
+            strcmp(name, "for") == 0)
+            continue;
+        refuse(a, "'%.64s' is nothing of a level; give component, level, for",
+               name);
+        return false;
+    }
+    return take_wish(a, one, &wish);
+}
+
+/* All of them, or none when one is wrong. */
+static json_t *set_levels(struct asked *a, const json_t *list)
+{
+    struct wish wish;
+    size_t i;
+    json_t *one;
+    if (json_object_size(a->arguments) > 2)
+        return refuse(a, "log takes levels, or a component and its level");
+    json_array_foreach(list, i, one)
+    {
+        if (!check_level(a, one)) return NULL;
+    }
+    json_array_foreach(list, i, one)
+    {
+        if (!take_wish(a, one, &wish) || !grant(a, &wish)) return NULL;
+    }
+    return levels_json(a);
+}
+
 static json_t *handle_log(struct asked *a)
 {
-    const char *component = text_of(a, "component");
-    const char *name = text_of(a, "level");
-    struct levels *levels = a->control->levels;
-    struct nearest near;
-    enum log_level level;
-    int64_t limit_ns = 0;
-    if (!component && !name && !json_object_get(a->arguments, "for"))
-        return levels_json(a);
-    if (!component || !name)
-        return refuse(a, "log needs a component and a level, or neither");
-    if (log_level_named(name, &level) != OK)
-        return refuse(a,
-                      "there is no level '%.64s'; give trace, debug, info, "
-                      "warn, error or off",
-                      name);
-    if (take_duration(a, "for", &limit_ns) && limit_ns == 0)
-        return refuse(a, "'for' is 0; leave it out for good");
-    if (!levels_knows(levels, component, &near))
-        return refuse(a, "%s has no component '%.64s'%s%s%s",
-                      a->control->plan->file, component,
-                      near.best[0] ? "; did you mean '" : "", near.best,
-                      near.best[0] ? "'?" : "");
-    if (levels_set(levels, component, level, a->now_ns, limit_ns) != OK)
-        return NULL;
-    return levels_json(a);
+    const json_t *list = json_object_get(a->arguments, "levels");
+    struct wish wish;
+    if (list) return set_levels(a, list);
+    if (json_object_size(a->arguments) == 1) return levels_json(a);
+    return take_wish(a, a->arguments, &wish) && grant(a, &wish) ? levels_json(a)
+                                                                : NULL;
 }
 
 /* ---- ends ---- */
@@ -348,7 +419,8 @@ static const struct request requests[] = {
      "the level of a component; without arguments those that are set",
      {{"component", TEXT, "its name"},
       {"level", TEXT, "trace, debug, info, warn, error or off"},
-      {"for", DURATION, "then it falls back; without it never"}},
+      {"for", DURATION, "then it falls back; without it never"},
+      {"levels", LIST, "of several: objects of these three"}},
      handle_log},
     {"drain",
      "ends the sources, lets finish what is under way, ends",

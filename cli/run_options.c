@@ -1,4 +1,5 @@
 #include "cli/run_options.h"
+#include "core/units.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -87,7 +88,7 @@ static bool take_level(struct run_options *o, const char *value)
 
 static bool take_time(int64_t *ns, const char *name, const char *value)
 {
-    if (argument_duration(value, ns)) return true;
+    if (units_duration(value, ns)) return true;
     verb_say("%s is '%s'; give a time like 10s or 500ms", name, value);
     return false;
 }

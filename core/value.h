@@ -398,6 +398,14 @@ static inline const uint8_t *value_get(const uint8_t *at, struct value *v)
 
 /* Trusted. The byte behind the whole value, with all that is inside it. */
 const uint8_t *value_skip(const uint8_t *at);
+/* Trusted. The byte behind `count` values: the value at that place of a tuple,
+ * or its end. */
+static inline const uint8_t *value_skip_many(const uint8_t *at, unsigned count)
+{
+    while (count-- > 0)
+        at = value_skip(at);
+    return at;
+}
 
 /* For bytes from outside: does one whole value begin at `at`, within the
  * limits and this page's rules? Then *next is the byte behind it. A count is

@@ -26,11 +26,9 @@ static void push_tuple(lua_State *L, struct guest *g)
         lua_pushnil(L);
         return;
     }
-    const struct plan *plan = g->context->plan;
-    const struct input_plan *input =
-        &g->context->component->inputs[g->input->source];
-    const struct component_plan *from = &plan->components[input->component];
-    const struct stream_plan *stream = &from->streams[input->stream];
+    unsigned source = g->input->source;
+    const struct component_plan *from = input_component(g->context, source);
+    const struct stream_plan *stream = input_stream(g->context, source);
     lua_createtable(L, 0, 5);
     lua_pushstring(L, from->name);
     lua_setfield(L, -2, "component");
@@ -112,13 +110,11 @@ static int check_self(lua_State *L)
 
 static void push_execute(lua_State *L, struct guest *g)
 {
-    const struct component_plan *plan = g->context->component;
     vref_push(L, &g->body);
     script_field(L, -1, "execute");
     if (lua_istable(L, -1)) {
-        const struct input_plan *input = &plan->inputs[g->input->source];
-        script_field(L, -1,
-                     g->context->plan->components[input->component].name);
+        unsigned source = g->input->source;
+        script_field(L, -1, input_component(g->context, source)->name);
         lua_remove(L, -2);
     }
     lua_remove(L, -2);
@@ -204,11 +200,7 @@ const char *guest_reason(struct guest *g, const char *why)
 static void fail_tuple(struct guest *g, const char *why)
 {
     const uint8_t *end = g->end;
-    if (end == NULL) {
-        end = g->input->at;
-        for (unsigned i = 0; i < g->arity; i++)
-            end = value_skip(end);
-    }
+    if (end == NULL) end = value_skip_many(g->input->at, g->arity);
     g->in_hand = false;
     held_undo(g);
     why = guest_reason(g, why);
@@ -277,12 +269,10 @@ static enum step guest_execute(struct component_context *context, void *self,
                                struct input *input)
 {
     struct guest *g = self;
-    const struct input_plan *plan = &context->component->inputs[input->source];
     g->input = input;
     if (input->batch->combined) return combine_execute(g);
     g->running = RUN_BATCH;
-    g->arity =
-        context->plan->components[plan->component].streams[plan->stream].arity;
+    g->arity = input_stream(context, input->source)->arity;
     g->anchored = g->may_emit = true;
     return batch_outcome(g, vm_run(g->script.vm, guest_seat(g), batch_body, g));
 }
@@ -465,9 +455,7 @@ extern const char _binary_operators_lua_start[], _binary_operators_lua_end[];
 static void push_operator(lua_State *L, struct guest *g)
 {
     const struct component_context *c = g->context;
-    const struct input_plan *input = &c->component->inputs[0];
-    const struct stream_plan *stream =
-        &c->plan->components[input->component].streams[input->stream];
+    const struct stream_plan *stream = input_stream(c, 0);
     size_t bytes =
         (size_t)(_binary_operators_lua_end - _binary_operators_lua_start);
     lua_pushnil(L);

@@ -9,6 +9,7 @@
 #include "lua/runtime.h"
 #include "lua/sandbox.h"
 #include "lua/script.h"
+#include "lua/units.h"
 #include "lua/value.h"
 #include <lauxlib.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 
 /* lua/engine/plan.lua, put into the binary by the linker. */
 extern const char _binary_plan_lua_start[], _binary_plan_lua_end[];
+extern const char _binary_connectors_lua_start[], _binary_connectors_lua_end[];
 
 enum { PENDING_MOST = 16384 }; /* roots of a spout task, if none is given */
 
@@ -527,6 +529,16 @@ static void check_sets(lua_State *L, struct loader *l)
     }
 }
 
+/* The chunk. [-0, +1, v] */
+static void push_connector_checks(lua_State *L)
+{
+    size_t bytes =
+        (size_t)(_binary_connectors_lua_end - _binary_connectors_lua_start);
+    lua_pushnil(L);
+    sandbox_env(L);
+    sandbox_load(L, _binary_connectors_lua_start, bytes, "=connectors");
+}
+
 /* Pushes { check, suggest }. [-0, +1, v] */
 static void push_checker(lua_State *L)
 {
@@ -535,8 +547,11 @@ static void push_checker(lua_State *L)
     sandbox_env(L);
     sandbox_load(L, _binary_plan_lua_start, bytes, "=plan");
     lua_pushcfunction(L, hint_nearest);
+    lua_pushcfunction(L, units_of_duration);
+    lua_pushcfunction(L, units_of_size);
+    push_connector_checks(L);
     push_failed_values(L);
-    lua_call(L, 2, 1);
+    lua_call(L, 5, 1);
 }
 
 static int make_plan(lua_State *L)

@@ -14,6 +14,8 @@
 enum {
     SOURCE_BYTES_MAX = 1 << 20,
     COMPILE_BYTES_PER_STEP = 8, /* a mild price: it ends by itself */
+    BYTES_PER_STEP = 16,        /* of a function that walks over a text */
+    WORK_CHARGED = 64,          /* steps; fewer are the call's own */
 };
 
 static const struct vm_config *config_of(lua_State *L)
@@ -241,6 +243,40 @@ static int as_stock(lua_State *L)
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
+/* The same, and what it loops over is charged: arguments, the bytes of a text
+ * that comes first, results. So `table.unpack(t, 1, 1e6)` in a loop of Lua's
+ * counts as what it does, not as a call. */
+static int charged(lua_State *L)
+{
+    size_t work = (size_t)lua_gettop(L);
+    if (lua_type(L, 1) == LUA_TSTRING)
+        work += lua_rawlen(L, 1) / BYTES_PER_STEP;
+    if (work >= WORK_CHARGED) vm_charge(L, work);
+    int results = as_stock(L);
+    if (results >= WORK_CHARGED) vm_charge(L, (size_t)results);
+    return results;
+}
+
+/* select('#', …), select(n, …): as Lua's, charged. Loops call it too often for
+ * charged(). */
+static int select_values(lua_State *L)
+{
+    int count = lua_gettop(L);
+    if (lua_type(L, 1) == LUA_TSTRING && *lua_tostring(L, 1) == '#') {
+        lua_pushinteger(L, count - 1);
+        return 1;
+    }
+    lua_Integer from = luaL_checkinteger(L, 1);
+    if (from < 0)
+        from += count;
+    else if (from > count)
+        from = count;
+    luaL_argcheck(L, from >= 1, 1, "index out of range");
+    int results = count - (int)from;
+    if (results >= WORK_CHARGED) vm_charge(L, (size_t)results);
+    return results;
+}
+
 /* os.time() by the given clock, os.time{...} by Lua's. */
 static int os_time(lua_State *L)
 {
@@ -374,21 +410,14 @@ void sandbox_env(lua_State *L)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &base_key);
     if (!lua_istable(L, -2)) {
         lua_remove(L, -2);
-    } else if (config_of(L)->trust) { /* its globals may change */
-        lua_createtable(L, 0, 1);
-        lua_insert(L, -2);
-        lua_setfield(L, -2, "__index");
-        lua_setmetatable(L, -2);
     } else { /* one table behind the front: one step of __index */
         complete(L);
     }
     lua_createtable(L, 0, 3);
     lua_insert(L, -2);
     lua_setfield(L, -2, "__index");
-    if (!config_of(L)->trust) {
-        lua_pushcfunction(L, refuse_global);
-        lua_setfield(L, -2, "__newindex");
-    }
+    lua_pushcfunction(L, refuse_global);
+    lua_setfield(L, -2, "__newindex");
     make_front(L);
 }
 
@@ -403,6 +432,13 @@ static void wrap_field(lua_State *L, const char *name, lua_CFunction fn)
     lua_setfield(L, -2, name);
 }
 
+/* These of the table at the top charge what they do. */
+static void charge_fields(lua_State *L, const char *const *names)
+{
+    for (; *names; names++)
+        wrap_field(L, *names, charged);
+}
+
 static void set_nil(lua_State *L, const char *const *names)
 {
     for (; *names; names++) {
@@ -411,25 +447,12 @@ static void set_nil(lua_State *L, const char *const *names)
     }
 }
 
-/* What every VM has instead of Lua's own, trusted or not: the base table is at
- * the top. */
-static void replace_base(lua_State *L)
+static void change_base(lua_State *L)
 {
     static const luaL_Reg functions[] = {
+        {"select", select_values},
         {"xpcall", xpcall},
         {"print", print},
-        {NULL, NULL},
-    };
-    luaL_setfuncs(L, functions, 0);
-    order_open(L);
-    if (config_of(L)->require == NULL) return;
-    lua_pushcfunction(L, config_of(L)->require);
-    lua_setfield(L, -2, "require");
-}
-
-static void restrict_base(lua_State *L)
-{
-    static const luaL_Reg functions[] = {
         {"setmetatable", set_metatable},
         {"load", load_text},
         {"collectgarbage", collect_garbage},
@@ -439,40 +462,36 @@ static void restrict_base(lua_State *L)
         "dofile", "loadfile", "rawget", "rawset", "warn", "_G", NULL,
     };
     luaL_setfuncs(L, functions, 0);
+    order_open(L);
     set_nil(L, absent);
+    if (config_of(L)->require == NULL) return;
+    lua_pushcfunction(L, config_of(L)->require);
+    lua_setfield(L, -2, "require");
 }
 
-static void replace_string(lua_State *L)
+static void change_math(lua_State *L)
 {
-    text_open(L);
-    pattern_open(L);
-}
-
-static void replace_math(lua_State *L)
-{
+    static const char *const many[] = {"max", "min", NULL};
+    charge_fields(L, many);
     wrap_field(L, "randomseed", random_seed);
     lua_getfield(L, -1, "randomseed");
     lua_call(L, 0, 0);
 }
 
-static void replace_os(lua_State *L)
-{
-    wrap_field(L, "time", os_time);
-    wrap_field(L, "date", os_date);
-    lua_pushcfunction(L, os_clock);
-    lua_setfield(L, -2, "clock");
-}
-
 /* Replaces the full os library at the top by what scripts may have of it. */
-static void restrict_os(lua_State *L)
+static void change_os(lua_State *L)
 {
-    static const char *const kept[] = {"time", "date", "clock", "difftime"};
+    static const char *const kept[] = {"time", "date", "difftime"};
     lua_createtable(L, 0, 4);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 3; i++) {
         lua_getfield(L, -2, kept[i]);
         lua_setfield(L, -2, kept[i]);
     }
     lua_remove(L, -2);
+    wrap_field(L, "time", os_time);
+    wrap_field(L, "date", os_date);
+    lua_pushcfunction(L, os_clock);
+    lua_setfield(L, -2, "clock");
 }
 
 /* The metatable of strings: hidden. Its __index stays the real table, so that
@@ -486,18 +505,29 @@ static void hide_string_metatable(lua_State *L)
     lua_pop(L, 2);
 }
 
-struct library {
-    const char *name;
-    lua_CFunction open;
-    void (*replace)(lua_State *L);   /* in each VM */
-    void (*restrict_)(lua_State *L); /* not under trust */
-};
-
-static void restrict_string(lua_State *L)
+static void change_string(lua_State *L)
 {
     static const char *const absent[] = {"dump", NULL};
+    static const char *const many[] = {"char", "reverse", NULL};
+    text_open(L);
+    pattern_open(L);
+    charge_fields(L, many);
     set_nil(L, absent);
     hide_string_metatable(L);
+}
+
+static void change_table(lua_State *L)
+{
+    static const char *const many[] = {"pack", "unpack", NULL};
+    tables_open(L);
+    charge_fields(L, many);
+}
+
+static void change_utf8(lua_State *L)
+{
+    static const char *const many[] = {"char", "codepoint", "len", "offset",
+                                       NULL};
+    charge_fields(L, many);
 }
 
 static int open_coroutine(lua_State *L)
@@ -506,13 +536,17 @@ static int open_coroutine(lua_State *L)
     return 1;
 }
 
-static const struct library libraries[] = {
-    {"string", luaopen_string, replace_string, restrict_string},
-    {"table", luaopen_table, tables_open, NULL},
-    {"math", luaopen_math, replace_math, NULL},
-    {"utf8", luaopen_utf8, NULL, NULL},
-    {"coroutine", open_coroutine, NULL, NULL},
-    {"os", luaopen_os, replace_os, restrict_os},
+static const struct library {
+    const char *name;
+    lua_CFunction open;
+    void (*change)(lua_State *L); /* its table, at the top; or NULL */
+} libraries[] = {
+    {"string", luaopen_string, change_string},
+    {"table", luaopen_table, change_table},
+    {"math", luaopen_math, change_math},
+    {"utf8", luaopen_utf8, change_utf8},
+    {"coroutine", open_coroutine, NULL},
+    {"os", luaopen_os, change_os},
 };
 enum { LIBRARIES = sizeof libraries / sizeof *libraries };
 
@@ -521,8 +555,7 @@ static void open_library(lua_State *L, const struct library *lib)
 {
     lua_pushcfunction(L, lib->open);
     lua_call(L, 0, 1);
-    if (lib->replace) lib->replace(L);
-    if (lib->restrict_) lib->restrict_(L);
+    if (lib->change) lib->change(L);
     hint_names(L, lib->name);
 }
 
@@ -564,12 +597,12 @@ void sandbox_base(lua_State *L)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &base_key);
 }
 
-static void open_restricted(lua_State *L)
+void sandbox_open(lua_State *L)
 {
+    *vm_born_ns(L) = wall_ns(L);
     lua_pushcfunction(L, luaopen_base);
     lua_call(L, 0, 1);
-    replace_base(L);
-    restrict_base(L);
+    change_base(L);
     hint_names(L, "_G");
     for (int i = 0; i < LIBRARIES; i++)
         add_library(L, &libraries[i]);
@@ -577,35 +610,4 @@ static void open_restricted(lua_State *L)
     lua_pushnil(L);
     sandbox_env(L);
     lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-}
-
-/* --trust: everything of Lua's, with those functions replaced without which
- * slices and the clock would not hold. */
-static void open_trusted(lua_State *L)
-{
-    luaL_openlibs(L);
-    lua_pushglobaltable(L);
-    replace_base(L);
-    for (int i = 0; i < LIBRARIES; i++) {
-        const struct library *lib = &libraries[i];
-        if (lib->open == open_coroutine) {
-            coroutine_open(L);
-            hint_names(L, lib->name);
-            lua_setfield(L, -2, lib->name);
-        } else if (lib->replace) {
-            lua_getfield(L, -1, lib->name);
-            lib->replace(L);
-            lua_pop(L, 1);
-        }
-    }
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &base_key);
-}
-
-void sandbox_open(lua_State *L)
-{
-    *vm_born_ns(L) = wall_ns(L);
-    if (config_of(L)->trust)
-        open_trusted(L);
-    else
-        open_restricted(L);
 }

@@ -5,7 +5,7 @@
  * xpcall collectgarbage("count") _VERSION; string table math utf8 coroutine;
  * os.time date clock difftime by the given clock. The library tables are empty
  * read-only fronts of real ones: writing is an error, and the real ones can't
- * be reached. With config.trust they are the stock libraries. */
+ * be reached. */
 #ifndef LUA_SANDBOX_H
 #define LUA_SANDBOX_H
 
@@ -20,8 +20,7 @@ void sandbox_open(lua_State *L);
  * chunk: it reads the vocabulary, to which the names above are added (where it
  * has none of its own); a write raises `file:line: global 'x' is assigned;
  * declare it local`. The vocabulary stays the host's: what it removes from it
- * later is gone for the chunk. Under trust the environment can be written.
- * [-1, +1, m] */
+ * later is gone for the chunk. [-1, +1, m] */
 void sandbox_env(lua_State *L);
 /* Pushes the table of Lua's own names that every environment has. [-0, +1, -]
  */

@@ -6,6 +6,7 @@
 #include "lua/json.h"
 #include "lua/sandbox.h"
 #include "lua/tables.h"
+#include "lua/units.h"
 #include "lua/value.h"
 #include <lauxlib.h>
 #include <stdio.h>
@@ -243,34 +244,12 @@ static int random_number(lua_State *L)
     return 1;
 }
 
-int64_t script_duration(lua_State *L, int index)
-{
-    lua_Number seconds = -1;
-    if (lua_type(L, index) == LUA_TNUMBER) {
-        seconds = lua_tonumber(L, index);
-    } else if (lua_type(L, index) == LUA_TSTRING) {
-        char unit[4] = "", rest;
-        const char *text = lua_tostring(L, index);
-        if (sscanf(text, "%lf%3s %c", &seconds, unit, &rest) != 2) return -1;
-        if (strcmp(unit, "ms") == 0)
-            seconds /= 1e3;
-        else if (strcmp(unit, "m") == 0)
-            seconds *= 60;
-        else if (strcmp(unit, "h") == 0)
-            seconds *= 3600;
-        else if (strcmp(unit, "s") != 0)
-            return -1;
-    }
-    return seconds >= 0 && seconds < 1e9 ? (int64_t)(seconds * 1e9) : -1;
-}
-
 static int sleep_for(lua_State *L)
 {
     struct script *s = script_of(L);
     if (s->loading) return refuse_loading(L, "sleep");
-    int64_t ns = script_duration(L, 1);
-    if (ns < 0)
-        return luaL_error(L, "sleep takes a duration like \"5s\" or \"100ms\"");
+    int64_t ns = units_duration_at(L, 1);
+    if (ns < 0) return luaL_error(L, "sleep takes " UNITS_DURATION);
     if (s->may_sleep == NULL || !s->may_sleep(s))
         return luaL_error(L, "sleep in a bolt would hold up its tuples; use "
                              "tick with every, or a spout");

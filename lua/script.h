@@ -61,9 +61,6 @@ void script_fini(struct script *script);
 /* Sets the words for running code that all files have in the table at the top:
  * log, null, array, now, sorted, random. [-0, +0, m] */
 void script_add_words(lua_State *L);
-/* Nanoseconds of 5, "5s", "100ms", "1m", "2h" at `index`; -1: it is none.
- * [-0, +0, -] */
-int64_t script_duration(lua_State *L, int index);
 
 /* Pushes a field of what should be a table, as it stands there: no metamethod
  * is asked, which would be code of the user's. Gives its type. [-0, +1, m] */

@@ -1,6 +1,7 @@
 #include "lua/stage.h"
 #include "core/alloc.h"
 #include "core/nearest.h"
+#include "lua/units.h"
 #include "lua/value.h"
 #include <lauxlib.h>
 #include <stdio.h>
@@ -430,10 +431,8 @@ static int feed(lua_State *L)
 static int advance(lua_State *L)
 {
     const struct run *run = check_run(L);
-    int64_t by_ns = script_duration(L, 2);
-    if (by_ns < 0)
-        return luaL_error(L,
-                          "advance takes a duration like \"5s\" or \"100ms\"");
+    int64_t by_ns = units_duration_at(L, 2);
+    if (by_ns < 0) return luaL_error(L, "advance takes " UNITS_DURATION);
     uint64_t before = trial_steps(run->trial);
     went(L, run, trial_advance(run->trial, by_ns), before);
     return 0;

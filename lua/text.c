@@ -1,11 +1,12 @@
 #include "lua/text.h"
 #include "lua/vm.h"
 #include <lauxlib.h>
+#include <limits.h>
 #include <string.h>
 
 enum {
-    REP_BYTES_PER_STEP = 64, /* what memcpy does in the time of a step */
-    STRIDE = 16,             /* bytes that the compiler makes one vector of */
+    BYTES_PER_STEP = 64, /* what memcpy does in the time of a step */
+    STRIDE = 16,         /* bytes that the compiler makes one vector of */
 };
 
 static int rep(lua_State *L)
@@ -22,7 +23,7 @@ static int rep(lua_State *L)
     if ((lua_Unsigned)n > (LUA_MAXINTEGER - unit) / unit)
         return luaL_error(L, "resulting string too large");
     size_t total = unit * (size_t)n - between_bytes;
-    vm_charge(L, total / REP_BYTES_PER_STEP);
+    vm_charge(L, total / BYTES_PER_STEP);
     luaL_Buffer b;
     char *out = luaL_buffinitsize(L, &b, total);
     memcpy(out, text, bytes);
@@ -64,6 +65,7 @@ static int changed(lua_State *L, uint8_t first)
 {
     size_t bytes;
     const char *text = luaL_checklstring(L, 1, &bytes);
+    vm_charge(L, bytes / BYTES_PER_STEP);
     luaL_Buffer b;
     char *out = luaL_buffinitsize(L, &b, bytes);
     change_case(out, text, bytes, first);
@@ -81,9 +83,37 @@ static int upper(lua_State *L)
     return changed(L, 'a');
 }
 
+/* Where a place counted from the end (-1) is from the beginning; 0 or less:
+ * before it. */
+static inline lua_Integer place_of(lua_Integer place, size_t bytes)
+{
+    return place < 0 ? place + (lua_Integer)bytes + 1 : place;
+}
+
+static int byte(lua_State *L)
+{
+    size_t bytes;
+    const uint8_t *text = (const uint8_t *)luaL_checklstring(L, 1, &bytes);
+    lua_Integer given = luaL_optinteger(L, 2, 1);
+    lua_Integer first = place_of(given, bytes);
+    lua_Integer last = place_of(luaL_optinteger(L, 3, given), bytes);
+    if (first < 1) first = 1;
+    if (last > (lua_Integer)bytes) last = (lua_Integer)bytes;
+    if (first > last) return 0;
+    if (last - first >= INT_MAX) return luaL_error(L, "string slice too long");
+    int count = (int)(last - first) + 1;
+    if (count >= BYTES_PER_STEP) vm_charge(L, (size_t)count);
+    luaL_checkstack(L, count, "string slice too long");
+    for (int i = 0; i < count; i++)
+        lua_pushinteger(L, text[first - 1 + i]);
+    return count;
+}
+
 void text_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"rep", rep}, {"lower", lower}, {"upper", upper}, {NULL, NULL}};
+        {"rep", rep},     {"byte", byte}, {"lower", lower},
+        {"upper", upper}, {NULL, NULL},
+    };
     luaL_setfuncs(L, functions, 0);
 }

@@ -57,7 +57,6 @@ struct vm_config {
     uint64_t budget_steps; /* counting: 100,000,000 */
 
     /* The environment given to scripts (lua/sandbox.h). */
-    bool trust;    /* --trust: the stock libraries, unfrozen */
     uint64_t seed; /* of math.random */
     void *host;    /* given to the callbacks below; vm_host() */
     void (*print)(void *host, const char *text, size_t bytes); /* NULL: lost */

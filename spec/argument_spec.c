@@ -1,37 +1,7 @@
-/* argument_spec.c - times and levels as they are written. */
+/* argument_spec.c - levels as they are written, and times as they
+ * are shown. */
 #include "cli/argument.h"
 #include "spec/spec.h"
-
-static void check_duration(const char *text, int64_t ns)
-{
-    int64_t got = -1;
-    if (!argument_duration(text, &got) || got != ns)
-        spec_fail(__FILE__, __LINE__, "'%s' is %lld ns", text, (long long)got);
-}
-
-SPEC(argument, a_duration_has_a_unit_or_is_in_seconds)
-{
-    check_duration("10", 10000000000);
-    check_duration("10s", 10000000000);
-    check_duration("500ms", 500000000);
-    check_duration("1.5m", 90000000000);
-    check_duration("2h", 7200000000000);
-    check_duration("0", 0);
-    check_duration(".5s", 500000000);
-}
-
-SPEC(argument, what_is_no_duration_is_refused_and_leaves_all_as_it_was)
-{
-    static const char *const wrong[] = {
-        "",      "s",   "NaN",  "nan",       "inf", "-1",
-        "+1",    "1e3", "0x10", "10 s",      "10S", "1.2.3",
-        "10sec", " 1",  "1d",   "99999999h", "."};
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        int64_t ns = 7;
-        if (argument_duration(wrong[i], &ns) || ns != 7)
-            spec_fail(__FILE__, __LINE__, "'%s' is taken", wrong[i]);
-    }
-}
 
 static struct argument_level level_of(const char *text)
 {

@@ -243,6 +243,38 @@ SPEC(attack, library_loops)
     attack("table.unpack({}, 1, 1e7)", "too many results to unpack");
     attack("string.format('%99999999d', 1)", "invalid");
 }
+/* One call of these is a few instructions of Lua's, and thousands of steps. */
+SPEC(attack, many_arguments_results_and_bytes)
+{
+    static const char *const calls[] = {
+        "table.unpack({}, 1, 9e3)",
+        "table.pack(...)",
+        "select(2, ...)",
+        "string.char(...)",
+        "utf8.char(...)",
+        "math.max(...)",
+        "math.min(...)",
+        "text:byte(1, 9e3)",
+        "text:reverse()",
+        "text:lower()",
+        "text:upper()",
+        "utf8.codepoint(text, 1, 9e3)",
+        "utf8.len(text)",
+        "utf8.offset(text, 9e4)",
+    };
+    struct vm_config c = counting_config();
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        char code[512];
+        snprintf(code, sizeof code,
+                 "local text = ('x'):rep(1e5)\n"
+                 "local function run(...)\n"
+                 "  for i = 1, 1000 do local x = %s end\n"
+                 "end\n"
+                 "run(text:byte(1, 9e3))",
+                 calls[i]);
+        attack_in(&c, code, BUDGET);
+    }
+}
 SPEC(attack, sort_without_comparator)
 {
     struct vm_config c = counting_config();

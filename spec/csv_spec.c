@@ -199,6 +199,45 @@ SPEC(csv, leaves_out_a_record_above_16_mb)
     csv_fini(&c);
 }
 
+static size_t room_of(const struct csv *c)
+{
+    return c->part.room + c->plain.room + c->values.room;
+}
+
+/* Its bytes, doubled as they came, and no more than a bounded table; none of
+ * it is kept for the records behind it. */
+SPEC(csv, needs_little_memory_for_many_values)
+{
+    for (unsigned wanted = 0; wanted < 3; wanted++) {
+        struct csv c = {.wanted = wanted};
+        struct csv_record record;
+        size_t count = 8 << 20;
+        uint8_t *commas = mem_alloc(count);
+        memset(commas, ',', count);
+        commas[count / 2] = '"';
+        commas[count / 2 + 1] = '"';
+        for (int i = 0; i < 2; i++) {
+            csv_feed(&c, commas, i == 0 ? count : count - 99);
+            CHECK_EQ(csv_next(&c, &record), CSV_MORE);
+        }
+        csv_feed(&c, (const uint8_t *)"\na,b,c\n\"d\",\"e\"\n", 15);
+        CHECK_EQ(csv_next(&c, &record), CSV_RECORD);
+        CHECK_EQ(record.count, 2 * count - 99 - 4 + 1);
+        CHECK_EQ(record.kept, wanted ? wanted : CSV_VALUES_MAX);
+        CHECK_EQ(record.values[record.kept - 1].count, 0);
+        CHECK(room_of(&c) <= 49 << 20);
+        CHECK_EQ(csv_next(&c, &record), CSV_RECORD);
+        CHECK_EQ(record.count, 3);
+        CHECK_EQ(record.kept, wanted ? wanted : 3);
+        CHECK(room_of(&c) <= 2 << 20);
+        CHECK_EQ(csv_next(&c, &record), CSV_RECORD);
+        CHECK_EQ(record.count, 2);
+        CHECK(room_of(&c) <= 2 << 20);
+        mem_free(commas);
+        csv_fini(&c);
+    }
+}
+
 SPEC(csv, loses_nothing_when_memory_ends)
 {
     static const char input[] = "a,\"b\"\"c\"\n\"long\nvalue\",d\nlast,e";
@@ -241,7 +280,7 @@ static struct csv_record record_of(struct csv_value *values, unsigned count,
     for (unsigned i = 0; i < count; i++)
         values[i] = (struct csv_value){(const uint8_t *)texts[i],
                                        (uint32_t)strlen(texts[i])};
-    return (struct csv_record){values, count, 1, NULL};
+    return (struct csv_record){values, count, count, 1, NULL};
 }
 
 static void check_encoded(const struct columns *columns,
@@ -296,6 +335,24 @@ SPEC(columns, that_are_missing_are_told_with_the_nearest_name)
     CHECK(!columns_name(&columns, &stream, &record, why, sizeof why));
     CHECK_HAS(why, "the header has no column 'price'; name one that it has");
     CHECK(!columns.known);
+}
+
+SPEC(columns, behind_the_first_65536_are_told_to_be_too_many)
+{
+    struct columns columns = {0};
+    struct csv_value values[3];
+    char why[200] = "";
+    const char *const header[] = {"name", "a", "price"};
+    struct csv_record record = record_of(values, 3, header);
+    record.kept = 2;
+    CHECK(!columns_name(&columns, &stream, &record, why, sizeof why));
+    CHECK_TEXT(why, "the header has no column 'price' among its first 2, and 3 "
+                    "are too many; give the file fewer columns");
+    record.kept = 3;
+    record.count = 9;
+    CHECK(columns_name(&columns, &stream, &record, why, sizeof why));
+    CHECK_EQ(columns.wanted, 3);
+    CHECK_EQ(columns.width, 9);
 }
 
 SPEC(columns, without_a_header_are_counted)

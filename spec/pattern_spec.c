@@ -528,11 +528,7 @@ SPEC(pattern, an_iterator_and_a_gsub_outlive_the_cache)
 
 static int run_code(lua_State *L)
 {
-    const char *code = lua_touserdata(L, 1);
-    lua_newtable(L);
-    pattern_open(L);
-    lua_setglobal(L, "ours");
-    if (luaL_loadstring(L, code) != LUA_OK) lua_error(L);
+    if (luaL_loadstring(L, lua_touserdata(L, 1)) != LUA_OK) lua_error(L);
     lua_call(L, 0, 0);
     return 0;
 }
@@ -542,7 +538,6 @@ static enum vm_outcome run_in_vm(const char *code)
 {
     struct vm *vm;
     struct vm_config config = {
-        .trust = true,
         .counting = true,
         .slice_steps = 1000000,
         .budget_steps = 300000,
@@ -558,21 +553,22 @@ static enum vm_outcome run_in_vm(const char *code)
 SPEC(pattern, steps_are_charged_to_the_running_call)
 {
     CHECK_EQ(run_in_vm("local s = ('a'):rep(40)\n"
-                       "for i = 1, 100 do ours.find(s, '.-.-b') end"),
+                       "for i = 1, 100 do string.find(s, '.-.-b') end"),
              VM_DONE);
     /* Each of these is far from the limit of a pattern. */
     CHECK(run_in_vm("local s = ('a'):rep(40)\n"
-                    "for i = 1, 1000 do ours.find(s, '.-.-b') end") != VM_DONE);
-    CHECK(run_in_vm("local s = ('a'):rep(40)\n"
-                    "for i = 1, 1000 do ours.gsub(s, '.-.-b', '') end") !=
+                    "for i = 1, 1000 do string.find(s, '.-.-b') end") !=
           VM_DONE);
     CHECK(run_in_vm("local s = ('a'):rep(40)\n"
-                    "for i = 1, 1000 do ours.gmatch(s, '.-.-b')() end") !=
+                    "for i = 1, 1000 do string.gsub(s, '.-.-b', '') end") !=
+          VM_DONE);
+    CHECK(run_in_vm("local s = ('a'):rep(40)\n"
+                    "for i = 1, 1000 do string.gmatch(s, '.-.-b')() end") !=
           VM_DONE);
     /* Nor does an error that is caught hide them. */
     CHECK(run_in_vm("local s = ('a'):rep(400) .. 'b'\n"
                     "for i = 1, 1000 do\n"
-                    "  assert(not pcall(ours.find, s, '.-.?b%'))\n"
+                    "  assert(not pcall(string.find, s, '.-.?b%'))\n"
                     "end") != VM_DONE);
 }
 

@@ -215,6 +215,19 @@ SPEC(requests, what_is_wrong_is_said_with_what_is_near)
         {"{\"verb\":\"log\",\"component\":\"bad\",\"level\":\"warn\","
          "\"for\":0}",
          "leave it out for good"},
+        {"{\"verb\":\"log\",\"levels\":[]}", "give a list of one or more"},
+        {"{\"verb\":\"log\",\"levels\":[7]}", "a level is an object like"},
+        {"{\"verb\":\"log\",\"levels\":[{\"level\":\"warn\"}]}",
+         "log needs a component and a level"},
+        {"{\"verb\":\"log\",\"levels\":[{\"component\":\"bad\","
+         "\"level\":\"warn\",\"fro\":3}]}",
+         "'fro' is nothing of a level; give component, level, for"},
+        {"{\"verb\":\"log\",\"levels\":[{\"component\":\"bad\","
+         "\"level\":\"warn\",\"for\":\"3 weeks\"}]}",
+         "'for' of log is wrong; give seconds"},
+        {"{\"verb\":\"log\",\"level\":\"warn\",\"levels\":[{\"component\":"
+         "\"bad\",\"level\":\"warn\"}]}",
+         "log takes levels, or a component and its level"},
     };
     struct asked *a = asked_new();
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

@@ -61,12 +61,11 @@ static int require_nothing(lua_State *L)
     return luaL_error(L, "no module '%s'", luaL_checkstring(L, 1));
 }
 
-static void run_script(struct script *s, bool counting, bool trust)
+static void run_script(struct script *s, bool counting)
 {
     struct vm_config c = {
         .heap_plain = PLAIN,
         .counting = counting,
-        .trust = trust,
         .host = s,
         .print = keep_print,
         .wall_ns = noon,
@@ -87,7 +86,7 @@ static void gives(const char *source, const char *result)
 {
     for (int counting = 0; counting < 2; counting++) {
         struct script s = {.source = source};
-        run_script(&s, counting, false);
+        run_script(&s, counting);
         CHECK_TEXT(s.result, result);
     }
 }
@@ -96,7 +95,7 @@ static void fails(const char *source, const char *part)
 {
     for (int counting = 0; counting < 2; counting++) {
         struct script s = {.source = source};
-        run_script(&s, counting, false);
+        run_script(&s, counting);
         CHECK_HAS(s.result, part);
     }
 }
@@ -236,17 +235,17 @@ SPEC(sandbox, clock_print_require_and_seed_are_the_hosts)
     gives("return os.time { year = 2001, month = 1, day = 2 } > 9e8", "true");
     fails("require 'x'", "no module 'x'");
     struct script s = {.source = "print(1, 'a', nil, 2.5)"};
-    run_script(&s, true, false);
+    run_script(&s, true);
     CHECK_TEXT(s.printed, "1\ta\tnil\t2.5");
     struct script a = {.source = "return math.random(1 << 60)"}, b = a, c = a;
     c.source = "math.random() math.randomseed() return math.random(1 << 60)";
-    run_script(&a, false, false);
-    run_script(&b, true, false);
-    run_script(&c, false, false);
+    run_script(&a, false);
+    run_script(&b, true);
+    run_script(&c, false);
     CHECK_TEXT(a.result, b.result);
     CHECK_TEXT(a.result, c.result);
     spec_seed++;
-    run_script(&b, false, false);
+    run_script(&b, false);
     CHECK(strcmp(a.result, b.result) != 0);
     as_in_lua("math.randomseed(42) return math.random(1 << 60)");
 }
@@ -422,36 +421,51 @@ SPEC(sandbox, the_simulated_world_walks_in_key_order_without_addresses)
                   "for k, v in pairs(setmetatable({}, {__pairs = function()\n"
                   "  return ipairs {7} end})) do r[#r + 1] = v end\n"
                   "return table.concat(r, ' ')"};
-    run_script(&s, true, false);
+    run_script(&s, true);
     CHECK_TEXT(s.result, "-1 1.5 3 a b false true -1 1.5 3 a b false true 7");
     s.source = "local t = {1, 2, 3, 4, 5, x = 1} local n = 0\n"
                "for k in pairs(t) do t[k] = nil n = n + 1 end\n"
                "return n .. tostring(next(t))";
-    run_script(&s, true, false);
+    run_script(&s, true);
     CHECK_TEXT(s.result, "6nil");
     struct script a = {.source = "local t = {}\n"
                                  "return tostring(t) .. tostring(print) ..\n"
                                  "  string.format('%p %s', t, function() end)"};
     struct script b = a;
-    run_script(&a, true, false);
+    run_script(&a, true);
     void *noise = malloc(100000);
-    run_script(&b, true, false);
+    run_script(&b, true);
     free(noise);
     CHECK_TEXT(a.result, b.result);
     CHECK_HAS(a.result, "table: 0x000");
 }
 
-SPEC(sandbox, trust_gives_the_stock_libraries_back)
+/* Each of what they are told, or their error. */
+SPEC(sandbox, byte_and_select_do_as_luas)
 {
-    struct script s = {
-        .source = "x = 1 assert(io.open and os.getenv and debug.getinfo)\n"
-                  "assert(package.loaded.coroutine == coroutine)\n"
-                  "setmetatable({}, {__gc = function() end})\n"
-                  "string.mine = 1 assert(rawset and load(string.dump(\n"
-                  "  function() return 5 end))() == 5)\n"
-                  "local n = 0 for i in coroutine.wrap(function()\n"
-                  "  coroutine.yield(1) end) do n = n + i end\n"
-                  "return x + n + os.time()"};
-    run_script(&s, false, true);
-    CHECK_TEXT(s.result, "1000000002");
+    as_in_lua(
+        "local out = {}\n"
+        "local function try(f, ...)\n"
+        "  local got = table.pack(pcall(f, ...))\n"
+        "  if not got[1] and #out > 9 then got[2] = got[2]:match '#%d' end\n"
+        "  for i = 1, got.n do out[#out + 1] = tostring(got[i]) end\n"
+        "  out[#out + 1] = ';'\n"
+        "end\n"
+        "try(string.byte) try(string.byte, {}) try(select)\n"
+        "local places = { -9, -5, -4, -1, 0, 1, 2, 4, 5, 9,\n"
+        "  math.mininteger, math.maxinteger, '2', 1.5, 'x' }\n"
+        "for _, s in ipairs { '', 'abcd', '\\0\\255' } do\n"
+        "  try(string.byte, s)\n"
+        "  for _, i in ipairs(places) do\n"
+        "    try(string.byte, s, i)\n"
+        "    for _, j in ipairs(places) do try(string.byte, s, i, j) end\n"
+        "  end\n"
+        "end\n"
+        "for _, i in ipairs(places) do\n"
+        "  try(select, i) try(select, i, 'a', nil, 'c', nil)\n"
+        "end\n"
+        "try(string.byte) try(string.byte, {}) try(select)\n"
+        "try(select, '#') try(select, '#', nil, nil) try(select, '##', 1)\n"
+        "try(string.byte, ('x'):rep(300), 1, -1)\n"
+        "return table.concat(out, ' ')");
 }

@@ -234,27 +234,3 @@ SPEC(script, a_module_with_too_long_a_path_is_told_so)
     CHECK_EQ(s.loaded, OK);
     story_fini(&s);
 }
-
-SPEC(script, a_duration_is_one_number_and_one_unit)
-{
-    static const struct {
-        const char *text;
-        int64_t ns;
-    } cases[] = {{"100ms", 100000000},
-                 {"5s", 5000000000},
-                 {"1.5 m ", 90000000000},
-                 {"2h", 7200000000000},
-                 {"1m 30s", -1},
-                 {"1m30s", -1},
-                 {"5s!", -1},
-                 {"5", -1},
-                 {"s", -1},
-                 {"-1s", -1}};
-    lua_State *L = luaL_newstate();
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        lua_pushstring(L, cases[i].text);
-        CHECK_EQ(script_duration(L, -1), cases[i].ns);
-        lua_pop(L, 1);
-    }
-    lua_close(L);
-}

@@ -526,6 +526,48 @@ SPEC(source, waits_for_a_followed_file_that_was_deleted)
     sim_free(sim);
 }
 
+/* By a new file of its name, and by the same one, written anew. */
+SPEC(source, waits_for_a_followed_file_with_another_header)
+{
+    struct sim *sim = sim_new(spec_seed);
+    struct sim_node *node = sim_node(sim, 1);
+    struct sim_disk *disk = sim_disk(node);
+    CHECK_EQ(sim_disk_add(disk, "log", "m,n\n1,2\n\"3", 10), OK);
+    struct stream *s =
+        stream_start(sim, node,
+                     "return topology 't' {\n"
+                     "  spout 'lines' { file { path = 'log', follow = true, "
+                     "format = 'csv' }, fields = {'k'} },"
+                     "  sink 'out' { from = global 'lines', null {} },\n"
+                     "}\n");
+    sim_advance(sim, 1000 * MS);
+    CHECK_EQ(stream_totals(s, "lines").errors, 1);
+    CHECK_EQ(sim_disk_add(disk, "log", "\nk\n3\n", 5), OK);
+    sim_advance(sim, 1000 * MS);
+    CHECK_EQ(sim_disk_rename(disk, "log", "log.1"), OK);
+    CHECK_EQ(sim_disk_add(disk, "log", "l,k\n4,5\n", 8), OK);
+    sim_advance(sim, 1000 * MS);
+    CHECK_EQ(stream_count(s), 1);
+    CHECK_EQ(stream_has(s, "5"), 1);
+    CHECK_EQ(sim_disk_remove(disk, "log"), OK);
+    CHECK_EQ(sim_disk_add(disk, "log", "\"k\"s\n", 5), OK);
+    sim_advance(sim, 1000 * MS);
+    CHECK_EQ(stream_totals(s, "lines").errors, 2);
+    sim_file_put(node, "log", "k\n", 2);
+    sim_advance(sim, 1000 * MS);
+    CHECK_EQ(sim_disk_add(disk, "log", "6\n", 2), OK);
+    sim_advance(sim, 1000 * MS);
+    CHECK(!stream_ended(s));
+    stream_drain(s, 100000 * MS);
+    const struct topology_end *end = stream_run(s);
+    CHECK_EQ(end->why, ERR_STOPPED);
+    CHECK_EQ(end->left_out, 2);
+    CHECK_EQ(stream_count(s), 2);
+    CHECK_EQ(stream_has(s, "6"), 1);
+    stream_free(s);
+    sim_free(sim);
+}
+
 SPEC(source, that_is_followed_can_not_be_packed)
 {
     struct sim *sim = sim_new(spec_seed);

@@ -6,17 +6,17 @@
 void columns_number(struct columns *c, const struct stream_plan *stream)
 {
     c->known = true;
-    c->width = c->count = stream->arity;
+    c->width = c->wanted = c->count = stream->arity;
     for (unsigned i = 0; i < stream->arity; i++)
         c->places[i] = i;
 }
 
-/* Its place; header->count: there is none. */
+/* Its place; header->kept: there is none. */
 static unsigned find(const struct csv_record *header, const char *name)
 {
     size_t bytes = strlen(name);
     unsigned i = 0;
-    while (i < header->count &&
+    while (i < header->kept &&
            (header->values[i].count != bytes ||
             memcmp(header->values[i].bytes, name, bytes) != 0))
         i++;
@@ -28,7 +28,7 @@ static void say_missing(const struct csv_record *header, const char *name,
 {
     struct nearest near;
     nearest_begin(&near, name);
-    for (unsigned i = 0; i < header->count; i++) {
+    for (unsigned i = 0; i < header->kept; i++) {
         char column[NEAREST_BYTES + 1];
         const struct csv_value *v = &header->values[i];
         if (v->count > NEAREST_BYTES) continue;
@@ -40,6 +40,11 @@ static void say_missing(const struct csv_record *header, const char *name,
         snprintf(why, why_bytes,
                  "the header has no column '%s'; did you mean '%s'?", name,
                  near.best);
+    else if (header->kept < header->count)
+        snprintf(why, why_bytes,
+                 "the header has no column '%s' among its first %u, and %u "
+                 "are too many; give the file fewer columns",
+                 name, header->kept, header->count);
     else
         snprintf(why, why_bytes,
                  "the header has no column '%s'; name one that it has, or "
@@ -50,11 +55,15 @@ static void say_missing(const struct csv_record *header, const char *name,
 bool columns_name(struct columns *c, const struct stream_plan *stream,
                   const struct csv_record *header, char *why, size_t why_bytes)
 {
+    c->wanted = 0;
     for (unsigned i = 0; i < stream->arity; i++) {
-        c->places[i] = find(header, stream->fields[i]);
-        if (c->places[i] < header->count) continue;
-        say_missing(header, stream->fields[i], why, why_bytes);
-        return false;
+        unsigned place = find(header, stream->fields[i]);
+        if (place == header->kept) {
+            say_missing(header, stream->fields[i], why, why_bytes);
+            return false;
+        }
+        c->places[i] = place;
+        if (c->wanted <= place) c->wanted = place + 1;
     }
     c->known = true;
     c->width = header->count;

@@ -10,6 +10,7 @@
 struct columns {
     bool known;
     unsigned width;              /* of a record */
+    unsigned wanted;             /* of its values: behind these none is taken */
     unsigned count;              /* of a tuple's fields */
     unsigned places[FIELDS_MAX]; /* of them in a record */
 };

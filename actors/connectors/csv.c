@@ -1,8 +1,8 @@
 #include "actors/connectors/csv.h"
 #include "actors/connectors/lines.h"
 
-/* A splitter keeps its buffer from record to record, but not a monster's. */
-enum { PART_KEPT_BYTES = 1 << 20, MARK_BYTES = 3 };
+/* A splitter keeps its buffers from record to record, but not a monster's. */
+enum { ROOM_KEPT_BYTES = 1 << 20, MARK_BYTES = 3 };
 
 void csv_fini(struct csv *c)
 {
@@ -17,6 +17,7 @@ void csv_restart(struct csv *c)
     c->lines = 0;
     c->state = CSV_FIRST;
     c->begun = c->skip = c->marked = false;
+    c->wanted = 0;
 }
 
 void csv_feed(struct csv *c, const uint8_t *bytes, size_t count)
@@ -120,6 +121,14 @@ static struct csv_value unquoted(struct cursor *cursor)
     return value;
 }
 
+/* False: out of memory. */
+static bool keep_value(struct csv *c, const struct csv_value *value)
+{
+    unsigned wanted = c->wanted ? c->wanted : CSV_VALUES_MAX;
+    if (c->values.used >= wanted * sizeof *value) return true;
+    return buffer_append(&c->values, value, sizeof *value) == OK;
+}
+
 static bool split(struct csv *c, struct cursor *cursor, bool quotes,
                   struct csv_record *record)
 {
@@ -128,8 +137,6 @@ static bool split(struct csv *c, struct cursor *cursor, bool quotes,
     if (quotes && buffer_reserve(&c->plain, bytes) != OK) return false;
     record->count = 0;
     for (bool more = bytes > 0; more; record->count++) {
-        if (buffer_reserve(&c->values, sizeof(struct csv_value)) != OK)
-            return false;
         struct csv_value value;
         if (cursor->at < cursor->end && *cursor->at == '"') {
             cursor->at++;
@@ -137,12 +144,12 @@ static bool split(struct csv *c, struct cursor *cursor, bool quotes,
         } else {
             value = unquoted(cursor);
         }
-        memcpy(c->values.data + c->values.used, &value, sizeof value);
-        c->values.used += sizeof value;
+        if (!keep_value(c, &value)) return false;
         more = cursor->at < cursor->end; /* a comma: one more follows it */
         cursor->at += more;
     }
     record->values = (const struct csv_value *)(const void *)c->values.data;
+    record->kept = (unsigned)(c->values.used / sizeof *record->values);
     record->faulty = cursor->faulty;
     return true;
 }
@@ -196,10 +203,7 @@ static enum csv_step gather(struct csv *c, const uint8_t *feed,
                             struct csv_record *record)
 {
     size_t count = (size_t)((feed ? feed : c->end) - c->at);
-    if (!c->begun) {
-        if (c->part.room > PART_KEPT_BYTES) buffer_fini(&c->part);
-        c->part.used = 0;
-    }
+    if (!c->begun) c->part.used = 0;
     if (buffer_append(&c->part, c->at, count) != OK) return CSV_NOMEM;
     c->begun = true;
     advance(c, feed ? feed : c->end);
@@ -218,8 +222,22 @@ static enum csv_step too_long(struct csv *c, struct csv_record *record)
     return CSV_LONG;
 }
 
+void csv_drop(struct csv *c)
+{
+    advance(c, c->end);
+    c->begun = c->skip = false;
+}
+
+/* The record before is not looked at any more. */
+static void shrink(struct buffer *b)
+{
+    if (b->room > ROOM_KEPT_BYTES) buffer_fini(b);
+}
+
 enum csv_step csv_next(struct csv *c, struct csv_record *record)
 {
+    if (!c->begun) shrink(&c->part);
+    shrink(&c->plain);
     if (c->at == c->end) return CSV_MORE;
     enum csv_state state = c->state;
     bool marked = c->marked;

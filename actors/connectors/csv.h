@@ -35,7 +35,11 @@ struct csv {
     struct buffer part;   /* owned: it, without its end */
     struct buffer plain;  /* owned: values whose quotes were halved */
     struct buffer values; /* owned: struct csv_value */
+    unsigned wanted;      /* values kept of a record; 0: CSV_VALUES_MAX */
 };
+
+/* Of a record of which nobody has said yet what is wanted: the header. */
+enum { CSV_VALUES_MAX = 1 << 16 };
 
 struct csv_value {
     const uint8_t *bytes;
@@ -44,8 +48,9 @@ struct csv_value {
 
 /* Borrowed from the block or the splitter: valid until its next call. */
 struct csv_record {
-    const struct csv_value *values;
-    unsigned count;     /* 0: an empty line */
+    const struct csv_value *values; /* the first `kept` */
+    unsigned kept;
+    unsigned count;     /* of all; 0: an empty line */
     int64_t line;       /* where it begins; the first is 1 */
     const char *faulty; /* what is wrong with it, half a sentence; or NULL */
 };
@@ -58,10 +63,12 @@ enum csv_step {
 };
 
 void csv_fini(struct csv *c);
-/* What follows is another input, from its beginning. */
+/* What follows is another input, from its beginning: `wanted` is 0. */
 void csv_restart(struct csv *c);
 /* The next bytes of the input; the block before is used up. */
 void csv_feed(struct csv *c, const uint8_t *bytes, size_t count);
+/* Nobody wants the rest of the block, nor the record that is begun. */
+void csv_drop(struct csv *c);
 enum csv_step csv_next(struct csv *c, struct csv_record *record);
 /* The input has ended (after CSV_MORE): CSV_RECORD when there is one more,
  * which had no end; CSV_MORE: none. */

@@ -8,8 +8,8 @@
  * is a class (component.h) and a line in the table (connector.h):
  *   make/free  read the options, take and give back memory
  *   next       emits until the turn is over and says how it went: each tuple
- *              between executor_root() and executor_rooted() when tuples are
- *              tracked, with a token by which replay() finds it again
+ *              by executor_emit(), with a token by which replay() finds it
+ *              again
  *   replay     emits one tuple once more
  * Its state stays when the task's actor crashes: the next one goes on where it
  * was. What blocks goes into a job: see reader.c (files), writer.c (a sink). */
@@ -34,8 +34,7 @@ static err make(struct component_context *context, void *self)
     const uint8_t *at = rows->bytes;
     for (list->count = 0; list->count < rows->rows; list->count++) {
         list->rows[list->count] = at;
-        for (unsigned i = 0; i < rows->arity; i++)
-            at = value_skip(at);
+        at = value_skip_many(at, rows->arity);
     }
     list->rows[list->count] = at;
     list->next = context->index;
@@ -52,17 +51,8 @@ static bool emit(struct component_context *context, const struct list *list,
                  uint64_t row)
 {
     const uint8_t *at = list->rows[row];
-    bool tracked = executor_tracks(context);
-    env_charge(context->env, 1);
-    if (tracked && !executor_root(context, row)) return false;
-    if (!emitter_put(context->emitter, 0, at,
-                     (uint32_t)(list->rows[row + 1] - at)))
-        return false;
-    if (tracked)
-        executor_rooted(context);
-    else
-        executor_emitted(context);
-    return true;
+    return executor_emit(context, row, 0, at,
+                         (uint32_t)(list->rows[row + 1] - at));
 }
 
 static enum step no_memory(struct component_context *context)

@@ -16,15 +16,10 @@ static void end(struct component_context *context, void *self)
 static enum step execute(struct component_context *context, void *self,
                          struct input *input)
 {
-    const struct input_plan *from = &context->component->inputs[input->source];
-    unsigned arity =
-        context->plan->components[from->component].streams[from->stream].arity;
+    unsigned arity = input_stream(context, input->source)->arity;
     const uint8_t *at;
-    while ((at = input_next(context, input)) != NULL) {
-        for (unsigned i = 0; i < arity; i++)
-            at = value_skip(at);
-        input_done(context, input, at);
-    }
+    while ((at = input_next(context, input)) != NULL)
+        input_done(context, input, value_skip_many(at, arity));
     return STEP_DONE;
 }
 

@@ -495,6 +495,18 @@ static const struct stream_plan *stream_of(const struct component_context *c)
     return &c->component->streams[0];
 }
 
+static void say_no_header(struct component_context *context,
+                          const struct reader *r,
+                          const struct csv_record *record, const char *why)
+{
+    const char *what = "the file was left out";
+    if (r->plan.count == 0) what = "the input was left out";
+    if (r->plan.follow)
+        what = "the file was left out and a new one by its name is waited for";
+    executor_fault(context, LOSS_INPUT, "%s:%lld: %s; %s", r->intake->path,
+                   (long long)record->line, why, what);
+}
+
 /* False: the record was the header, or the file can't be read without it. */
 static bool know_columns(struct component_context *context, struct reader *r,
                          const struct csv_record *record)
@@ -503,18 +515,16 @@ static bool know_columns(struct component_context *context, struct reader *r,
     if (r->columns.known) return true;
     if (!r->plan.header) {
         columns_number(&r->columns, stream_of(context));
-        return true;
-    }
-    if (record->faulty)
+    } else if (record->faulty) {
         snprintf(why, sizeof why, "%s", record->faulty);
-    else if (columns_name(&r->columns, stream_of(context), record, why,
-                          sizeof why))
-        return false;
-    executor_fault(context, LOSS_INPUT, "%s:%lld: %s; the %s was left out",
-                   r->intake->path, (long long)record->line, why,
-                   r->plan.count == 0 ? "input" : "file");
-    r->skipping = true;
-    return false;
+        r->skipping = true;
+    } else {
+        r->skipping = !columns_name(&r->columns, stream_of(context), record,
+                                    why, sizeof why);
+    }
+    if (r->skipping) say_no_header(context, r, record, why);
+    r->csv.wanted = r->columns.wanted;
+    return !r->plan.header;
 }
 
 static enum step take_record(struct component_context *context,
@@ -652,17 +662,22 @@ static enum step next_lines(struct component_context *context, struct reader *r)
     return step;
 }
 
+/* When the block under way is there. */
+static enum step skip_place(struct component_context *context, struct reader *r)
+{
+    if (r->reading) return STEP_IDLE;
+    leave_place(context, r);
+    return STEP_DONE;
+}
+
 static enum step next_records(struct component_context *context,
                               struct reader *r)
 {
     enum step step = STEP_DONE;
     struct csv_record record;
+    if (r->skipping && !r->plan.follow) return skip_place(context, r);
     while (step == STEP_DONE && may_go_on(context, r)) {
-        if (r->skipping) { /* when the block under way is there */
-            if (r->reading) return STEP_IDLE;
-            leave_place(context, r);
-            return STEP_DONE;
-        }
+        if (r->skipping) csv_drop(&r->csv);
         switch (csv_next(&r->csv, &record)) {
         case CSV_RECORD: step = take_record(context, r, &record); break;
         case CSV_MORE: step = more(context, r); break;

@@ -203,13 +203,6 @@ static void file_work(struct node *node, struct job *job)
 
 /* ---- life ---- */
 
-static const struct stream_plan *stream_of(const struct component_context *c,
-                                           unsigned source)
-{
-    const struct input_plan *from = &c->component->inputs[source];
-    return &c->plan->components[from->component].streams[from->stream];
-}
-
 static struct writer_file *file_new(struct component_context *context,
                                     const char *path)
 {
@@ -252,7 +245,7 @@ err writer_make(struct component_context *context, struct writer *w,
     err e = plan->format ? format_named(plan->format, &w->format) : OK;
     if (e == OK && context->component->input_count > 0 &&
         wants_header(context, path == NULL)) {
-        const struct stream_plan *stream = stream_of(context, 0);
+        const struct stream_plan *stream = input_stream(context, 0);
         e = format_header(&w->format, stream->fields, stream->arity, &f->head);
     }
     if (e != OK) ref_drop(context->env, &f->job.ref);
@@ -446,13 +439,6 @@ enum step writer_job_done(struct component_context *context, void *self,
 
 /* ---- lines ---- */
 
-static const uint8_t *behind(const uint8_t *at, unsigned arity)
-{
-    for (unsigned i = 0; i < arity; i++)
-        at = value_skip(at);
-    return at;
-}
-
 /* False: out of memory, nothing was gathered. */
 static bool gather(struct writer *w, const struct stream_plan *stream,
                    const uint8_t *values)
@@ -472,10 +458,10 @@ enum step writer_execute(struct component_context *context, void *self,
                          struct input *input)
 {
     struct writer *w = self;
-    const struct stream_plan *stream = stream_of(context, input->source);
+    const struct stream_plan *stream = input_stream(context, input->source);
     const uint8_t *at;
     while ((at = input_next(context, input)) != NULL) {
-        const uint8_t *end = behind(at, stream->arity);
+        const uint8_t *end = value_skip_many(at, stream->arity);
         if (gather(w, stream, at))
             input_done(context, input, end);
         else

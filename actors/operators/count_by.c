@@ -185,12 +185,12 @@ static void execute_plain(struct component_context *context, struct counts *c,
                           struct input *input)
 {
     unsigned place = operator_config(context)->places[input->source];
-    unsigned arity = operator_arity(context, input);
+    unsigned arity = input_stream(context, input->source)->arity;
     const uint8_t *at;
     while ((at = input_next(context, input)) != NULL) {
-        const uint8_t *field = operator_value(at, place);
+        const uint8_t *field = value_skip_many(at, place);
         const uint8_t *behind = value_skip(field);
-        const uint8_t *stop = operator_end(behind, arity - place - 1);
+        const uint8_t *stop = value_skip_many(behind, arity - place - 1);
         if (!value_is_key(field)) {
             operator_fail_value(context, input, field, stop,
                                 "which is no key; emit another value");

@@ -31,15 +31,6 @@ const char *operator_change(const void *now, const void *next)
     return a->memory_bytes != b->memory_bytes ? "memory" : NULL;
 }
 
-unsigned operator_arity(const struct component_context *context,
-                        const struct input *input)
-{
-    const struct input_plan *from = &context->component->inputs[input->source];
-    return context->plan->components[from->component]
-        .streams[from->stream]
-        .arity;
-}
-
 size_t operator_memory_bytes(const struct component_context *context)
 {
     size_t bytes = operator_config(context)->memory_bytes;

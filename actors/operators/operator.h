@@ -37,22 +37,6 @@ operator_config(const struct component_context *context)
     return context->component->config;
 }
 
-/* Of the tuples that the input brings. */
-unsigned operator_arity(const struct component_context *context,
-                        const struct input *input);
-/* The value at a place of the tuple at `at`. */
-static inline const uint8_t *operator_value(const uint8_t *at, unsigned place)
-{
-    while (place-- > 0)
-        at = value_skip(at);
-    return at;
-}
-/* Behind the whole tuple. */
-static inline const uint8_t *operator_end(const uint8_t *at, unsigned arity)
-{
-    return operator_value(at, arity);
-}
-
 size_t operator_memory_bytes(const struct component_context *context);
 /* The tuple in hand fails: the operator can do nothing with this value of its
  * field, for the reason and with the advice given ("not a string; …"). */

@@ -119,11 +119,11 @@ static enum step execute(struct component_context *context, void *self,
                          struct input *input)
 {
     unsigned place = operator_config(context)->places[input->source];
-    unsigned arity = operator_arity(context, input);
+    unsigned arity = input_stream(context, input->source)->arity;
     const uint8_t *at;
     while ((at = input_next(context, input)) != NULL) {
-        const uint8_t *field = operator_value(at, place);
-        const uint8_t *stop = operator_end(field, arity - place);
+        const uint8_t *field = value_skip_many(at, place);
+        const uint8_t *stop = value_skip_many(field, arity - place);
         if (!value_is_key(field))
             operator_fail_value(
                 context, input, field, stop,

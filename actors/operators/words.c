@@ -151,20 +151,21 @@ static enum step execute(struct component_context *context, void *self,
 {
     const struct operator_config *config = operator_config(context);
     unsigned place = config->places[input->source];
-    unsigned arity = operator_arity(context, input);
+    unsigned arity = input_stream(context, input->source)->arity;
     const uint8_t *at;
     while ((at = input_next(context, input)) != NULL) {
         struct value text;
-        const uint8_t *field = operator_value(at, place);
+        const uint8_t *field = value_skip_many(at, place);
         const uint8_t *behind = value_get(field, &text);
         if (text.type != VALUE_BYTES) {
-            operator_fail_value(context, input, field, operator_end(at, arity),
+            operator_fail_value(context, input, field,
+                                value_skip_many(at, arity),
                                 "not a string; emit text");
             continue;
         }
         split(context->emitter, self, (const uint8_t *)text.as.bytes,
               text.count);
-        input_done(context, input, operator_end(behind, arity - place - 1));
+        input_done(context, input, value_skip_many(behind, arity - place - 1));
     }
     return STEP_DONE;
 }

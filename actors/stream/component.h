@@ -149,6 +149,20 @@ struct component_class {
 
 /* ---- for bolts ---- */
 
+/* Who sends by one of the component's inputs, and the stream it comes from. */
+static inline const struct component_plan *
+input_component(const struct component_context *context, unsigned source)
+{
+    unsigned from = context->component->inputs[source].component;
+    return &context->plan->components[from];
+}
+static inline const struct stream_plan *
+input_stream(const struct component_context *context, unsigned source)
+{
+    unsigned stream = context->component->inputs[source].stream;
+    return &input_component(context, source)->streams[stream];
+}
+
 void input_run(struct component_context *context, struct input *input);
 /* The values of the next tuple, NULL: the batch is through. What is emitted
  * until input_done() is anchored to it. */
@@ -234,6 +248,10 @@ void executor_rooted(struct component_context *context);
 void executor_unroot(struct component_context *context);
 /* An untracked tuple was emitted: seal what is full. */
 void executor_emitted(struct component_context *context);
+/* Emits one tuple, encoded, under a root of its own if tuples are tracked, and
+ * charges the turn. False: out of memory. */
+bool executor_emit(struct component_context *context, uint64_t token,
+                   unsigned stream, const uint8_t *values, uint32_t bytes);
 /* As many roots are pending as may be: emit no more for now. */
 bool executor_full(const struct component_context *context);
 /* Is anything tracked in this topology? */

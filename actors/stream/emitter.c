@@ -331,9 +331,7 @@ static uint64_t key_hash(const struct input_plan *input, const uint8_t *values)
 {
     uint64_t hash = 0;
     for (unsigned i = 0; i < input->key_count; i++) {
-        const uint8_t *at = values;
-        for (unsigned k = 0; k < input->keys[i]; k++)
-            at = value_skip(at);
+        const uint8_t *at = value_skip_many(values, input->keys[i]);
         hash = value_hash_key(hash, i, value_hash(at, 0));
     }
     return hash;
@@ -352,9 +350,7 @@ static bool put_plain(struct emitter *e, struct port *port,
 static bool put_combined(struct emitter *e, struct route *route,
                          const uint8_t *values, uint32_t bytes)
 {
-    const uint8_t *key = values;
-    for (unsigned k = 0; k < route->input->combine_key; k++)
-        key = value_skip(key);
+    const uint8_t *key = value_skip_many(values, route->input->combine_key);
     uint64_t hash = value_hash(key, 0);
     if (!value_is_key(key))
         return put_plain(e, route_plain(e, route, hash), values, bytes);

@@ -86,8 +86,7 @@ static const uint8_t *caught(const struct letters *l, size_t *bytes)
 static uint8_t *put_place(uint8_t *at, const uint8_t *values, unsigned place)
 {
     if (values == NULL) return value_put_nil(at);
-    while (place-- > 0)
-        values = value_skip(values);
+    values = value_skip_many(values, place);
     size_t bytes = (size_t)(value_skip(values) - values);
     memcpy(at, values, bytes);
     return at + bytes;

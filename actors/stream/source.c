@@ -96,6 +96,20 @@ void executor_emitted(struct component_context *context)
     emitter_keep(context->emitter);
 }
 
+bool executor_emit(struct component_context *context, uint64_t token,
+                   unsigned stream, const uint8_t *values, uint32_t bytes)
+{
+    bool tracked = executor_tracks(context);
+    env_charge(context->env, 1);
+    if (tracked && !executor_root(context, token)) return false;
+    if (!emitter_put(context->emitter, stream, values, bytes)) return false;
+    if (tracked)
+        executor_rooted(context);
+    else
+        executor_emitted(context);
+    return true;
+}
+
 /* ---- roots: settled ---- */
 
 static int64_t retry_wait_ns(uint32_t tries)

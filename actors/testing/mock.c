@@ -45,17 +45,8 @@ static bool emit(struct component_context *context, uint64_t number)
 {
     const struct mock *mock = mock_of(context);
     const struct row *row = &mock->rows[number];
-    bool tracked = executor_tracks(context);
-    env_charge(context->env, 1);
-    if (tracked && !executor_root(context, number)) return false;
-    if (!emitter_put(context->emitter, row->stream, mock->values.data + row->at,
-                     row->bytes))
-        return false;
-    if (tracked)
-        executor_rooted(context);
-    else
-        executor_emitted(context);
-    return true;
+    return executor_emit(context, number, row->stream,
+                         mock->values.data + row->at, row->bytes);
 }
 
 static enum step no_memory(struct component_context *context)

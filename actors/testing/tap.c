@@ -10,13 +10,6 @@ struct tap {
     char *reason; /* owned */
 };
 
-static const uint8_t *skip_tuple(const uint8_t *at, unsigned arity)
-{
-    for (unsigned i = 0; i < arity; i++)
-        at = value_skip(at);
-    return at;
-}
-
 /* What is left of the batch. */
 static void remember(const struct tap *tap, struct capture *const *captures,
                      const struct input *input, unsigned arity)
@@ -25,7 +18,7 @@ static void remember(const struct tap *tap, struct capture *const *captures,
     if (capture == NULL) return;
     const uint8_t *at = input->at;
     for (uint32_t left = input->left; left > 0; left--) {
-        const uint8_t *end = skip_tuple(at, arity);
+        const uint8_t *end = value_skip_many(at, arity);
         capture_add(capture, tap->config.limit, arity, at, (size_t)(end - at));
         at = end;
     }
@@ -36,9 +29,7 @@ static enum step execute(struct component_context *context, void *self,
 {
     const void *class = context->component->class;
     struct tap *tap = ((const struct tap *)class)->self;
-    const struct input_plan *from = &context->component->inputs[input->source];
-    unsigned arity =
-        context->plan->components[from->component].streams[from->stream].arity;
+    unsigned arity = input_stream(context, input->source)->arity;
     remember(tap, tap->config.arrived, input, arity);
     if (tap->fail_next > 0 && input->batch->combined) {
         uint64_t tuples = batch_tuples(input->batch);
@@ -49,7 +40,7 @@ static enum step execute(struct component_context *context, void *self,
     while (tap->fail_next > 0 && input->left > 0) {
         const uint8_t *at = input_next(context, input);
         tap->fail_next--;
-        executor_fail(context, input, skip_tuple(at, arity), tap->reason);
+        executor_fail(context, input, value_skip_many(at, arity), tap->reason);
     }
     if (input->left == 0) return STEP_DONE;
     remember(tap, tap->config.taken, input, arity);

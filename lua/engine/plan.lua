@@ -2,8 +2,9 @@
 -- All errors are gathered, so that a user sees them at once; each reads
 -- `file:line: what; what to do`. Runs once, in the loader's VM.
 
--- Of C: nearest(name, names); what else a field of a stream `failed` may be, by number.
-local nearest, FAILED = ...
+-- Of C: nearest(name, names); duration(v) and size(v), in ns and bytes or nil; the
+-- chunk of connectors.lua; what else a field of a stream `failed` may be, by number.
+local nearest, duration, size, connector_checks, FAILED = ...
 
 local FIELDS_MAX, KEYS_MAX, TASKS_MAX = 64, 8, 1000
 local ALL_TASKS_MAX = 65000 -- a root's number has 16 bits for its spout's task
@@ -11,6 +12,7 @@ local COUNT_MAX = 1000000 -- of pending tuples, of retries
 local ERRORS_SHOWN = 50
 local MEMORY_MIN = 64 << 10 -- of a task: a machine with its libraries, and a file
 local NAME_SHOWN = 60     -- bytes
+local A_DURATION, A_SIZE = "a duration like \"5s\" or \"100ms\"", "a size like \"64MB\""
 
 local KINDS = { spout = true, bolt = true, sink = true }
 -- By the values of fields, or not.
@@ -73,9 +75,6 @@ local OPERATORS = {
 }
 local OPERATOR_DOES = { "prepare", "execute", "tick", "finish", "cleanup", "on_reload" }
 
-local UNITS = { ms = 1e6, s = 1e9, m = 60e9, h = 3600e9, us = 1e3, ns = 1 }
-local SIZES = { [""] = 1, KB = 2 ^ 10, MB = 2 ^ 20, GB = 2 ^ 30, B = 1 }
-
 local function suggest(name, names)
   name = tostring(name)
   local all = {}
@@ -85,29 +84,6 @@ local function suggest(name, names)
   if best then return ("did you mean '%s'?"):format(best) end
   if #all == 0 then return "there is none" end
   return "there are: " .. table.concat(all, ", ")
-end
-
---- Nanoseconds of 5, "5s", "100ms"; nil when it is none.
-local function duration(v)
-  if type(v) == "number" then return v >= 0 and v < 1e9 and v * 1e9 // 1 | 0 or nil end
-  if type(v) ~= "string" then return nil end
-  local number, unit = v:match("^%s*(%d+%.?%d*)%s*(%a+)%s*$")
-  if not number or not UNITS[unit] then return nil end
-  local ns = tonumber(number) * UNITS[unit]
-  return ns < 1e18 and ns // 1 | 0 or nil
-end
-
---- Bytes of 1024, "64MB"; nil when it is none.
-local function size(v)
-  local bytes
-  if type(v) == "number" then
-    bytes = v
-  elseif type(v) == "string" then
-    local number, unit = v:match("^%s*(%d+%.?%d*)%s*(%a*)%s*$")
-    if not number or not SIZES[unit] then return nil end
-    bytes = tonumber(number) * SIZES[unit]
-  end
-  return bytes and bytes >= 0 and bytes < 2 ^ 53 and bytes // 1 | 0 or nil
 end
 
 local function is_count(v, least, most)
@@ -177,52 +153,10 @@ local function operator_of(c)
   return first and is_operator(first) and first or nil
 end
 
---- Without what doesn't tell files apart; nil in /dev, where all may write.
-local function file_name(path)
-  if type(path) ~= "string" or path == "" or path:find("^/dev/") then return nil end
-  return (path:gsub("/%.?/", "/"):gsub("^%./", ""))
-end
-
---- No file is written by two, or read and written: the writer empties it.
-local function check_files(order, fault)
-  local writers = {}
-  local function writer_beside(c, name)
-    local base, number = name:match("^(.*)%.([1-9]%d?%d?%d?)$")
-    local same, rotates = writers[name], base and writers[base]
-    if same and same.by ~= c then return same.by end
-    return rotates and rotates.by ~= c and rotates.keep >= tonumber(number) and rotates.by or nil
-  end
-  local function refuse(c, name, does)
-    local other = name and writer_beside(c, name)
-    if other then
-      fault(c.line, "%s %s '%s', which %s in line %d writes or renames; give each a path of its own", c.title, does, clean(name),
-            other.title, other.line)
-    end
-  end
-  local function each(does)
-    for _, c in ipairs(order) do
-      local options = c.out.connector == "file" and c.out.options
-      if options and c.kind == "sink" then
-        local name, tasks = file_name(options.path), c.out.tasks or 1
-        for i = 1, name and tasks or 0 do does(c, options, tasks == 1 and name or ("%s.%d"):format(name, i - 1)) end
-      end
-    end
-  end
-  each(function(c, options, name)
-    local keep = options.rotate and (math.type(options.keep) == "integer" and options.keep or 5) or 0
-    writers[name] = writers[name] or { by = c, keep = 0 }
-    writers[name].keep = math.max(writers[name].keep, keep)
-  end)
-  each(function(c, _, name) refuse(c, name, "writes") end)
-  for _, c in ipairs(order) do
-    if c.out.connector == "file" and c.kind == "spout" then
-      local options = c.out.options
-      local list = type(options.paths) == "table" and options.paths or {}
-      refuse(c, file_name(options.path), "reads")
-      for _, path in ipairs(list) do refuse(c, file_name(path), "reads") end
-    end
-  end
-end
+local check_connector, check_files = connector_checks {
+  is_count = is_count, clean = clean, named = named, shown = shown, plain = plain, last_entry = last_entry,
+  duration = duration, size = size, a_duration = A_DURATION, a_size = A_SIZE,
+}
 
 --- record: what the file returned; connectors: name → description;
 -- file: its path, for messages. Gives the plan, or nil and the list of errors.
@@ -294,11 +228,11 @@ local function check(record, connectors, file)
       end
     elseif what == "duration" then
       local ns = duration(v)
-      if not ns or ns == 0 then bad("a duration like \"5s\" or \"100ms\"") return 1 end
+      if not ns or ns == 0 then bad(A_DURATION) return 1 end
       return ns
     elseif what == "size" then
       local bytes = size(v)
-      if not bytes or bytes == 0 then bad("a size like \"64MB\"") return 1 end
+      if not bytes or bytes == 0 then bad(A_SIZE) return 1 end
       if bytes < MEMORY_MIN then bad("64KB or more, which a task needs to begin") end
       return bytes
     elseif what == "table" then
@@ -414,115 +348,6 @@ local function check(record, connectors, file)
       fault(c.line, "the first entry of %s is no connector; write file { … } or a key", c.title)
     end
     return nil
-  end
-
-  local function check_connector(c, use)
-    local about = connectors[use.connector]
-    local role = c.kind == "spout" and "source" or "sink"
-    if not about[role] then
-      local fitting = {}
-      for name, other in pairs(connectors) do
-        if other[role] then fitting[name] = true end
-      end
-      fault(use.line, "%s can't be a %s; %s", use.connector, role, hint("", fitting))
-      return
-    end
-    local known, rows = {}, nil
-    for _, option in ipairs(about.options) do
-      known[option.name] = option
-      if option.type == "rows" then rows = option end
-    end
-    -- What is handed on is what was looked at, without metamethods.
-    local given = plain(use.options)
-    use.options = given
-    for key, v in next, plain(given) do
-      local option = known[key]
-      if math.type(key) == "integer" and key > 0 then
-        if not rows then
-          fault(use.line, "%s takes options by name, not a list", use.connector)
-          break
-        end
-      elseif not option or option.type == "rows" then
-        fault(use.line, "'%s' is no option of %s; %s", named(key), use.connector, hint(key, known))
-      else
-        local function bad(should)
-          fault(use.line, "%s of %s is %s; give %s", key, use.connector, shown(v), should)
-        end
-        if option.type == "text" then
-          if type(v) ~= "string" or v == "" then
-            bad("a text")
-          elseif v:find("\0", 1, true) then
-            bad("a text without \\0")
-          end
-        elseif option.type == "texts" then
-          if type(v) ~= "table" or next(v) == nil then
-            bad("a list of texts")
-          else
-            v = plain(v)
-            given[key] = v
-            local last, missing = last_entry(v)
-            if missing then
-              fault(use.line, "entry %d of %s of %s is nil; is it spelled right?", missing, key, use.connector)
-            end
-            for place, text in next, v do
-              if math.type(place) ~= "integer" or place < 1 then
-                fault(use.line, "%s of %s has the key '%s'; give { \"…\", … }", key, use.connector, named(place))
-              elseif type(text) ~= "string" or text == "" or text:find("\0", 1, true) then
-                fault(use.line, "%s of %s holds %s; give texts", key, use.connector, shown(text))
-              end
-            end
-          end
-        elseif option.type == "flag" then
-          if type(v) ~= "boolean" then bad("true or false") end
-        elseif option.type == "count" then
-          local least = option.least or 0
-          if not is_count(v, least, math.maxinteger) then bad("a whole number from " .. least .. " on") end
-        elseif option.type == "duration" then
-          local ns = duration(v)
-          if not ns then bad("a duration like \"5s\"") else given[key] = ns end
-        elseif option.type == "size" then
-          local bytes = size(v)
-          if not bytes or bytes == 0 then bad("a size like \"64MB\"") else given[key] = bytes end
-        elseif option.type == "choice" then
-          local fits = false
-          for choice in option.choices:gmatch("%S+") do fits = fits or v == choice end
-          if not fits then bad("one of " .. option.choices:gsub(" ", ", ")) end
-        elseif option.type == "function" then
-          if type(v) ~= "function" then bad("a function") end
-        end
-      end
-    end
-    for _, option in ipairs(about.options) do
-      if option.required and option.type ~= "rows" and given[option.name] == nil and
-         (option.instead == nil or given[option.instead] == nil) then
-        fault(use.line, "%s has no %s; write %s { %s = … }", use.connector, option.name, use.connector, option.name)
-      end
-    end
-    if rows then
-      local last, missing = last_entry(given)
-      if missing then
-        fault(use.line, "entry %d of %s is nil; write { value, … }", missing, use.connector)
-        return
-      end
-      local arity = nil
-      for i = 1, last do
-        local row = given[i]
-        if type(row) ~= "table" then
-          fault(use.line, "entry %d of %s is no tuple; write { value, … }", i, use.connector)
-          return
-        end
-        -- A nil at a row's end can't be seen: the fields tell the arity.
-        arity = math.max(arity or 0, (last_entry(row)))
-        for key in next, row do
-          if math.type(key) ~= "integer" or key < 1 then
-            fault(use.line, "entry %d of %s has the key '%s'; a tuple's values stand by position", i, use.connector, named(key))
-            return
-          end
-        end
-      end
-      use.arity = arity
-    end
-    return about
   end
 
   --- Of an operator: what its arguments are.
@@ -723,7 +548,7 @@ local function check(record, connectors, file)
       fault(c.line, "'%s' is no name for a component; use letters, digits, _ and -, and no __ in front", clean(c.name))
     end
     local use = connector_of(c)
-    local about = use and check_connector(c, use)
+    local about = use and check_connector(c, use, connectors, fault, hint)
     local keys = KEYS[c.kind]
     for key, v in next, c.body do
       if math.type(key) == "integer" and key > 0 then

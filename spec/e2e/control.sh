@@ -268,6 +268,15 @@ e2e_a_component_s_level_is_changed_while_it_runs() {
     engine log beat wrk=warn
     exits 2
     says "beat.lua has no component 'wrk'; did you mean 'work'?"
+    engine log beat in=off wrk=warn
+    exits 2
+    engine ask beat '{"verb":"log"}'
+    grep -qF '"component":"in","level":"warn"}' out || fail "the first was set: $(seen out)"
+    engine log beat in=off work=trace:5m
+    exits 0
+    engine ask beat '{"verb":"log"}'
+    grep -qF '"component":"in","level":"off"}' out || fail "seen: $(seen out)"
+    grep -qF '"component":"work","level":"trace","left":' out || fail "seen: $(seen out)"
     engine log beat
     exits 2
     says "engine log ID COMPONENT=LEVEL[:TIME]"
@@ -310,28 +319,16 @@ e2e_what_is_wrong_with_a_request_is_answered() {
     engine stop beat
 }
 
-write_stuck() { # the second of three tuples never ends
-    cat > stuck.lua <<'LUA'
-return topology "stuck" {
-  spout "in" { list { { 1 }, { 2 }, { 3 } }, fields = { "n" } },
-  bolt "loop" {
-    from = shuffle "in", fields = { "n" }, budget = "10h",
-    execute = function(self, n)
-      if n == 2 then log.info("in the loop") while true do end end
-      self.emit(n)
-    end,
-  },
-  sink "out" { from = shuffle "loop", null {} },
-}
-LUA
-    "$ENGINE" run stuck.lua > out.started 2> err.started &
+start_stuck() {
+    write_stuck
+    "$ENGINE" run t.lua > out.started 2> err.started &
     pid=$!
     STARTED+=("$pid")
     until_so "the bolt loops" run_said "in the loop"
 }
 
 e2e_a_shorter_drain_overtakes_a_longer_one() {
-    write_stuck
+    start_stuck
     engine ask stuck '{"verb":"drain","limit":"10h"}'
     exits 0
     engine ps --json
@@ -347,7 +344,7 @@ e2e_a_shorter_drain_overtakes_a_longer_one() {
 }
 
 e2e_stop_without_drain_ends_at_once() {
-    write_stuck
+    start_stuck
     engine ask stuck '{"verb":"stop"}'
     exits 0
     finishes
@@ -369,7 +366,7 @@ e2e_what_a_killed_run_left_is_removed() {
 }
 
 e2e_a_second_signal_leaves_nothing() {
-    write_stuck
+    start_stuck
     kill -TERM "$pid"
     until_so "it drains" run_said "draining"
     kill -INT "$pid"

@@ -371,6 +371,20 @@ e2e_a_followed_csv_has_a_header_in_each_file() {
     [ "$(cat out)" = $'a\nb\nc\nd' ] || prints $'a\nb\nc\nd\ne' # as it was seen in time or not
 }
 
+e2e_a_followed_csv_with_a_wrong_header_waits_for_another() {
+    reads 'path = "log", follow = true, format = "csv"' '"k"'
+    printf 'num,kk\n1,a\n' > log
+    start run t.lua
+    until_so "the header is told" said "log:1: the header has no column 'k'; did you mean 'kk'?; the file was left out and a new one by its name is waited for"
+    mv log log.1
+    printf 'n,k\n1,b\n' > log
+    until_so "the new one is read" out_is b
+    kill -INT "$pid"
+    finishes
+    exits 1
+    left_out 1
+}
+
 e2e_a_followed_file_that_is_not_there_is_said() {
     reads 'path = "log", follow = true'
     engine run --quiet t.lua

@@ -2,9 +2,10 @@
 # run.sh ENGINE [FILTER] - end to end: drives the real binary as a user would.
 #
 # A theme is a file beside this one, a case a function in it: e2e_ and a
-# sentence. Each case runs in a fresh folder and process; FILTER takes the cases
-# whose names contain it. A failure prints one line; the last line of all is
-# `N passed, N failed`. Needs bash, coreutils, procps and lua5.4.
+# sentence. Its other functions are there for all themes. Each case runs in a
+# fresh folder and process; FILTER takes the cases whose names contain it. A
+# failure prints one line; the last line of all is `N passed, N failed`. Needs
+# bash, coreutils, procps and lua5.4.
 # Nothing here sleeps for a fixed time or asserts one: a case waits until
 # something is so, at most PATIENCE_S seconds. Builds with sanitizers are
 # welcome: what they report fails the case.
@@ -152,10 +153,16 @@ run_case() {
 BASE=$(mktemp -d) || exit 2
 trap 'rm -rf "$BASE"' EXIT
 total=0
+themes=()
 for theme in "$HERE"/*.sh; do
     [ "$theme" = "$HERE/run.sh" ] && continue
+    themes+=("$theme")
     # shellcheck disable=SC1090
     source "$theme"
+done
+twice=$(grep -ohE '^[a-zA-Z0-9_]+\(\)' "$HERE"/*.sh | sort | uniq -d | tr '\n' ' ')
+[ -z "$twice" ] || { echo "run.sh: defined by two themes: $twice" >&2; exit 2; }
+for theme in "${themes[@]}"; do
     for name in $(grep -oE '^e2e_[a-z0-9_]+' "$theme"); do
         [[ $name == *"$FILTER"* ]] || continue
         total=$((total + 1))

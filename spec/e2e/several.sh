@@ -108,7 +108,6 @@ start_both() { # OPTIONS…
     STARTED+=("$pid")
     until_so "both run" both_said "the third"
 }
-run_said() { grep -qF -- "$1" err.started; }
 both_said() { run_said "first/work[0]  $1" && run_said "second/work[0]  $1"; }
 
 e2e_each_of_several_is_asked_and_stopped_by_its_name() {

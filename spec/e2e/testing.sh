@@ -1,6 +1,6 @@
 # testing.sh - engine test: what it prints, its exit codes, what it runs.
 
-write_topology() {
+write_shout() {
     cat > t.lua <<'LUA'
 local suffix = param("suffix", "")
 return topology "shout" {
@@ -22,7 +22,7 @@ LUA
 }
 
 e2e_passing_tests_are_told_and_counted() {
-    write_topology
+    write_shout
     cat > t_spec.lua <<'LUA'
 local run = load_topology "t.lua"
 test "shouts" (function()
@@ -44,7 +44,7 @@ LUA
 }
 
 e2e_a_failing_test_says_what_where_and_how_to_see_it_again() {
-    write_topology
+    write_shout
     cat > t_spec.lua <<'LUA'
 local run = load_topology "t.lua"
 test "wrong" (function()
@@ -67,7 +67,7 @@ LUA
 
 # The first of two tuples that go to two tasks is emitted first on some seeds.
 e2e_a_seed_replays_what_failed() {
-    write_topology
+    write_shout
     cat > t_spec.lua <<'LUA'
 local run = load_topology "t.lua"
 test "one order" (function()
@@ -107,7 +107,7 @@ e2e_the_command_that_replays_is_taken_as_it_stands() {
 }
 
 e2e_json_is_a_line_for_each_test() {
-    write_topology
+    write_shout
     cat > t_spec.lua <<'LUA'
 test "right" (function() end)
 test "wrong\n\"name\"" (function() log.warn "look here" expect(1):is(2) end)
@@ -123,7 +123,7 @@ LUA
 }
 
 e2e_a_folder_is_all_its_spec_files() {
-    write_topology
+    write_shout
     mkdir many empty
     for name in b a; do echo "test '$name' (function() end)" > many/${name}_spec.lua; done
     echo "this is no Lua" > many/other.lua
