@@ -104,7 +104,8 @@ static const struct fault of_components[] = {
      "'exceute' is no option of a bolt; did you mean 'execute'?"},
     {"bolt \"b\" { from = shuffle \"nums\", qqq = 1, " NOTHING " },",
      "'qqq' is no option of a bolt; there are: acking, budget, cleanup, "
-     "combine, config, every, execute, fields, finish, from, hooks, memory, "
+     "combine, config, every, execute, executors, fields, finish, from, hooks, "
+     "memory, "
      "on_error, "
      "on_reload, prepare, streams, tasks, tick"},
     {"bolt \"b\" { from = shuffle \"nums\", acking = \"mine\", " NOTHING " },",
@@ -127,8 +128,14 @@ static const struct fault of_components[] = {
     {"bolt \"c\" { from = shuffle \"nums\", streams = { a = { direct = 1, "
      "\"n\" } }, " NOTHING " },",
      "direct of stream 'a' of bolt 'c' is 1; give true or false"},
-    {"bolt \"b\" { from = shuffle \"nums\", executors = 2, " NOTHING " },",
-     "'executors' of bolt 'b' is not in this version; leave it out"},
+    {"bolt \"b\" { from = shuffle \"nums\", executors = 0, " NOTHING " },",
+     "executors of bolt 'b' is 0; give a whole number from 1 to 1000"},
+    {"bolt \"b\" { from = shuffle \"nums\", executors = {}, " NOTHING " },",
+     "executors of bolt 'b' is a table; give a whole number from 1 to 1000"},
+    {"bolt \"b\" { from = shuffle \"nums\", tasks = 2, executors = 3, " NOTHING
+     " },",
+     "bolt 'b' has 3 executors for 2 tasks, and each needs one to work for; "
+     "give it tasks = 3, or fewer executors"},
     {"bolt \"b\" { from = shuffle \"nums\", tasks = 0, " NOTHING " },",
      "tasks of bolt 'b' is 0; give a whole number from 1 to 1000"},
     {"bolt \"b\" { from = shuffle \"nums\", tasks = 1001, " NOTHING " },",
@@ -170,7 +177,8 @@ static const struct fault of_components[] = {
      "1000000, or \"forever\""},
     {"spout \"s\" { next = print, from = shuffle \"nums\" },",
      "'from' is no option of a spout; there are: ack, activate, budget, "
-     "cleanup, config, deactivate, every, fail, fields, hooks, memory, "
+     "cleanup, config, deactivate, every, executors, fail, fields, hooks, "
+     "memory, "
      "next, on_reload, open, retries, streams, tasks, tick"},
 };
 
@@ -901,6 +909,8 @@ SPEC(definition, names_what_running_tasks_do_not_take_over)
     static const char *const changes[][2] = {
         {"on_error = 'drop'", "'on_error' of 'b' has changed"},
         {"acking = 'manual'", "'acking' of 'b' has changed"},
+        {"tasks = 4, executors = 2",
+         "the streams, inputs or tasks of 'b' have changed"},
         {"budget = '2s'", "'budget' of 'b' has changed"},
         {"streams = { s = { direct = true, 'x' } }",
          "the streams, inputs or tasks of 'b' have changed"},
@@ -913,6 +923,33 @@ SPEC(definition, names_what_running_tasks_do_not_take_over)
         CHECK_TEXT(why, changes[i][1]);
         definition_free(next);
     }
+    definition_free(now);
+}
+
+SPEC(definition, spreads_tasks_over_executors)
+{
+    static const struct {
+        const char *option;
+        unsigned tasks, executors;
+    } cases[] = {
+        {"", 1, 1},
+        {"tasks = 5", 5, 5},
+        {"executors = 3", 3, 3},
+        {"tasks = 5, executors = 3", 5, 3},
+        {"tasks = 1000, executors = 7", 1000, 7},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct definition *d = with_option(cases[i].option);
+        CHECK_EQ(d->plan.components[1].tasks, cases[i].tasks);
+        CHECK_EQ(d->plan.components[1].executors, cases[i].executors);
+        definition_free(d);
+    }
+    char why[256] = "";
+    struct definition *now = with_option("tasks = 4, executors = 2");
+    struct definition *next = with_option("tasks = 4");
+    CHECK(!definition_same_graph(now, next, why, sizeof why));
+    CHECK_TEXT(why, "'executors' of 'b' has changed");
+    definition_free(next);
     definition_free(now);
 }
 

@@ -7,6 +7,7 @@
 #include "actors/stream/faults.h"
 #include "core/alloc.h"
 #include "core/deadline.h"
+#include "core/group.h"
 #include "core/log.h"
 #include "core/node.h"
 #include "core/supervisor.h"
@@ -36,8 +37,10 @@ struct topology {
     struct loop *loops;                /* owned, plan->loops of them */
     struct component_metrics *metrics; /* owned, by component */
     struct faults *faults;             /* owned */
-    struct child_spec *children;       /* owned */
-    struct task **child_args;          /* owned: what specs of tasks point to */
+    struct actor_group **groups; /* owned, by task; the first of an executor's
+                                    owns it; NULL: it is alone in its own */
+    struct child_spec *children; /* owned */
+    struct task **child_args;    /* owned: what specs of tasks point to */
     bool going; /* every task has been started once; the supervisor's */
     _Atomic bool active;
     struct topology *self;    /* what specs of ackers point to */
@@ -391,6 +394,31 @@ static err register_metrics(struct topology *t, struct metrics *metrics)
     return OK;
 }
 
+/* A turn for each executor that has more tasks than one. */
+static err lay_groups(struct topology *t)
+{
+    const struct plan *plan = t->config.plan;
+    for (unsigned i = 0; i < plan->tasks; i++) {
+        const struct component_plan *c = t->tasks[i].component;
+        unsigned index = t->tasks[i].index;
+        unsigned mine = plan_executor(c, index);
+        if (index > 0 && plan_executor(c, index - 1) == mine)
+            t->groups[i] = t->groups[i - 1];
+        else if (index + 1 < c->tasks && plan_executor(c, index + 1) == mine &&
+                 (t->groups[i] = group_new()) == NULL)
+            return ERR_NOMEM;
+    }
+    return OK;
+}
+
+static void free_groups(struct topology *t)
+{
+    for (unsigned i = 0; t->groups && i < t->config.plan->tasks; i++)
+        if (i == 0 || t->groups[i] != t->groups[i - 1])
+            group_free(t->groups[i]);
+    mem_free(t->groups);
+}
+
 static void fill_children(struct topology *t)
 {
     unsigned ackers = t->config.ackers, tasks = t->config.plan->tasks;
@@ -405,7 +433,8 @@ static void fill_children(struct topology *t)
             (struct child_spec){.kind = &executor_kind,
                                 .args = &t->child_args[i],
                                 .args_bytes = sizeof t->child_args[i],
-                                .restart = CHILD_TRANSIENT};
+                                .restart = CHILD_TRANSIENT,
+                                .group = t->groups[i]};
     }
 }
 
@@ -706,8 +735,8 @@ static err begin(struct env *env, struct root *r)
     if (t->config.backoff_max_ns)
         config.backoff_max_ns = t->config.backoff_max_ns;
     r->begun = true;
-    return actor_spawn_monitored(env, &supervisor_kind, &config, sizeof config,
-                                 &r->supervisor, NULL);
+    return actor_spawn_monitored(env, NULL, &supervisor_kind, &config,
+                                 sizeof config, &r->supervisor, NULL);
 }
 
 static err activate(struct env *env, struct root *r, bool active)
@@ -829,13 +858,15 @@ err topology_start(struct env *env, const struct topology_config *config,
     t->ackers = mem_zero(config->ackers, sizeof *t->ackers);
     t->children = mem_zero(config->ackers + plan->tasks, sizeof *t->children);
     t->child_args = mem_zero(plan->tasks, sizeof(struct task *));
+    t->groups = mem_zero(plan->tasks, sizeof(struct actor_group *));
     t->faults = faults_new();
     err e = ERR_NOMEM;
     if (t->tasks && t->channels && t->loops && t->input_lists && t->metrics &&
-        t->ackers && t->children && t->child_args && t->faults) {
+        t->ackers && t->children && t->child_args && t->groups && t->faults) {
         lay_loops(t);
         lay_channels(t);
-        e = register_metrics(t, node_metrics(env_node(env)));
+        e = lay_groups(t);
+        if (e == OK) e = register_metrics(t, node_metrics(env_node(env)));
     }
     if (e == OK) {
         fill_children(t);
@@ -878,6 +909,7 @@ void topology_free(struct topology *t)
     mem_free(t->metrics);
     mem_free(t->ackers);
     mem_free(t->children);
+    free_groups(t);
     faults_free(t->faults);
     mem_free(t->child_args);
     mem_free(t);
