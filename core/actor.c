@@ -528,7 +528,8 @@ static void put_back(struct actor *actor, struct msg *m)
 
 /* Whoever is born in a group needs its turn, which only an activation that
  * knows of the group has: the next one. */
-static bool wait_for_turn(struct env *env, struct actor *actor, struct msg *m)
+__attribute__((cold, noinline)) static bool
+wait_for_turn(struct env *env, struct actor *actor, struct msg *m)
 {
     const struct birth *birth = msg_body(m);
     if (birth->group == NULL || env->group == birth->group) return false;
@@ -812,8 +813,27 @@ static bool rest(struct env *env, struct actor *actor)
     return idle;
 }
 
-static bool activate(struct env *env, struct actor *actor)
+/* False: it waits for it, and stays scheduled. */
+__attribute__((noinline)) static bool take_turn(struct env *env,
+                                                struct actor *actor)
 {
+    struct actor_group *group = group_of(actor);
+    if (!group_enter(group, actor)) return false;
+    env->group = group;
+    return true;
+}
+
+/* Once it is idle, nothing of the actor is touched. */
+__attribute__((noinline)) static void pass_turn(struct env *env)
+{
+    struct actor *next = group_leave(env->group);
+    env->group = NULL;
+    if (next) actor_ready(env, next);
+}
+
+bool actor_turn(struct env *env, struct actor *actor)
+{
+    if (actor->grouped && !take_turn(env, actor)) return false;
     env->actor = actor;
     env->spent = 0;
     env->now_ns = 0;
@@ -833,25 +853,9 @@ static bool activate(struct env *env, struct actor *actor)
     env_flush(env);
     mailbox_publish(&actor->box);
     env->actor = NULL;
-    return has_more(actor) || !rest(env, actor);
-}
-
-/* Once it is idle, or waits, nothing of the actor is touched. */
-static bool grouped_turn(struct env *env, struct actor *actor)
-{
-    struct actor_group *group = group_of(actor);
-    if (!group_enter(group, actor)) return false; /* it stays scheduled */
-    env->group = group;
-    bool more = activate(env, actor);
-    env->group = NULL;
-    struct actor *next = group_leave(group);
-    if (next) actor_ready(env, next);
+    bool more = has_more(actor) || !rest(env, actor);
+    if (env->group) pass_turn(env);
     return more;
-}
-
-bool actor_turn(struct env *env, struct actor *actor)
-{
-    return actor->grouped ? grouped_turn(env, actor) : activate(env, actor);
 }
 
 void actor_reap(struct env *env, struct actor *actor)
