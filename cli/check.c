@@ -89,16 +89,22 @@ static void say_advice(void *context, const struct advice *advice)
 
 static void say_well(const struct plan *plan, unsigned warnings)
 {
-    unsigned kinds[COMPONENT_SINK + 1] = {0};
-    for (unsigned i = 0; i < plan->count; i++)
+    unsigned kinds[COMPONENT_SINK + 1] = {0}, executors = 0;
+    for (unsigned i = 0; i < plan->count; i++) {
         kinds[plan->components[i].kind]++;
+        executors += plan->components[i].executors;
+    }
+    char on[40] = "";
+    if (executors < plan->tasks)
+        snprintf(on, sizeof on, " on %u executor%s", executors,
+                 executors == 1 ? "" : "s");
     printf("%s: topology '%s' is sound: %u spout%s, %u bolt%s, %u sink%s, %u "
-           "task%s, %s",
+           "task%s%s, %s",
            plan->file, plan->name, kinds[COMPONENT_SPOUT],
            kinds[COMPONENT_SPOUT] == 1 ? "" : "s", kinds[COMPONENT_BOLT],
            kinds[COMPONENT_BOLT] == 1 ? "" : "s", kinds[COMPONENT_SINK],
            kinds[COMPONENT_SINK] == 1 ? "" : "s", plan->tasks,
-           plan->tasks == 1 ? "" : "s", guarantee_name(plan->guarantee));
+           plan->tasks == 1 ? "" : "s", on, guarantee_name(plan->guarantee));
     if (warnings)
         printf("; %u warning%s\n", warnings, warnings == 1 ? "" : "s");
     else

@@ -10,9 +10,9 @@ static json_t *milliseconds(double ms)
 static json_t *component_json(const struct component_plan *c,
                               const struct history_window *w)
 {
-    json_t *json =
-        json_pack("{s:o, s:s, s:i}", "name", json_text(c->name), "kind",
-                  component_kind_name(c->kind), "tasks", (int)c->tasks);
+    json_t *json = json_pack("{s:o, s:s, s:i, s:i}", "name", json_text(c->name),
+                             "kind", component_kind_name(c->kind), "tasks",
+                             (int)c->tasks, "executors", (int)c->executors);
     if (json == NULL) return NULL;
     bool whole = true;
     for (int i = 0; i < FIGURES; i++)

@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "core/deadline.h"
 #include "core/edge.h"
+#include "core/group.h"
 #include "core/log.h"
 #include "core/ref.h"
 #include "core/runtime.h"
@@ -24,8 +25,9 @@ enum {
 struct birth {
     actor_id id;
     const struct actor_kind *kind;
-    void *state;     /* owned until be_born() takes it */
-    uint64_t args[]; /* aligned for anything */
+    struct actor_group *group; /* borrowed; NULL: none */
+    void *state;               /* owned until be_born() takes it */
+    uint64_t args[];           /* aligned for anything */
 };
 
 /* ---- slots ---- */
@@ -224,17 +226,33 @@ err actor_send(struct env *env, actor_id to, uint16_t kind, const void *body,
     return OK;
 }
 
-err actor_spawn(struct env *env, const struct actor_kind *kind,
-                const void *args, uint32_t args_bytes, actor_id *id)
+/* Behind the state of an actor that has a group. */
+static size_t group_place(const struct actor_kind *kind)
+{
+    size_t align = sizeof(struct actor_group *);
+    return (kind->state_bytes + align - 1) / align * align;
+}
+
+static void *state_new(const struct actor_kind *kind, struct actor_group *group)
+{
+    size_t bytes =
+        group ? group_place(kind) + sizeof group : (size_t)kind->state_bytes;
+    char *state =
+        bytes < OWN_LINES_BYTES ? mem_zero(1, bytes) : mem_lines(1, bytes);
+    if (state && group) memcpy(state + group_place(kind), &group, sizeof group);
+    return state;
+}
+
+err actor_spawn_grouped(struct env *env, struct actor_group *group,
+                        const struct actor_kind *kind, const void *args,
+                        uint32_t args_bytes, actor_id *id)
 {
     err e = ERR_NOMEM;
     void *state = NULL;
     struct msg *m =
         msg_new(env, SYS_SPAWN, (uint32_t)sizeof(struct birth) + args_bytes);
     if (m == NULL) return ERR_NOMEM;
-    state = kind->state_bytes < OWN_LINES_BYTES
-                ? mem_zero(1, kind->state_bytes)
-                : mem_lines(1, kind->state_bytes);
+    state = state_new(kind, group);
     if (state == NULL) goto no_state;
     struct actor *actor = slot_take(env->node, id);
     if (actor == NULL) {
@@ -244,6 +262,7 @@ err actor_spawn(struct env *env, const struct actor_kind *kind,
     struct birth *birth = msg_body(m);
     birth->id = *id;
     birth->kind = kind;
+    birth->group = group;
     birth->state = state;
     if (args_bytes) memcpy(birth->args, args, args_bytes);
     m->from = env->actor ? env->actor->id : 0;
@@ -258,6 +277,12 @@ no_slot:
 no_state:
     msg_free(env, m);
     return e;
+}
+
+err actor_spawn(struct env *env, const struct actor_kind *kind,
+                const void *args, uint32_t args_bytes, actor_id *id)
+{
+    return actor_spawn_grouped(env, NULL, kind, args, args_bytes, id);
 }
 
 /* ---- ties: monitors and links ---- */
@@ -346,13 +371,13 @@ err actor_monitor(struct env *env, actor_id who, uint64_t *ref)
     return OK;
 }
 
-err actor_spawn_monitored(struct env *env, const struct actor_kind *kind,
-                          const void *args, uint32_t args_bytes, actor_id *id,
-                          uint64_t *ref)
+err actor_spawn_monitored(struct env *env, struct actor_group *group,
+                          const struct actor_kind *kind, const void *args,
+                          uint32_t args_bytes, actor_id *id, uint64_t *ref)
 {
     struct tie *tie = tie_new(env, env->actor->id, 0, false);
     if (tie == NULL) return ERR_NOMEM;
-    err e = actor_spawn(env, kind, args, args_bytes, id);
+    err e = actor_spawn_grouped(env, group, kind, args, args_bytes, id);
     if (e != OK) {
         mem_free(tie);
         return e;
@@ -483,12 +508,48 @@ static void end(struct env *env, struct actor *actor, err why)
     actor->id = 0;
     actor->dead = actor->vacant = true;
     actor->stays = false;
+    actor->grouped = false;
     actor->again = false;
     actor->holds = actor->parks = 0;
     at_sub(&node->alive, 1, RELAXED);
 }
 
 /* ---- one activation ---- */
+
+/* The next message of the control lane is `m` again. */
+static void put_back(struct actor *actor, struct msg *m)
+{
+    struct lane *lane = &actor->box.control;
+    m->next = lane->first;
+    if (lane->first == NULL) lane->last = m;
+    lane->first = m;
+    actor->box.in_lanes++;
+}
+
+/* Whoever is born in a group needs its turn, which only an activation that
+ * knows of the group has: the next one. */
+__attribute__((cold, noinline)) static bool
+wait_for_turn(struct env *env, struct actor *actor, struct msg *m)
+{
+    const struct birth *birth = msg_body(m);
+    if (birth->group == NULL || env->group == birth->group) return false;
+    put_back(actor, m);
+    actor->grouped = true;
+    env->spent = BUDGET; /* this one is over */
+    return true;
+}
+
+/* Of a grouped one. Before its birth, that is the next message. */
+static struct actor_group *group_of(const struct actor *actor)
+{
+    if (actor->id == 0)
+        return ((const struct birth *)msg_body(actor->box.control.first))
+            ->group;
+    struct actor_group *group;
+    const char *state = actor->self;
+    memcpy(&group, state + group_place(actor->kind), sizeof group);
+    return group;
+}
 
 static void be_born(struct env *env, struct actor *actor, const struct msg *m)
 {
@@ -535,7 +596,10 @@ static void receive_copy(struct env *env, struct actor *actor, uint16_t kind,
 static bool system_message(struct env *env, struct actor *actor, struct msg *m)
 {
     switch (m->kind) {
-    case SYS_SPAWN: be_born(env, actor, m); break;
+    case SYS_SPAWN:
+        if (wait_for_turn(env, actor, m)) return true;
+        be_born(env, actor, m);
+        break;
     case SYS_MONITOR: tie_add(env->node, actor, tie_of(m)); return true;
     case SYS_DEMONITOR: tie_drop(actor, *(uint64_t *)msg_body(m)); break;
     case SYS_KILL: end(env, actor, *(err *)msg_body(m)); break;
@@ -679,10 +743,7 @@ static void drain_dead(struct env *env, struct actor *actor)
     struct msg *m;
     while ((m = next_control(actor)) != NULL) {
         if (m->kind == SYS_SPAWN) { /* a new one moves in: not ours to drop */
-            m->next = actor->box.control.first;
-            if (actor->box.control.first == NULL) actor->box.control.last = m;
-            actor->box.control.first = m;
-            actor->box.in_lanes++;
+            put_back(actor, m);
             return;
         }
         discard(env, m);
@@ -752,8 +813,27 @@ static bool rest(struct env *env, struct actor *actor)
     return idle;
 }
 
+/* False: it waits for it, and stays scheduled. */
+__attribute__((noinline)) static bool take_turn(struct env *env,
+                                                struct actor *actor)
+{
+    struct actor_group *group = group_of(actor);
+    if (!group_enter(group, actor)) return false;
+    env->group = group;
+    return true;
+}
+
+/* Once it is idle, nothing of the actor is touched. */
+__attribute__((noinline)) static void pass_turn(struct env *env)
+{
+    struct actor *next = group_leave(env->group);
+    env->group = NULL;
+    if (next) actor_ready(env, next);
+}
+
 bool actor_turn(struct env *env, struct actor *actor)
 {
+    if (actor->grouped && !take_turn(env, actor)) return false;
     env->actor = actor;
     env->spent = 0;
     env->now_ns = 0;
@@ -773,7 +853,9 @@ bool actor_turn(struct env *env, struct actor *actor)
     env_flush(env);
     mailbox_publish(&actor->box);
     env->actor = NULL;
-    return has_more(actor) || !rest(env, actor);
+    bool more = has_more(actor) || !rest(env, actor);
+    if (env->group) pass_turn(env);
+    return more;
 }
 
 void actor_reap(struct env *env, struct actor *actor)

@@ -46,6 +46,8 @@ enum system_kind {
     KIND_OWN = 0x100,
 };
 
+struct actor_group; /* group.h */
+
 struct down {
     actor_id who;
     err why;      /* ERR_DONE: it ended well; ERR_NOTFOUND: was not alive */
@@ -57,10 +59,15 @@ struct down {
  * ERR_LIMIT: nothing was started. An init() that fails is seen as a DOWN. */
 err actor_spawn(struct env *env, const struct actor_kind *kind,
                 const void *args, uint32_t args_bytes, actor_id *id);
-/* The same, and be told of its end as by actor_monitor(): both or neither. */
-err actor_spawn_monitored(struct env *env, const struct actor_kind *kind,
-                          const void *args, uint32_t args_bytes, actor_id *id,
-                          uint64_t *ref);
+/* The same, in a group (borrowed until the node's threads have stopped; NULL:
+ * none), and be told of its end as by actor_monitor(): both or neither. */
+err actor_spawn_monitored(struct env *env, struct actor_group *group,
+                          const struct actor_kind *kind, const void *args,
+                          uint32_t args_bytes, actor_id *id, uint64_t *ref);
+/* In a group, without being told. */
+err actor_spawn_grouped(struct env *env, struct actor_group *group,
+                        const struct actor_kind *kind, const void *args,
+                        uint32_t args_bytes, actor_id *id);
 
 /* Copies `bytes` of body into the control lane of `to`. ERR_FULL: its mailbox
  * is at its bound (10,000 messages, or 64 MB) and nothing was sent; the caller

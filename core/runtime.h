@@ -38,12 +38,13 @@ struct actor {
     uint32_t generation; /* of the next one to live here */
     uint32_t free_next;  /* slot + 1 in the free list; under slots_lock */
     bool again : 1;
-    bool queued : 1; /* with a solo thread: in its queue, or running */
-    bool token : 1;  /* with a solo thread: a push from outside scheduled it */
-    bool dead : 1;   /* ended in this activation */
-    bool vacant : 1; /* to be given back when idle */
-    bool stays : 1;  /* see env_stay() */
-    uint8_t home;    /* number of the worker that ran it last */
+    bool queued : 1;  /* with a solo thread: in its queue, or running */
+    bool token : 1;   /* with a solo thread: a push from outside scheduled it */
+    bool dead : 1;    /* ended in this activation */
+    bool vacant : 1;  /* to be given back when idle */
+    bool stays : 1;   /* see env_stay() */
+    bool grouped : 1; /* takes turns: its group is behind its state */
+    uint8_t home;     /* number of the worker that ran it last */
     _Atomic bool twice; /* scheduled twice; see actors_share() */
     /* Of what actor_send() brought and wasn't received yet, large ones only:
      * a count of all bytes would cost each send a locked instruction. */
@@ -84,7 +85,8 @@ struct env {
     unsigned thread;
     bool solo; /* no other thread runs actors: mailboxes need no lock */
     struct outgoing outgoing;
-    struct msg *hand; /* the data message in hand; NULL once kept */
+    struct msg *hand;          /* the data message in hand; NULL once kept */
+    struct actor_group *group; /* whose turn the activation has; NULL: none's */
 };
 
 #define container_of(pointer, type, member)                                    \
@@ -130,8 +132,9 @@ static inline struct actor *actor_at(struct node *node, uint32_t slot)
 void env_init(struct env *env, struct node *node, unsigned thread);
 void env_fini(struct env *env);
 
-/* Runs one activation of a scheduled actor. True: schedule it again. The
- * caller owns the actor exclusively until then. */
+/* Runs one activation of a scheduled actor, or has it wait for the turn of its
+ * group, which schedules it. True: schedule it again. The caller owns the actor
+ * exclusively until then. */
 bool actor_turn(struct env *env, struct actor *actor);
 
 /* Solo: a push from another thread has scheduled the actor. True: it isn't

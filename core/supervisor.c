@@ -49,8 +49,8 @@ static err start_child(struct env *env, struct supervisor *s, unsigned i)
     actor_id id;
     if (child->end == NULL) child->end = actor_kill_order(env, ERR_STOPPED);
     if (child->end == NULL) return ERR_NOMEM;
-    err e = actor_spawn_monitored(env, spec->kind, spec->args, spec->args_bytes,
-                                  &id, &child->ref);
+    err e = actor_spawn_monitored(env, spec->group, spec->kind, spec->args,
+                                  spec->args_bytes, &id, &child->ref);
     if (e != OK) return e;
     child->id = id;
     s->running++;

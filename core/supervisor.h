@@ -24,6 +24,7 @@ struct child_spec {
     const void *args; /* borrowed while the supervisor lives */
     uint32_t args_bytes;
     enum child_restart restart;
+    struct actor_group *group; /* borrowed likewise; NULL: none */
 };
 
 struct supervisor_config {

@@ -430,6 +430,7 @@ static void take_component(lua_State *L, struct loader *l,
               : strcmp(kind, "bolt") == 0 ? COMPONENT_BOLT
                                           : COMPONENT_SINK;
     c->tasks = (unsigned)number_field(L, "tasks");
+    c->executors = (unsigned)number_field(L, "executors");
     c->retries = (int)number_field(L, "retries");
     c->loop = (unsigned)number_field(L, "loop");
     c->every_ns = number_field(L, "every_ns");
@@ -732,6 +733,7 @@ static const char *changed_option(const struct component_plan *a,
 {
     for (unsigned i = 0; i < a->input_count; i++)
         if (a->inputs[i].reduces != b->inputs[i].reduces) return "combine";
+    if (a->executors != b->executors) return "executors";
     if (a->retries != b->retries) return "retries";
     if (a->on_error != b->on_error) return "on_error";
     if (a->manual != b->manual) return "acking";

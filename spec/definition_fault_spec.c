@@ -65,9 +65,8 @@ static const struct fault of_components[] = {
      "'exceute' is no option of a bolt; did you mean 'execute'?"},
     {"bolt \"b\" { from = shuffle \"nums\", qqq = 1, " NOTHING " },",
      "'qqq' is no option of a bolt; there are: acking, budget, cleanup, "
-     "combine, config, every, execute, fields, finish, from, hooks, memory, "
-     "on_error, "
-     "on_reload, prepare, streams, tasks, tick"},
+     "combine, config, every, execute, executors, fields, finish, from, hooks, "
+     "memory, on_error, on_reload, prepare, streams, tasks, tick"},
     {"bolt \"b\" { from = shuffle \"nums\", acking = \"mine\", " NOTHING " },",
      "acking of bolt 'b' is 'mine'; give \"auto\" or \"manual\""},
     {"bolt \"b\" { from = shuffle \"nums\", on_error = 1, " NOTHING " },",
@@ -88,8 +87,14 @@ static const struct fault of_components[] = {
     {"bolt \"c\" { from = shuffle \"nums\", streams = { a = { direct = 1, "
      "\"n\" } }, " NOTHING " },",
      "direct of stream 'a' of bolt 'c' is 1; give true or false"},
-    {"bolt \"b\" { from = shuffle \"nums\", executors = 2, " NOTHING " },",
-     "'executors' of bolt 'b' is not in this version; leave it out"},
+    {"bolt \"b\" { from = shuffle \"nums\", executors = 0, " NOTHING " },",
+     "executors of bolt 'b' is 0; give a whole number from 1 to 1000"},
+    {"bolt \"b\" { from = shuffle \"nums\", executors = {}, " NOTHING " },",
+     "executors of bolt 'b' is a table; give a whole number from 1 to 1000"},
+    {"bolt \"b\" { from = shuffle \"nums\", tasks = 2, executors = 3, " NOTHING
+     " },",
+     "bolt 'b' has 3 executors for 2 tasks, and each needs one to work for; "
+     "give it tasks = 3, or fewer executors"},
     {"bolt \"b\" { from = shuffle \"nums\", tasks = 0, " NOTHING " },",
      "tasks of bolt 'b' is 0; give a whole number from 1 to 1000"},
     {"bolt \"b\" { from = shuffle \"nums\", tasks = 1001, " NOTHING " },",
@@ -131,8 +136,8 @@ static const struct fault of_components[] = {
      "1000000, or \"forever\""},
     {"spout \"s\" { next = print, from = shuffle \"nums\" },",
      "'from' is no option of a spout; there are: ack, activate, budget, "
-     "cleanup, config, deactivate, every, fail, fields, hooks, memory, "
-     "next, on_reload, open, retries, streams, tasks, tick"},
+     "cleanup, config, deactivate, every, executors, fail, fields, hooks, "
+     "memory, next, on_reload, open, retries, streams, tasks, tick"},
 };
 
 static const struct fault of_fields[] = {

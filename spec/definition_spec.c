@@ -488,6 +488,8 @@ SPEC(definition, names_what_running_tasks_do_not_take_over)
     static const char *const changes[][2] = {
         {"on_error = 'drop'", "'on_error' of 'b' has changed"},
         {"acking = 'manual'", "'acking' of 'b' has changed"},
+        {"tasks = 4, executors = 2",
+         "the streams, inputs or tasks of 'b' have changed"},
         {"budget = '2s'", "'budget' of 'b' has changed"},
         {"streams = { s = { direct = true, 'x' } }",
          "the streams, inputs or tasks of 'b' have changed"},
@@ -500,6 +502,33 @@ SPEC(definition, names_what_running_tasks_do_not_take_over)
         CHECK_TEXT(why, changes[i][1]);
         definition_free(next);
     }
+    definition_free(now);
+}
+
+SPEC(definition, spreads_tasks_over_executors)
+{
+    static const struct {
+        const char *option;
+        unsigned tasks, executors;
+    } cases[] = {
+        {"", 1, 1},
+        {"tasks = 5", 5, 5},
+        {"executors = 3", 3, 3},
+        {"tasks = 5, executors = 3", 5, 3},
+        {"tasks = 1000, executors = 7", 1000, 7},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct definition *d = with_option(cases[i].option);
+        CHECK_EQ(d->plan.components[1].tasks, cases[i].tasks);
+        CHECK_EQ(d->plan.components[1].executors, cases[i].executors);
+        definition_free(d);
+    }
+    char why[256] = "";
+    struct definition *now = with_option("tasks = 4, executors = 2");
+    struct definition *next = with_option("tasks = 4");
+    CHECK(!definition_same_graph(now, next, why, sizeof why));
+    CHECK_TEXT(why, "'executors' of 'b' has changed");
+    definition_free(next);
     definition_free(now);
 }
 

@@ -100,8 +100,9 @@ SPEC(grouping, a2_gives_all_tasks_a_copy)
     static const char text[] =
         "return topology 't' {\n"
         "  spout 's' { list { {'a'} }, fields = {'word'} },\n"
-        "  bolt 'all' { from = all 's', tasks = 6, fields = {'task'},\n"
-        "    prepare = function(self, context) self.index = context.index "
+        "  bolt 'all' { from = all 's', tasks = 6, executors = 3,\n"
+        "    fields = {'task'}, prepare = function(self, context) self.index = "
+        "context.index "
         "end,\n"
         "    execute = function(self) self.emit(self.index) end },\n"
         "  sink 'out' { from = global 'all', null {} },\n"

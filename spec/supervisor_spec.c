@@ -93,8 +93,8 @@ static void family_init(struct family *f, struct sim *sim,
     *f = (struct family){.sim = sim, .node = sim_node(sim, 0)};
     for (unsigned i = 0; i < CHILDREN; i++) {
         f->args[i] = (struct child_args){f, i};
-        f->specs[i] = (struct child_spec){&child_kind, &f->args[i],
-                                          sizeof f->args[i], CHILD_PERMANENT};
+        f->specs[i] = (struct child_spec){
+            &child_kind, &f->args[i], sizeof f->args[i], CHILD_PERMANENT, NULL};
     }
     f->config = supervisor_defaults();
     f->config.strategy = strategy;
@@ -487,7 +487,7 @@ SPEC(supervisor, of_supervisors_ends_the_whole_tree_in_order)
         outer.specs[0].kind = outer.specs[1].kind = &child_kind;
         outer.specs[1] =
             (struct child_spec){&supervisor_kind, &inner.config,
-                                sizeof inner.config, CHILD_PERMANENT};
+                                sizeof inner.config, CHILD_PERMANENT, NULL};
         /* All write into one list: 0 is outside, 2 and 3 are within. */
         outer.args[2].family = outer.args[3].family = &outer;
         inner.specs[0].args = &outer.args[2];
@@ -517,7 +517,7 @@ SPEC(supervisor, escalates_to_the_one_above_it)
         outer.config.count = 1;
         outer.specs[0] =
             (struct child_spec){&supervisor_kind, &inner.config,
-                                sizeof inner.config, CHILD_PERMANENT};
+                                sizeof inner.config, CHILD_PERMANENT, NULL};
         family_start(&outer);
         CHECK_EQ(inner.count, CHILDREN);
         end_child(&inner, 2, ERR_IO);

@@ -43,6 +43,15 @@ char *arena_text(struct arena *arena, const char *text, size_t bytes)
     return copy;
 }
 
+unsigned plan_executor(const struct component_plan *c, unsigned index)
+{
+    if (c->executors == 0) return index;
+    unsigned few = c->tasks / c->executors, longer = c->tasks % c->executors;
+    unsigned in_longer = longer * (few + 1);
+    if (index < in_longer) return index / (few + 1);
+    return longer + (index - in_longer) / few;
+}
+
 void plan_number(struct plan *plan)
 {
     plan->tasks = 0;

@@ -106,6 +106,7 @@ struct component_plan {
     struct input_plan *inputs;
     unsigned input_count;
     unsigned tasks;      /* 1 to COMPONENT_TASKS_MAX */
+    unsigned executors;  /* that take turns for them: 0 is one each */
     unsigned first_task; /* number of its first one */
     int retries;         /* of a failed tuple by its connector; -1: forever */
     int64_t every_ns;    /* tick; 0: none */
@@ -137,6 +138,10 @@ void arena_free(struct arena *arena);
 void *arena_zero(struct arena *arena, size_t bytes);
 /* A copy with a 0 behind it. */
 char *arena_text(struct arena *arena, const char *text, size_t bytes);
+
+/* Which of the component's executors works for the task of this index: runs of
+ * neighbours, as even as can be, the longer ones first. */
+unsigned plan_executor(const struct component_plan *c, unsigned index);
 
 /* Numbers the tasks. Call it when all components are in place. */
 void plan_number(struct plan *plan);

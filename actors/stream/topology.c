@@ -5,6 +5,7 @@
 #include "actors/stream/acker.h"
 #include "actors/stream/executor.h"
 #include "actors/stream/faults.h"
+#include "actors/stream/turns.h"
 #include "core/alloc.h"
 #include "core/deadline.h"
 #include "core/log.h"
@@ -36,6 +37,7 @@ struct topology {
     struct loop *loops;                /* owned, plan->loops of them */
     struct component_metrics *metrics; /* owned, by component */
     struct faults *faults;             /* owned */
+    struct actor_group **turns;        /* owned, by task; see turns.h */
     struct child_spec *children;       /* owned */
     struct task **child_args;          /* owned: what specs of tasks point to */
     bool going; /* every task has been started once; the supervisor's */
@@ -405,7 +407,8 @@ static void fill_children(struct topology *t)
             (struct child_spec){.kind = &executor_kind,
                                 .args = &t->child_args[i],
                                 .args_bytes = sizeof t->child_args[i],
-                                .restart = CHILD_TRANSIENT};
+                                .restart = CHILD_TRANSIENT,
+                                .group = t->turns[i]};
     }
 }
 
@@ -706,8 +709,8 @@ static err begin(struct env *env, struct root *r)
     if (t->config.backoff_max_ns)
         config.backoff_max_ns = t->config.backoff_max_ns;
     r->begun = true;
-    return actor_spawn_monitored(env, &supervisor_kind, &config, sizeof config,
-                                 &r->supervisor, NULL);
+    return actor_spawn_monitored(env, NULL, &supervisor_kind, &config,
+                                 sizeof config, &r->supervisor, NULL);
 }
 
 static err activate(struct env *env, struct root *r, bool active)
@@ -829,10 +832,11 @@ err topology_start(struct env *env, const struct topology_config *config,
     t->ackers = mem_zero(config->ackers, sizeof *t->ackers);
     t->children = mem_zero(config->ackers + plan->tasks, sizeof *t->children);
     t->child_args = mem_zero(plan->tasks, sizeof(struct task *));
+    t->turns = turns_new(plan);
     t->faults = faults_new();
     err e = ERR_NOMEM;
     if (t->tasks && t->channels && t->loops && t->input_lists && t->metrics &&
-        t->ackers && t->children && t->child_args && t->faults) {
+        t->ackers && t->children && t->child_args && t->turns && t->faults) {
         lay_loops(t);
         lay_channels(t);
         e = register_metrics(t, node_metrics(env_node(env)));
@@ -878,6 +882,7 @@ void topology_free(struct topology *t)
     mem_free(t->metrics);
     mem_free(t->ackers);
     mem_free(t->children);
+    turns_free(t->turns, t->config.plan);
     faults_free(t->faults);
     mem_free(t->child_args);
     mem_free(t);

@@ -22,7 +22,7 @@ local GROUPINGS = { shuffle = "free", local_or_shuffle = "free", fields = "keys"
 -- Keys of a component's table and what they hold. `later`: known to the
 -- language, not to this version.
 local KEYS = {
-  spout = { fields = "names", tasks = "count", retries = "retries",
+  spout = { fields = "names", tasks = "count", executors = "count", retries = "retries",
             open = "function", next = "function", ack = "function",
             fail = "function", cleanup = "function", tick = "function",
             every = "duration", on_reload = "function", config = "table",
@@ -30,12 +30,12 @@ local KEYS = {
             activate = "function", deactivate = "function",
             hooks = "hooks" },
   bolt = { from = "from", fields = "names", streams = "streams",
-           tasks = "count", prepare = "function", execute = "execute",
-           tick = "function", every = "duration", finish = "function",
+           tasks = "count", executors = "count", prepare = "function",
+           execute = "execute", tick = "function", every = "duration", finish = "function",
            cleanup = "function", on_reload = "function", config = "table",
            memory = "size", budget = "duration", on_error = "on_error",
            acking = "acking", hooks = "hooks", combine = "combine" },
-  sink = { from = "from", tasks = "count", prepare = "function",
+  sink = { from = "from", tasks = "count", executors = "count", prepare = "function",
            execute = "execute", tick = "function", every = "duration",
            finish = "function", cleanup = "function",
            on_reload = "function", config = "table", memory = "size",
@@ -45,7 +45,7 @@ local KEYS = {
                max_pending = "count", config = "table", initial = "initial",
                hooks = "hooks" },
 }
-local LATER = { executors = true, state = true, window = true }
+local LATER = { state = true, window = true }
 -- Functions that are told what a task does; a topology's go for all its tasks.
 local HOOKS = {
   spout = { emit = true, ack = true, fail = true },
@@ -218,7 +218,7 @@ local function check(record, connectors, file)
         bad("a function, or a table of functions by source")
       end
     elseif what == "count" then
-      local most = key == "tasks" and TASKS_MAX or COUNT_MAX
+      local most = (key == "tasks" or key == "executors") and TASKS_MAX or COUNT_MAX
       if not is_count(v, 1, most) then bad("a whole number from 1 to " .. most) return 1 end
     elseif what == "retries" then
       if v == "forever" then return -1 end
@@ -560,6 +560,7 @@ local function check(record, connectors, file)
       elseif keys[key] then
         local checked = value(c, key, keys[key], v)
         if key == "tasks" then out.tasks = checked
+        elseif key == "executors" then out.executors = checked
         elseif key == "retries" then out.retries = checked
         elseif key == "every" then out.every_ns = checked
         elseif key == "on_error" then out.on_error = checked
@@ -572,6 +573,13 @@ local function check(record, connectors, file)
         fault(c.line, "'%s' is no option of a %s; %s", named(key), c.kind, hint(key, keys))
       end
     end
+    if c.body.tasks == nil then
+      out.tasks = out.executors or 1
+    elseif is_count(c.body.executors, out.tasks + 1, TASKS_MAX) then
+      fault(c.line, "%s has %d executors for %d task%s, and each needs one to work for; give it tasks = %d, or fewer executors",
+        c.title, out.executors, out.tasks, out.tasks == 1 and "" or "s", out.executors)
+    end
+    out.executors = out.executors or out.tasks
     local operator = operator_of(c)
     if c.body.combine and not operator then
       fault(c.line, "%s has combine, which is for reduce_by; leave it out", c.title)

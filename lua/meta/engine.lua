@@ -153,7 +153,8 @@ function global(from) end
 -- ---- components ----
 
 ---@class engine.Component
----@field tasks? integer how many copies run, each with a self of its own; 1
+---@field tasks? integer how many copies run, each with a self of its own; as many as executors, or 1
+---@field executors? integer how many of the tasks may run at once; all
 ---@field config? table merged over the topology's
 ---@field memory? engine.Size of a task's Lua; "64MB"
 ---@field budget? engine.Duration of one call; "5s"

@@ -88,3 +88,17 @@ e2e_check_s_command_line_is_checked() {
     exits 2
     says "did you mean --threads?"
 }
+
+e2e_check_takes_executors() {
+    write_sound
+    sed -i 's/tasks = tasks,/tasks = tasks, executors = 2,/' t.lua
+    engine check t.lua --set tasks=5
+    exits 0
+    prints "t.lua: topology 'sound' is sound: 1 spout, 1 bolt, 1 sink, 7 tasks on 4 executors, at-least-once"
+    engine run --quiet t.lua --set tasks=5
+    exits 0
+    prints 1
+    engine check t.lua --set tasks=1
+    exits 78
+    says "t.lua:4: bolt 'count' has 2 executors for 1 task, and each needs one to work for; give it tasks = 2, or fewer executors"
+}

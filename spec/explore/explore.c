@@ -337,9 +337,10 @@ static void explore(const struct explore_story *story)
 int main(int argc, char **argv)
 {
     static const struct explore_story *const stories[] = {
-        &explore_mailbox,     &explore_runqueue, &explore_edge,
-        &explore_edge_deaths, &explore_solo,     &explore_sharing,
-        &explore_scheduler,   &explore_crowd,    &explore_held_up,
+        &explore_mailbox,     &explore_runqueue,      &explore_edge,
+        &explore_edge_deaths, &explore_solo,          &explore_sharing,
+        &explore_group,       &explore_group_sharing, &explore_scheduler,
+        &explore_crowd,       &explore_held_up,
     };
     const char *wanted = argc > 1 ? argv[1] : "";
     x.seen = mem_zero((size_t)1 << SET_BITS, sizeof *x.seen);

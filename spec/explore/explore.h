@@ -55,6 +55,8 @@ extern const struct explore_story explore_edge;
 extern const struct explore_story explore_edge_deaths;
 extern const struct explore_story explore_solo;
 extern const struct explore_story explore_sharing;
+extern const struct explore_story explore_group;
+extern const struct explore_story explore_group_sharing;
 extern const struct explore_story explore_scheduler;
 extern const struct explore_story explore_crowd;
 extern const struct explore_story explore_held_up;

@@ -1,7 +1,9 @@
 /* solo.c - one scheduler thread, which goes straight to the lanes, and two
  * from outside, which push: no message to the living is lost, each comes once
  * and in order, and nobody sleeps over one; slots change hands meanwhile. Also
- * when it ceases to be the only one at any moment. */
+ * when it ceases to be the only one at any moment, and when most of those who
+ * live share a turn: then one of them runs at a time, is born or ends. */
+#include "core/group.h"
 #include "spec/explore/crew.h"
 
 enum { NUMBER = KIND_OWN, HOP };
@@ -16,13 +18,16 @@ struct life {
     unsigned births, deaths;
     bool killed;
     bool inside;
+    bool grouped;
 };
 
 struct story {
     struct crew *crew;
     struct life lives[LIVES];
     unsigned count;
-    bool shares; /* sometimes a second thread joins in */
+    bool shares;               /* sometimes a second thread joins in */
+    struct actor_group *group; /* NULL: everybody is alone */
+    bool taken;                /* one of the group is inside */
 };
 
 struct outsider {
@@ -34,10 +39,26 @@ struct number {
     unsigned sender, number;
 };
 
+/* Nobody else of the group may be inside; others may now try. */
+static void enter(struct life *life)
+{
+    if (!life->grouped) return;
+    EXPLORE_CHECK(!life->story->taken);
+    life->story->taken = true;
+    explore_point();
+}
+
+static void leave(struct life *life)
+{
+    if (life->grouped) life->story->taken = false;
+}
+
 static err life_init(struct env *env, void *self, const void *args)
 {
     struct life *life = *(struct life **)self = *(struct life *const *)args;
+    enter(life);
     EXPLORE_CHECK(life->births++ == 0);
+    leave(life);
     return OK;
 }
 
@@ -55,6 +76,7 @@ static err life_receive(struct env *env, void *self, const struct msg *m)
     struct story *s = life->story;
     EXPLORE_CHECK(!life->inside && life->deaths == 0);
     life->inside = true;
+    enter(life);
     if (m->kind == HOP) {
         unsigned sender = CREW_OUTSIDERS + env->thread;
         say(env, &s->lives[explore_random(s->count)], sender);
@@ -66,6 +88,7 @@ static err life_receive(struct env *env, void *self, const struct msg *m)
         life->received[n->sender]++;
     }
     explore_point();
+    leave(life);
     life->inside = false;
     return OK;
 }
@@ -73,7 +96,9 @@ static err life_receive(struct env *env, void *self, const struct msg *m)
 static void life_terminate(struct env *env, void *self, err why)
 {
     struct life *life = *(struct life **)self;
+    enter(life);
     EXPLORE_CHECK(life->deaths++ == 0);
+    leave(life);
 }
 
 static const struct actor_kind life_kind = {
@@ -89,7 +114,9 @@ static void begin_life(struct story *s, struct env *env)
     if (s->count == LIVES) return;
     struct life *life = &s->lives[s->count];
     life->story = s;
-    err e = actor_spawn(env, &life_kind, &life, sizeof life, &life->id);
+    life->grouped = s->group != NULL && explore_random(4) > 0;
+    err e = actor_spawn_grouped(env, life->grouped ? s->group : NULL,
+                                &life_kind, &life, sizeof life, &life->id);
     EXPLORE_CHECK(e == OK);
     /* Another outsider may have begun one meanwhile: keep the ids apart. */
     s->count++;
@@ -147,9 +174,9 @@ static void check_and_end(struct story *s)
     EXPLORE_CHECK(node_alive(s->crew->node) == 0);
 }
 
-static void run_story(struct crew *crew, bool shares)
+static void run_story(struct crew *crew, bool shares, struct actor_group *group)
 {
-    struct story s = {.crew = crew, .shares = shares};
+    struct story s = {.crew = crew, .shares = shares, .group = group};
     struct outsider outsiders[CREW_OUTSIDERS];
     begin_life(&s, crew->outside[0]);
     begin_life(&s, crew->outside[1]);
@@ -166,12 +193,35 @@ static void run_story(struct crew *crew, bool shares)
 
 static void run(void *world)
 {
-    run_story(world, false);
+    run_story(world, false, NULL);
 }
 
 static void run_sharing(void *world)
 {
-    run_story(world, true);
+    run_story(world, true, NULL);
+}
+
+static void *make_two(void)
+{
+    return crew_new(2);
+}
+
+static void run_grouped(void *world, bool shares)
+{
+    struct actor_group *group = group_new();
+    EXPLORE_CHECK(group != NULL);
+    run_story(world, shares, group);
+    group_free(group);
+}
+
+static void run_group(void *world)
+{
+    run_grouped(world, false);
+}
+
+static void run_group_sharing(void *world)
+{
+    run_grouped(world, true);
 }
 
 const struct explore_story explore_solo = {
@@ -182,3 +232,15 @@ const struct explore_story explore_sharing = {.name = "sharing",
                                               .make = make,
                                               .run = run_sharing,
                                               .drop = drop};
+
+const struct explore_story explore_group = {.name = "group",
+                                            .runs = 60000,
+                                            .make = make_two,
+                                            .run = run_group,
+                                            .drop = drop};
+
+const struct explore_story explore_group_sharing = {.name = "group sharing",
+                                                    .runs = 60000,
+                                                    .make = make,
+                                                    .run = run_group_sharing,
+                                                    .drop = drop};

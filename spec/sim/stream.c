@@ -8,6 +8,7 @@
 #include "lua/definition.h"
 #include "spec/spec.h"
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -18,6 +19,8 @@ struct line {
     char *text; /* owned */
     int64_t at_ns;
 };
+
+enum { EXECUTORS_MAX = 8 };
 
 struct stream {
     struct sim *sim; /* NULL: real threads */
@@ -39,6 +42,7 @@ struct stream {
     unsigned other_count;
     struct stream_stuck stuck;
     unsigned stuck_batches, stuck_tuples;
+    _Atomic unsigned in_turn[EXECUTORS_MAX], most_in_turn;
     int64_t lost_ns;
 };
 
@@ -249,6 +253,42 @@ int64_t stream_lost_ns(const struct stream *s)
     return s->lost_ns;
 }
 
+/* ---- the identity that looks who else of its executor runs ---- */
+
+static enum step turns_execute(struct component_context *c, void *self,
+                               struct input *input)
+{
+    struct stream *s = stream_of(c->plan);
+    unsigned executor = plan_executor(c->component, c->index);
+    CHECK(executor < EXECUTORS_MAX);
+    unsigned now = at_add(&s->in_turn[executor], 1, SEQ_CST) + 1;
+    unsigned most = at_load(&s->most_in_turn, SEQ_CST);
+    while (now > most && !at_cas(&s->most_in_turn, &most, now, SEQ_CST))
+        continue;
+    const uint8_t *at;
+    while ((at = input_next(c, input)) != NULL) {
+        const uint8_t *end = value_skip(at);
+        CHECK(emitter_put(c->emitter, 0, at, (uint32_t)(end - at)));
+        sched_yield(); /* others have their chance */
+        input_done(c, input, end);
+    }
+    at_sub(&s->in_turn[executor], 1, SEQ_CST);
+    return STEP_DONE;
+}
+
+static const struct component_class turns_class = {
+    .name = "turns",
+    .state_bytes = 1,
+    .make = remember_make,
+    .free = remember_free,
+    .execute = turns_execute,
+};
+
+unsigned stream_most_in_turn(struct stream *s)
+{
+    return at_load(&s->most_in_turn, SEQ_CST);
+}
+
 /* ---- life ---- */
 
 static struct definition *load(const char *text, struct lua_runtime *runtime)
@@ -265,6 +305,7 @@ static struct definition *load(const char *text, struct lua_runtime *runtime)
         if (strncmp(c->name, "feed", 4) == 0) c->class = &feeder_class;
         if (strncmp(c->name, "flaky", 5) == 0) c->class = &flaky_class;
         if (strncmp(c->name, "stuck", 5) == 0) c->class = &stuck_class;
+        if (strncmp(c->name, "turns", 5) == 0) c->class = &turns_class;
     }
     return d;
 }

@@ -34,6 +34,10 @@ void stream_rest(struct stream *stream);
  * them are lines as of "out": `feed1 acked 3`, `feed1 failed 4 REASON`. */
 void stream_feed(struct stream *stream, const char *spout, unsigned total);
 
+/* Of bolts called "turns…", identities of one field: how many tasks of one
+ * executor ran at the same time at most. */
+unsigned stream_most_in_turn(struct stream *stream);
+
 /* ---- a run ---- */
 
 /* Loads the text and starts it; a faulty one fails the spec. */
