@@ -140,8 +140,10 @@ static bool reduce(lua_State *L, struct guest *g, const struct reducer *r,
     lua_pushvalue(L, value);
     e->failed = true;
     g->may_emit = false;
+    g->combining = r->component;
     lua_call(L, 2, 1);
     if (!lua_isinteger(L, -1)) check_number(L, r);
+    g->combining = NULL;
     g->may_emit = true;
     e->failed = failed;
     struct combiner_number number = number_of(L, -1);
@@ -186,6 +188,15 @@ bool combine_put_short(lua_State *L, struct guest *g, const struct route *route,
 
 enum { GUEST = 1, ROW, SELF }; /* the stack of each_row() */
 
+static void call_method(lua_State *L, struct guest *g, const char *name)
+{
+    vref_push(L, &g->body);
+    script_field(L, -1, name);
+    vref_push(L, &g->self);
+    lua_call(L, 1, 0);
+    lua_pop(L, 1);
+}
+
 /* Also its own continuation. */
 static int each_row(lua_State *L, int status, lua_KContext ctx)
 {
@@ -199,16 +210,8 @@ static int each_row(lua_State *L, int status, lua_KContext ctx)
         input->left--;
         lua_callk(L, 3, 0, ctx, each_row);
     }
+    call_method(L, g, "end_rows");
     return 0;
-}
-
-static void call_method(lua_State *L, struct guest *g, const char *name)
-{
-    vref_push(L, &g->body);
-    script_field(L, -1, name);
-    vref_push(L, &g->self);
-    lua_call(L, 1, 0);
-    lua_pop(L, 1);
 }
 
 static int take_rows(lua_State *L)
@@ -228,25 +231,54 @@ static int undo_rows(lua_State *L)
     return 0;
 }
 
+/* The protected call around the batch has come back, at once or later. */
+static int rows_over(lua_State *L, int status, lua_KContext ctx)
+{
+    struct guest *g = (struct guest *)ctx;
+    g->rows_failed = status != LUA_OK && status != LUA_YIELD;
+    if (!g->rows_failed) return 0;
+    const char *why = lua_tostring(L, -1);
+    snprintf(g->context->error, sizeof g->context->error, "%s",
+             why ? why : "an error without a text");
+    return 0;
+}
+
+/* Protected here, so that the coroutine lives on: for another there may be no
+ * memory. */
+static int rows_body(lua_State *L)
+{
+    struct guest *g = lua_touserdata(L, 1);
+    vm_handler(L);
+    lua_pushcfunction(L, take_rows);
+    lua_pushlightuserdata(L, g);
+    return rows_over(L, lua_pcallk(L, 1, 0, 2, (lua_KContext)g, rows_over),
+                     (lua_KContext)g);
+}
+
+static enum step fail_rows(struct guest *g, const char *error)
+{
+    char why[sizeof g->context->error];
+    snprintf(why, sizeof why, "%s", guest_reason(g, error));
+    if (vm_protect_spare(g->script.vm, undo_rows, g) != OK)
+        return guest_crash(g);
+    executor_fail_batch(g->context, g->input, why);
+    return STEP_DONE;
+}
+
 enum step combine_execute(struct guest *g)
 {
     g->running = RUN_ROWS;
     g->anchored = g->may_emit = false;
     return combine_outcome(g,
-                           vm_run(g->script.vm, guest_seat(g), take_rows, g));
+                           vm_run(g->script.vm, guest_seat(g), rows_body, g));
 }
 
 enum step combine_outcome(struct guest *g, enum vm_outcome outcome)
 {
-    char why[sizeof g->context->error];
     if (outcome == VM_YIELDED || outcome == VM_SLEEPING)
         return guest_suspended(g, outcome);
-    if (outcome == VM_DONE) {
-        input_batch_done(g->context, g->input);
-        return STEP_DONE;
-    }
-    snprintf(why, sizeof why, "%s", guest_reason(g, vm_error(g->script.vm)));
-    if (vm_protect(g->script.vm, undo_rows, g) != OK) return guest_crash(g);
-    executor_fail_batch(g->context, g->input, why);
+    if (outcome != VM_DONE) return fail_rows(g, vm_error(g->script.vm));
+    if (g->rows_failed) return fail_rows(g, g->context->error);
+    input_batch_done(g->context, g->input);
     return STEP_DONE;
 }

@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NO_MEMORY "not enough memory" /* Lua's text */
+
 enum { STEP_NS = 50 }; /* of a budget, where instructions are counted */
 
 /* ---- self ---- */
@@ -124,6 +126,7 @@ static void tuple_through(struct guest *g)
 {
     g->in_hand = false;
     g->may_emit = true; /* a combine that failed had it taken */
+    g->combining = NULL;
     if (g->touched) held_keep(g);
     input_done(g->context, g->input, g->end);
 }
@@ -187,12 +190,16 @@ static int begin_tuples(lua_State *L)
 
 const char *guest_reason(struct guest *g, const char *why)
 {
-    if (strcmp(why, "not enough memory") != 0) return why;
+    size_t text = strlen(NO_MEMORY);
+    if (strncmp(why, NO_MEMORY, text) != 0 || (why[text] && why[text] != '\n'))
+        return why;
     size_t bytes = vm_config_of(g->script.vm)->memory_bytes;
+    bool small = bytes < 1 << 20;
     snprintf(g->context->error, sizeof g->context->error,
-             "not enough memory; the limit of a task of '%s' is %zu MB; keep "
-             "less, or give it memory = \"…MB\"",
-             g->config->component, bytes >> 20);
+             NO_MEMORY "; the limit of a task of '%s' is %zu %s; keep less, or "
+                       "give it memory = \"…MB\"",
+             g->config->component, bytes >> (small ? 10 : 20),
+             small ? "KB" : "MB");
     return g->context->error;
 }
 
@@ -202,6 +209,7 @@ static void fail_tuple(struct guest *g, const char *why)
     const uint8_t *end = g->end;
     if (end == NULL) end = value_skip_many(g->input->at, g->arity);
     g->in_hand = false;
+    g->combining = NULL;
     held_undo(g);
     why = guest_reason(g, why);
     hooks_note_failure(g, why);
@@ -365,6 +373,7 @@ enum step guest_call_outcome(struct guest *g, enum vm_outcome outcome)
 static enum step call(struct guest *g, const char *name)
 {
     g->running = RUN_CALL;
+    g->combining = NULL;
     g->call = name;
     g->anchored = false;
     g->may_emit = true;

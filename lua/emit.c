@@ -296,6 +296,11 @@ static void wrong_arity(lua_State *L, struct guest *g, unsigned stream,
 static void check_values(lua_State *L, struct guest *g, unsigned stream,
                          int first, int count)
 {
+    if (g->combining)
+        luaL_error(L,
+                   "combine of '%s' emits, or has failed in this call, which "
+                   "can emit nothing more then; let its error through",
+                   g->combining);
     if (!g->may_emit)
         luaL_error(L, "emit works only while the engine calls the component");
     if (count != (int)g->context->emitter->streams[stream].arity)

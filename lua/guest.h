@@ -62,6 +62,9 @@ struct guest {
     unsigned custom_count;
     struct reducer *reducers; /* owned: see combine.h */
     unsigned reducer_count;
+    const char *combining; /* the reader whose combine runs, or has failed in
+                            * the call in hand; or NULL */
+    bool rows_failed;      /* RUN_ROWS: the context's error says why */
     struct held *touched;  /* held tuples, by the call in hand: see held.h */
     struct root_list from; /* of the tuples that one is made of */
     struct hooks hooks;

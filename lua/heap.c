@@ -424,6 +424,11 @@ uint64_t heap_rank(const struct heap *h, const void *block)
     return p->serial * PAGE_BYTES + (uint64_t)((uintptr_t)block - (uintptr_t)p);
 }
 
+void heap_set_limit(struct heap *h, size_t limit_bytes)
+{
+    h->limit_bytes = limit_bytes;
+}
+
 void heap_free(struct heap *h)
 {
     if (h == NULL) return;

@@ -30,6 +30,8 @@ struct heap_count {
  * block, so that the address sanitizer sees its end. `depot`: of its pages,
  * outlives the heap; NULL: there is none. NULL: no memory. */
 struct heap *heap_new(size_t limit_bytes, bool plain, struct pages *depot);
+/* From now on; what is held beyond it stays. */
+void heap_set_limit(struct heap *h, size_t limit_bytes);
 /* Each block must have been freed (asserted); lua_close() does. NULL is fine.
  */
 void heap_free(struct heap *h);

@@ -11,6 +11,7 @@ enum {
     COUNT_STEPS = 1000,  /* a hook that is always on: between two looks */
     BYTES_PER_STEP = 64, /* what is copied in the time of a step */
     TRACE_LEVELS = 20,   /* lines of a traceback */
+    SPARE_BYTES = 64 << 10,
     /* Each nested close has a C stack of its own of up to 200 calls. */
     CLOSES_MAX = 6,
 };
@@ -711,6 +712,14 @@ err vm_protect(struct vm *vm, lua_CFunction fn, void *ctx)
     lua_settop(L, 0);
     if (status == LUA_OK) return OK;
     return status == LUA_ERRMEM ? ERR_NOMEM : ERR_CRASHED;
+}
+
+err vm_protect_spare(struct vm *vm, lua_CFunction fn, void *ctx)
+{
+    heap_set_limit(vm->heap, vm->config.memory_bytes + SPARE_BYTES);
+    err e = vm_protect(vm, fn, ctx);
+    heap_set_limit(vm->heap, vm->config.memory_bytes);
+    return e;
 }
 
 /* --- birth and death --- */

@@ -132,6 +132,9 @@ const char *vm_text(lua_State *L, int index);
  * holds there, so fn must not call user code. ERR_CRASHED or ERR_NOMEM:
  * vm_error(). */
 err vm_protect(struct vm *vm, lua_CFunction fn, void *ctx);
+/* The same with memory beyond the VM's limit: for what may not fail because a
+ * script has used up its own. */
+err vm_protect_spare(struct vm *vm, lua_CFunction fn, void *ctx);
 
 /* Between runs: from now on `pairs` and `next` go in the order of the keys
  * (lua/order.h), or in Lua's. When counting they always go in order. */

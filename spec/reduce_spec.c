@@ -269,7 +269,8 @@ SPEC(reduce, fails_the_tuple_whose_combine_fails)
                            "return a number"},
         {"function() return 'x' end", "combine of 'sum' returned string"},
         {"function() error('no sum', 0) end", "no sum"},
-        {"function(a, b) EMIT('k', 1) return a + b end", "emit works only"},
+        {"function(a, b) EMIT('k', 1) return a + b end",
+         "combine of 'sum' emits"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         for (int caught = 0; caught < 2; caught++) {
@@ -306,6 +307,33 @@ SPEC(reduce, fails_the_tuple_whose_combine_fails)
                                      : cases[i].why);
             done(sim, s);
         }
+}
+
+/* Where the reader's memory ends, what it has taken is there at the end. */
+SPEC(reduce, keeps_what_was_taken_when_memory_is_short)
+{
+    static const char *const limits[] = {"128KB", "300KB", "1MB", "2MB"};
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        char text[1024];
+        struct sim *sim;
+        snprintf(text, sizeof text,
+                 "local function add(a, b) return a + b end\n"
+                 "return topology 't' {\n"
+                 "  spout 's' { generator { count = 9000, rate = 100000 },\n"
+                 "    retries = 0, fields = {'n'} },\n"
+                 "  bolt 'b' { from = shuffle 's', fields = {'k', 'n'},\n"
+                 "    map(function(n) return ('z'):rep(200) .. n, 1 end) },\n"
+                 "  bolt 'sum' { from = global 'b', memory = '%s',\n"
+                 "    combine = add, reduce_by('k', 'n', add) },\n"
+                 "  sink 'out' { from = global 'sum', null {} } }",
+                 limits[i]);
+        struct stream *s = begin(&sim, text);
+        CHECK_EQ(stream_run(s)->why, OK);
+        CHECK(stream_totals(s, "s").failed > 0);
+        CHECK(stream_totals(s, "s").acked > 0);
+        CHECK_EQ(stream_count(s), stream_totals(s, "s").acked);
+        done(sim, s);
+    }
 }
 
 /* More keys than a combiner has room for. */

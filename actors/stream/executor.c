@@ -301,17 +301,29 @@ static err opened(struct executor *x)
     return is_spout(x) ? OK : look(x);
 }
 
+/* With the call's name where that is not plain: what fails a tuple may read the
+ * same. */
+static void tell_crash(struct executor *x, enum call call)
+{
+    static const char *const names[CALL_JOB + 1] = {
+        [CALL_FINISH] = "finish: ", [CALL_TICK] = "tick: "};
+    char text[sizeof x->context.error + 16];
+    snprintf(text, sizeof text, "%s%s", names[call] ? names[call] : "",
+             x->context.error);
+    tally_fault(x, 0, text);
+    size_t first = strcspn(text, "\n");
+    log_text(node_log(env_node(x->context.env)), x->task->component->name,
+             (int)x->task->index, LOG_ERROR, 0, text, first,
+             text[first] ? text + first + 1 : NULL);
+}
+
 err executor_after(struct executor *x, enum call call, enum step step)
 {
     if (step == STEP_YIELD || step == STEP_SLEEP) return suspend(x, call, step);
     if (step == STEP_CRASH || step == STEP_HOPELESS) {
         executor_unroot(&x->context);
         emitter_undo(&x->emitter);
-        tally_fault(x, 0, x->context.error);
-        size_t first = strcspn(x->context.error, "\n");
-        log_text(node_log(env_node(x->context.env)), x->task->component->name,
-                 (int)x->task->index, LOG_ERROR, 0, x->context.error, first,
-                 x->context.error[first] ? x->context.error + first + 1 : NULL);
+        tell_crash(x, call);
         return step == STEP_CRASH ? ERR_CRASHED : ERR_HOPELESS;
     }
     if (x->suspended != CALL_NONE) {

@@ -48,16 +48,18 @@ function make.reduce_by(key_field, value_field, fn)
   end
 
   -- Of the batch in hand, that senders have combined: what its rows changed.
-  local places, sums, changed, sums_before, changes, count_before
+  local begun, places, sums, changed, sums_before, changes, count_before
+  local function forget() begun, changed, sums_before = false, nil, nil end
 
   return {
     prepare = function(self)
       self.count, self.keys, self.sums, self.places, self.texts = 0, {}, {}, {}, {}
     end,
     begin_rows = function(self)
-      changes, count_before, places, sums = 0, self.count, self.places, self.sums
-      changed, sums_before = {}, {} -- may fail: there is nothing to undo then
+      changed, sums_before = {}, {}
+      begun, changes, count_before, places, sums = true, 0, self.count, self.places, self.sums
     end,
+    end_rows = forget,
     row = function(self, key, value)
       local at = places[key]
       if not at then return add_key(self, places, key, key, value) end
@@ -66,9 +68,11 @@ function make.reduce_by(key_field, value_field, fn)
       sums[at] = fn(sum, value)
     end,
     undo_rows = function(self)
+      if not begun then return end
       for i = changes, 1, -1 do sums[changed[i]] = sums_before[i] end
       for at = self.count, count_before + 1, -1 do places[self.keys[at]] = nil end
       self.count = count_before
+      forget()
     end,
     execute = function(self, ...)
       local key, value = (select(key_at, ...)), (select(value_at, ...))
