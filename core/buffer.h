@@ -42,7 +42,7 @@ static inline err buffer_append(struct buffer *b, const void *bytes,
                                 size_t count)
 {
     err e = buffer_reserve(b, count);
-    if (e != OK) return e;
+    if (e != OK || b->data == NULL) return e; /* none, and nothing to copy */
     if (count > 0) memcpy(b->data + b->used, bytes, count);
     b->used += count;
     return OK;

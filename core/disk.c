@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -56,6 +57,26 @@ static int real_sync(void *context, int file)
     return fsync(file) == 0 ? 0 : -errno;
 }
 
+static int real_truncate(void *context, int file, int64_t bytes)
+{
+    return ftruncate(file, bytes) == 0 ? 0 : -errno;
+}
+
+static int real_sync_names(void *context, const char *path)
+{
+    char folder[PATH_MAX] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash == path) slash++;
+    if (slash)
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+    int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (file < 0) return -errno;
+    int error = fsync(file) == 0 ? 0 : errno;
+    close(file);
+    /* Some file systems have no such thing. */
+    return error == EINVAL ? 0 : -error;
+}
+
 static int real_close(void *context, int file)
 {
     return close(file) == 0 ? 0 : -errno;
@@ -97,6 +118,8 @@ const struct disk disk_real = {
     .read = real_read,
     .write = real_write,
     .sync = real_sync,
+    .truncate = real_truncate,
+    .sync_names = real_sync_names,
     .close = real_close,
     .look = real_look,
     .rename = real_rename,

@@ -28,6 +28,10 @@ struct disk {
     int64_t (*write)(void *context, int file, const void *from, size_t bytes);
     int (*sync)(void *context, int file);
     int (*close)(void *context, int file);
+    /* Cuts off what stands behind so many bytes; of one open for writing. */
+    int (*truncate)(void *context, int file, int64_t bytes);
+    /* The names in the folder of `path` survive a power cut as they are. */
+    int (*sync_names)(void *context, const char *path);
     /* Of what is called `path`; NULL: of the open `file`. */
     int (*look)(void *context, const char *path, int file,
                 struct disk_info *out);

@@ -17,6 +17,11 @@
     X(ERR_IO, "an input or output operation failed")                           \
     X(ERR_NOTFOUND, "there is no such thing")                                  \
     X(ERR_TIMEOUT, "nothing came in time")                                     \
+    X(ERR_CONFLICT, "what it relied on has changed meanwhile")                 \
+    X(ERR_NOSPACE, "there is no room left on the disk")                        \
+    X(ERR_BUSY, "another process has it")                                      \
+    X(ERR_UNKNOWN, "whether it was done is not known")                         \
+    X(ERR_EXPIRED, "its session is over")                                      \
     X(ERR_STOPPED, "it was told to stop")                                      \
     X(ERR_CRASHED, "it failed while running")                                  \
     X(ERR_POISONED, "what it was given made it fail")                          \

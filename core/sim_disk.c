@@ -250,6 +250,31 @@ static int disk_sync(void *context, int number)
     return (int)end(disk, whole ? 0 : -EIO);
 }
 
+/* A power cut undoes it, unless a sync comes between. */
+static int disk_truncate(void *context, int number, int64_t bytes)
+{
+    struct sim_disk *disk = context;
+    begin(disk, 't', number);
+    struct handle *handle = handle_at(disk, number);
+    if (handle == NULL || handle->mode == DISK_READ)
+        return (int)end(disk, -EBADF);
+    struct file *file = handle->file;
+    if (chance(disk, disk->faults.write_fails)) return (int)end(disk, -EIO);
+    if (bytes < 0 || (uint64_t)bytes > file->seen.used)
+        return (int)end(disk, -EINVAL);
+    file->seen.used = (size_t)bytes;
+    if (file->clean > file->seen.used) file->clean = file->seen.used;
+    return (int)end(disk, 0);
+}
+
+/* Here a name survives with the file that has it. */
+static int disk_sync_names(void *context, const char *path)
+{
+    struct sim_disk *disk = context;
+    begin(disk, 'n', 0);
+    return (int)end(disk, chance(disk, disk->faults.sync_fails) ? -EIO : 0);
+}
+
 static int disk_close(void *context, int number)
 {
     struct sim_disk *disk = context;
@@ -345,6 +370,8 @@ struct sim_disk *sim_disk_new(uint64_t seed)
         .read = disk_read,
         .write = disk_write,
         .sync = disk_sync,
+        .truncate = disk_truncate,
+        .sync_names = disk_sync_names,
         .close = disk_close,
         .look = disk_look,
         .rename = disk_rename,

@@ -2,6 +2,8 @@
 #include "core/alloc.h"
 #include "core/deadline.h"
 
+enum { ASK_AGAIN_NS = 10 * 1000 * 1000 };
+
 struct child {
     actor_id id; /* 0: not running */
     uint64_t ref;
@@ -63,12 +65,23 @@ static err start_child(struct env *env, struct supervisor *s, unsigned i)
 
 static err start_later(struct env *env, struct supervisor *s);
 
+static err ask_again(struct env *env, struct supervisor *s)
+{
+    deadline_cancel(env, &s->timer);
+    if (deadline_set(env, env_now(env) + ASK_AGAIN_NS, 0, &s->timer) != OK)
+        env_again(env);
+    return OK;
+}
+
 /* Every child that should run and doesn't, in order; not before those that
  * are condemned have all ended. */
 static err start_missing(struct env *env, struct supervisor *s)
 {
     for (unsigned i = 0; i < s->config.count; i++)
         if (s->children[i].id != 0 && s->children[i].condemned) return OK;
+    if (s->config.may_start && s->running == 0 &&
+        !s->config.may_start(env, s->config.context))
+        return ask_again(env, s);
     s->due = false;
     for (unsigned i = 0; i < s->config.count; i++) {
         if (s->children[i].id != 0 || s->children[i].done) continue;
@@ -234,6 +247,7 @@ static err supervisor_receive(struct env *env, void *self, const struct msg *m)
     struct supervisor *s = self;
     switch (m->kind) {
     case MSG_DOWN: return child_down(env, s, msg_body(m));
+    case MSG_AGAIN:
     case MSG_TIMER: s->due = true; return start_missing(env, s);
     case MSG_STOP: return begin_ending(env, s, ERR_DONE);
     default: return ERR_BADMSG;

@@ -40,6 +40,9 @@ struct supervisor_config {
      * the child, which then counts as crashed. */
     err (*started)(struct env *env, void *context, unsigned child, actor_id id,
                    unsigned restarts);
+    /* Asked with ONE_FOR_ALL before children are started while none lives, the
+     * first time, too. False: asked again soon. May be NULL. */
+    bool (*may_start)(struct env *env, void *context);
     void *context; /* borrowed */
 };
 
