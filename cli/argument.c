@@ -23,7 +23,7 @@ bool argument_level(const char *text, struct argument_level *out, char *why,
     size_t name = equals ? (size_t)(equals - text) : 0;
     if (name == 0) {
         snprintf(why, why_bytes,
-                 "'%s' is no level; give COMPONENT=LEVEL, for a while "
+                 "'%s' names no component; give COMPONENT=LEVEL, for a while "
                  "COMPONENT=LEVEL:TIME",
                  text);
         return false;

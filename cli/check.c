@@ -1,5 +1,6 @@
 /* check.c - engine check: reads a definition as engine run would, and says all
  * that is wrong with it, or what it is and what will hurt. */
+#include "actors/stream/promise.h"
 #include "cli/advice.h"
 #include "cli/json.h"
 #include "cli/run_options.h"
@@ -109,6 +110,27 @@ static void say_well(const struct plan *plan, unsigned warnings)
         printf("; %u warning%s\n", warnings, warnings == 1 ? "" : "s");
     else
         putchar('\n');
+    struct promise p;
+    for (unsigned i = 0; promise_differs(plan) && promise_at(plan, i, &p); i++)
+        printf("  %s → %s: %s, %s\n", p.from->name, p.to->name,
+               guarantee_name(p.guarantee), p.why);
+}
+
+/* NULL: out of memory. */
+static json_t *paths_json(const struct plan *plan)
+{
+    json_t *list = json_array();
+    struct promise p;
+    for (unsigned i = 0; list && promise_at(plan, i, &p); i++) {
+        json_t *one =
+            json_pack("{s:o, s:o, s:s, s:s}", "from", json_text(p.from->name),
+                      "to", json_text(p.to->name), "guarantee",
+                      guarantee_name(p.guarantee), "why", p.why);
+        if (json_array_append_new(list, one) == 0) continue;
+        json_decref(list);
+        list = NULL;
+    }
+    return list;
 }
 
 /* Takes the lists. `plan` is NULL where there are errors. */
@@ -119,10 +141,11 @@ static bool print_json(struct check *c, const struct plan *plan)
                              "warnings", c->warnings);
     c->errors = c->warnings = NULL;
     if (json && plan) {
-        json_t *more =
-            json_pack("{s:o, s:i, s:i, s:s}", "topology", json_text(plan->name),
-                      "components", (int)plan->count, "tasks", (int)plan->tasks,
-                      "guarantee", guarantee_name(plan->guarantee));
+        json_t *more = json_pack("{s:o, s:i, s:i, s:s, s:o}", "topology",
+                                 json_text(plan->name), "components",
+                                 (int)plan->count, "tasks", (int)plan->tasks,
+                                 "guarantee", guarantee_name(plan->guarantee),
+                                 "paths", paths_json(plan));
         json_object_update(json, more);
         json_decref(more);
     }

@@ -155,6 +155,7 @@ void host_close(struct host *host)
     for (unsigned i = 0; i < host->count; i++)
         running_fini(&host->runs[i]);
     mem_free(host->runs);
+    data_close(&host->data);
     log_free(host->log);
     if (host->signals >= 0) close(host->signals);
     pthread_cond_destroy(&host->wake);
@@ -204,7 +205,9 @@ static void sleep_a_second(struct host *host)
 int host_wait(struct host *host)
 {
     int code = EXIT_WELL;
-    unsigned left = host->count;
+    unsigned left = 0;
+    for (unsigned i = 0; i < host->count; i++)
+        left += !host->runs[i].finished;
     while (left > 0) {
         pthread_mutex_lock(&host->lock);
         sleep_a_second(host);

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "cli/data.h"
 #include "cli/run_options.h"
 
 struct env;
@@ -19,6 +20,7 @@ struct host {
     struct run_options options;
     bool live; /* a line is drawn on the terminal */
     struct log *log;
+    struct data data;
     struct running *runs; /* owned; each a topology */
     unsigned count;
     int signals;          /* a signalfd; -1 */

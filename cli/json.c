@@ -38,6 +38,11 @@ err json_append(const json_t *json, struct buffer *out)
 
 bool json_line(const json_t *json, FILE *to)
 {
-    return json && json_dumpf(json, to, JSON_STYLE) == 0 &&
-           fputc('\n', to) != EOF;
+    /* In one write: other threads write lines to stderr, too. */
+    struct buffer line = {0};
+    bool whole = json_append(json, &line) == OK &&
+                 buffer_append(&line, "\n", 1) == OK &&
+                 fwrite(line.data, 1, line.used, to) == line.used;
+    buffer_fini(&line);
+    return whole;
 }

@@ -1,4 +1,5 @@
 #include "cli/report.h"
+#include "actors/stream/promise.h"
 #include "cli/argument.h"
 #include "cli/statistics.h"
 #include "cli/verb.h"
@@ -28,31 +29,48 @@ static void log_start(const struct report_head *h, const char *guarantee,
                       struct log *json)
 {
     const struct plan *plan = h->plan;
+    char from[64] = "";
+    if (h->checkpoint)
+        snprintf(from, sizeof from, ", from checkpoint %llu",
+                 (unsigned long long)h->checkpoint);
     log_write(json, NULL, -1, LOG_INFO,
               "engine %s (%s) runs %s (%s): %u component%s, %u task%s, %s, "
-              "%u thread%s, run %s",
+              "%u thread%s, run %s%s",
               ENGINE_VERSION, LUA_RELEASE, plan->name, plan->file, plan->count,
               ending(plan->count), plan->tasks, ending(plan->tasks), guarantee,
-              h->threads, ending(h->threads),
-              h->id[0] ? h->id : "without door");
+              h->threads, ending(h->threads), h->id[0] ? h->id : "without door",
+              from);
+}
+
+/* Where one way from a spout to a sink gets another promise than the others. */
+static void print_paths(const struct plan *plan)
+{
+    struct promise p;
+    for (unsigned i = 0; promise_differs(plan) && promise_at(plan, i, &p); i++)
+        fprintf(stderr, "            %s → %s: %s\n", p.from->name, p.to->name,
+                p.why);
 }
 
 static void print_start(const struct report_head *h, const char *guarantee)
 {
     const struct plan *plan = h->plan;
     unsigned edges = 0;
+    char from[64] = "";
+    if (h->checkpoint)
+        snprintf(from, sizeof from, "; goes on from checkpoint %llu",
+                 (unsigned long long)h->checkpoint);
     for (unsigned i = 0; i < plan->count; i++)
         edges += plan->components[i].input_count;
     fprintf(stderr,
             "File:       %s%s\n"
             "Topology:   %s (%u component%s, %u task%s, %u edge%s)\n"
             "Threads:    %u\n"
-            "Guarantee:  %s; nothing survives a restart: what is under way is "
-            "in memory only\n"
-            "Run:        %s%s; Ctrl-C drains, twice ends at once\n",
+            "Guarantee:  %s; %s%s\n",
             plan->file, h->watching ? " (watched)" : "", plan->name,
             plan->count, ending(plan->count), plan->tasks, ending(plan->tasks),
-            edges, ending(edges), h->threads, guarantee,
+            edges, ending(edges), h->threads, guarantee, h->survives, from);
+    print_paths(plan);
+    fprintf(stderr, "Run:        %s%s; Ctrl-C drains, twice ends at once\n",
             h->id[0] ? h->id : "without a door",
             plan->inactive ? " (inactive until engine activate)" : "");
 }

@@ -15,7 +15,9 @@ struct report_head {
     const struct plan *plan;
     unsigned threads;
     bool watching;
-    const char *id; /* of its door; "": there is none */
+    const char *id;       /* of its door; "": there is none */
+    const char *survives; /* a restart, say */
+    uint64_t checkpoint;  /* that it goes on from; 0: it begins */
 };
 void report_start(const struct report_head *head, struct log *json);
 

@@ -130,15 +130,26 @@ static int take_levels(struct host *host)
 
 /* ---- the run ---- */
 
+static int open_data(struct host *host)
+{
+    bool durable = false;
+    for (unsigned i = 0; i < host->count; i++)
+        durable |= plan_is_durable(&host->runs[i].definition->plan);
+    int code = data_open(&host->data, &host->options, durable);
+    for (unsigned i = 0; code == EXIT_WELL && i < host->count; i++)
+        code = running_read_data(&host->runs[i]);
+    return code;
+}
+
 static int start_all(struct host *host)
 {
     int code = EXIT_WELL;
     for (unsigned i = 0; i < host->count; i++)
-        running_prepare(&host->runs[i]);
+        if (!host->runs[i].finished) running_prepare(&host->runs[i]);
     for (unsigned i = 0; code == EXIT_WELL && i < host->count; i++)
-        code = running_set_up(&host->runs[i]);
+        if (!host->runs[i].finished) code = running_set_up(&host->runs[i]);
     for (unsigned i = 0; code == EXIT_WELL && i < host->count; i++)
-        code = running_start(&host->runs[i]);
+        if (!host->runs[i].finished) code = running_start(&host->runs[i]);
     for (unsigned i = 0; code != EXIT_WELL && i < host->count; i++)
         running_abandon(&host->runs[i]);
     return code;
@@ -151,6 +162,7 @@ static int run_files(struct host *host, char **paths)
     if (!check_sets(host) || !check_names(host) || !check_stdin(host))
         return EXIT_USAGE;
     code = take_levels(host);
+    if (code == EXIT_WELL) code = open_data(host);
     if (code == EXIT_WELL) code = start_all(host);
     return code == EXIT_WELL ? host_wait(host) : code;
 }

@@ -7,12 +7,28 @@
 /* The environment's default of --drain: an image knows when it is killed. */
 #define DRAIN_VARIABLE "ENGINE_DRAIN"
 
-enum { SET, THREADS, WATCH, FOR, DRAIN, QUIET, JSON, LOG_FORMAT, LOG_LEVEL };
+enum {
+    SET,
+    THREADS,
+    DATA,
+    FRESH,
+    WATCH,
+    FOR,
+    DRAIN,
+    QUIET,
+    JSON,
+    LOG_FORMAT,
+    LOG_LEVEL
+};
 
 const struct verb_option run_options_table[] = {
     [SET] = {"set", "NAME=VALUE", "give a param of the definition its value"},
     [THREADS] = {"threads", "N",
                  "scheduler threads of each topology (default: the cores)"},
+    [DATA] = {"data", "FOLDER",
+              "keep checkpoints there, and go on from the newest"},
+    [FRESH] = {"fresh", NULL,
+               "with --data: forget these topologies' checkpoints, begin anew"},
     [WATCH] = {"watch", NULL, "take over new code when a file is saved"},
     [FOR] = {"for", "TIME", "drain after this time"},
     [DRAIN] =
@@ -125,6 +141,8 @@ static bool take_option(void *context, unsigned option, const char *value)
     switch (option) {
     case SET: return sets_take(&o->sets, value);
     case THREADS: return threads_take(&o->threads, value);
+    case DATA: o->data = value; return true;
+    case FRESH: o->fresh = true; return true;
     case WATCH: o->watch = true; return true;
     case FOR: return take_for(o, value);
     case DRAIN: return take_time(&o->drain_ns, "--drain", value);
@@ -145,6 +163,14 @@ int run_options_parse(const struct verb *verb, int *argc, char **argv,
     if (code != EXIT_WELL) return code;
     if (out->json && out->text_log) {
         verb_say("--json needs --log-format json; leave --log-format out");
+        return EXIT_USAGE;
+    }
+    if (out->fresh && out->data == NULL) {
+        verb_say("--fresh is about the folder of --data; give that, too");
+        return EXIT_USAGE;
+    }
+    if (out->data && out->data[0] == '\0') {
+        verb_say("--data is empty; name a folder");
         return EXIT_USAGE;
     }
     if (out->json) out->json_log = true;

@@ -22,7 +22,9 @@ struct run_options {
     struct sets sets;
     unsigned threads;
     int64_t drain_ns;
-    int64_t for_ns; /* 0: until the input ends */
+    int64_t for_ns;   /* 0: until the input ends */
+    const char *data; /* the store's folder, of argv; NULL: none */
+    bool fresh;       /* what it has of the topologies is forgotten */
     bool watch, quiet;
     bool json;     /* the end as an object */
     bool json_log; /* each line of the log */

@@ -345,13 +345,33 @@ int running_make_levels(struct running *r)
     return EXIT_FAILED;
 }
 
+int running_read_data(struct running *r)
+{
+    struct host *host = r->host;
+    int code = data_read(&host->data, &host->options, &r->definition->plan,
+                         &r->checkpoint);
+    r->finished = code == EXIT_WELL && r->checkpoint.ended;
+    if (r->finished)
+        TELL(r,
+             "%s has ended: checkpoint %llu in %s is its last; --fresh begins "
+             "anew",
+             running_name(r), (unsigned long long)r->checkpoint.number,
+             host->options.data);
+    return code;
+}
+
 void running_prepare(struct running *r)
 {
     const struct run_options *o = &r->host->options;
     const struct plan *plan = &r->definition->plan;
     make_place(r);
     if (o->quiet) return;
-    struct report_head head = {plan, o->threads, o->watch, r->place.id};
+    struct report_head head = {.plan = plan,
+                               .threads = o->threads,
+                               .watching = o->watch,
+                               .id = r->place.id,
+                               .survives = data_survives(&r->host->data),
+                               .checkpoint = r->checkpoint.number};
     report_start(&head, json_log(r));
     advice_give(plan, o->threads, tell_advice, r);
 }
@@ -384,6 +404,7 @@ static err set_timers(struct running *r)
 static err start_topology(struct running *r)
 {
     struct topology_config config = {.plan = &r->definition->plan,
+                                     .store = r->host->data.store,
                                      .ackers = r->host->options.threads,
                                      .drain_ns = r->host->options.drain_ns,
                                      .ended = on_ended,

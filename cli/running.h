@@ -4,6 +4,7 @@
 #ifndef CLI_RUNNING_H
 #define CLI_RUNNING_H
 
+#include "actors/stream/ledger.h"
 #include "cli/place.h"
 #include "cli/requests.h"
 #include "lua/definition.h"
@@ -28,9 +29,10 @@ struct running {
     int door_fd; /* -1: the door has it, or there is none */
     int told;    /* an eventfd: its I/O thread is to drain; -1 */
     struct door *door;
-    struct history *history; /* the I/O thread's while it runs, */
-    struct control control;  /* as is what it is asked */
-    struct report *report;   /* what the live line showed */
+    struct history *history;             /* the I/O thread's while it runs, */
+    struct control control;              /* as is what it is asked */
+    struct report *report;               /* what the live line showed */
+    struct ledger_checkpoint checkpoint; /* that it goes on from */
     int64_t began_ns;
     bool threads;  /* main's, as the next two: they run */
     bool finished; /* its end was said, nobody finds it any more */
@@ -48,6 +50,8 @@ void running_fini(struct running *r);
  * said why, as running_make_levels(), running_set_up(), running_start(). */
 int running_load(struct running *r, const char *path);
 int running_make_levels(struct running *r);
+/* Where it goes on; one that had ended is finished here. */
+int running_read_data(struct running *r);
 /* Makes its door, says what is about to run. */
 void running_prepare(struct running *r);
 /* Everything but its threads; then these. */

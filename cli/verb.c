@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 static const struct verb *const verbs[] = {
-    &run_verb,   &test_verb,   &check_verb,  &bench_verb,    &ps_verb,
-    &stats_verb, &errors_verb, &log_verb,    &activate_verb, &deactivate_verb,
-    &stop_verb,  &ask_verb,    &version_verb};
+    &run_verb,   &test_verb,   &check_verb, &bench_verb,    &ps_verb,
+    &stats_verb, &errors_verb, &log_verb,   &activate_verb, &deactivate_verb,
+    &stop_verb,  &ask_verb,    &store_verb, &version_verb};
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
 void verb_say(const char *format, ...)
@@ -62,6 +62,7 @@ static void print_help(const struct verb *verb)
     printf("engine %s%s%s%s\n  %s\n", verb->name,
            verb->options[0].name ? " [OPTION…]" : "",
            verb->arguments[0] ? " " : "", verb->arguments, verb->help);
+    if (verb->more) fputs(verb->more, stdout);
     for (const struct verb_option *o = verb->options; o->name; o++) {
         option_text(o, left);
         printf("  %-*s  %s\n", width, left, o->help);

@@ -28,6 +28,7 @@ struct verb {
     const char *arguments; /* "FILE" */
     const char *help;      /* one line */
     const char *example;
+    const char *more;                  /* lines above the options, NULL: none */
     const struct verb_option *options; /* the last one's name is NULL */
     /* argv[0] is the verb. Options come by verb_parse(). */
     int (*run)(const struct verb *verb, int argc, char **argv);
@@ -51,6 +52,6 @@ int verb_main(int argc, char **argv);
 
 extern const struct verb run_verb, test_verb, check_verb, bench_verb, ps_verb,
     stats_verb, errors_verb, log_verb, activate_verb, deactivate_verb,
-    stop_verb, ask_verb, version_verb;
+    stop_verb, ask_verb, store_verb, version_verb;
 
 #endif

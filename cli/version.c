@@ -2,6 +2,7 @@
 #include "cli/json.h"
 #include "cli/verb.h"
 #include <event2/event.h>
+#include <lmdb.h>
 #include <lua.h>
 #include <xxhash.h>
 
@@ -16,6 +17,15 @@
     TEXT_OF2(XXH_VERSION_MAJOR)                                                \
     "." TEXT_OF2(XXH_VERSION_MINOR) "." TEXT_OF2(XXH_VERSION_RELEASE)
 
+/* "0.9.24", of the library that is loaded. */
+static const char *lmdb_release(char text[32])
+{
+    int major, minor, patch;
+    mdb_version(&major, &minor, &patch);
+    snprintf(text, 32, "%d.%d.%d", major, minor, patch);
+    return text;
+}
+
 static bool take(void *context, unsigned option, const char *value)
 {
     *(bool *)context = true;
@@ -25,11 +35,13 @@ static bool take(void *context, unsigned option, const char *value)
 static bool print_json(void)
 {
     bool known = ENGINE_COMMIT[0] != '\0';
-    json_t *json =
-        json_pack("{s:s, s:o, s:s, s:s, s:s, s:s}", "version", ENGINE_VERSION,
-                  "commit", known ? json_string(ENGINE_COMMIT) : json_null(),
-                  "lua", &LUA_RELEASE[4], "libevent", event_get_version(),
-                  "jansson", jansson_version_str(), "xxhash", XXHASH_RELEASE);
+    char lmdb[32];
+    json_t *json = json_pack(
+        "{s:s, s:o, s:s, s:s, s:s, s:s, s:s}", "version", ENGINE_VERSION,
+        "commit", known ? json_string(ENGINE_COMMIT) : json_null(), "lua",
+        &LUA_RELEASE[4], "libevent", event_get_version(), "jansson",
+        jansson_version_str(), "lmdb", lmdb_release(lmdb), "xxhash",
+        XXHASH_RELEASE);
     bool printed = json_line(json, stdout);
     json_decref(json);
     return printed;
@@ -44,11 +56,12 @@ static int run(const struct verb *verb, int argc, char **argv)
         verb_say("version takes no arguments: engine version");
         return EXIT_USAGE;
     }
+    char lmdb[32];
     if (json) return print_json() ? EXIT_WELL : EXIT_FAILED;
-    printf("engine %s%s%s (%s, libevent %s, jansson %s, xxHash %s)\n",
+    printf("engine %s%s%s (%s, libevent %s, jansson %s, LMDB %s, xxHash %s)\n",
            ENGINE_VERSION, ENGINE_COMMIT[0] ? " " : "", ENGINE_COMMIT,
            LUA_RELEASE, event_get_version(), jansson_version_str(),
-           XXHASH_RELEASE);
+           lmdb_release(lmdb), XXHASH_RELEASE);
     return EXIT_WELL;
 }
 

@@ -1,5 +1,6 @@
 #include "lua/combine.h"
 #include "actors/stream/combiner.h"
+#include "actors/stream/state.h"
 #include "core/alloc.h"
 #include "lua/value.h"
 #include <lauxlib.h>
@@ -261,6 +262,7 @@ static enum step fail_rows(struct guest *g, const char *error)
     snprintf(why, sizeof why, "%s", guest_reason(g, error));
     if (vm_protect_spare(g->script.vm, undo_rows, g) != OK)
         return guest_crash(g);
+    if (g->context->state) state_undo(g->context->state);
     executor_fail_batch(g->context, g->input, why);
     return STEP_DONE;
 }
@@ -279,6 +281,7 @@ enum step combine_outcome(struct guest *g, enum vm_outcome outcome)
         return guest_suspended(g, outcome);
     if (outcome != VM_DONE) return fail_rows(g, vm_error(g->script.vm));
     if (g->rows_failed) return fail_rows(g, g->context->error);
+    if (g->context->state) state_keep(g->context->state);
     input_batch_done(g->context, g->input);
     return STEP_DONE;
 }

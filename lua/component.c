@@ -1,4 +1,5 @@
 #include "lua/component.h"
+#include "actors/stream/state.h"
 #include "actors/stream/topology.h"
 #include "core/alloc.h"
 #include "core/log.h"
@@ -10,7 +11,9 @@
 #include "lua/hooks.h"
 #include "lua/json.h"
 #include "lua/sandbox.h"
+#include "lua/state.h"
 #include "lua/value.h"
+#include "lua/windowed.h"
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +52,16 @@ static void push_tuple(lua_State *L, struct guest *g)
     lua_setfield(L, -2, "fields");
 }
 
+void guest_push_source(lua_State *L, const struct guest *g, unsigned source)
+{
+    const char *component = input_component(g->context, source)->name;
+    const char *stream = input_stream(g->context, source)->name;
+    if (strcmp(stream, "default") == 0)
+        lua_pushstring(L, component);
+    else
+        lua_pushfstring(L, "%s:%s", component, stream);
+}
+
 static int self_index(lua_State *L)
 {
     const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
@@ -59,6 +72,9 @@ static int self_index(lua_State *L)
                           "self.%s is for bolts that settle their tuples "
                           "themselves; add acking = \"manual\"",
                           key);
+    else if (strcmp(key, "state") == 0)
+        return luaL_error(L, "self.state is for components that keep state; "
+                             "add state = \"durable\"");
     else
         lua_pushnil(L);
     return 1;
@@ -82,6 +98,8 @@ static void make_self(lua_State *L, struct guest *g)
     guest_add_emits(L, g);
     lua_getfield(L, -1, "emit");
     vref_take(L, &g->engine_emit);
+    const struct window_plan *window = g->config->window;
+    if (g->context->state && !(window && window->hides)) state_add(L, g);
     lua_createtable(L, 0, 3);
     lua_pushcfunction(L, self_index);
     lua_setfield(L, -2, "__index");
@@ -93,19 +111,34 @@ static void make_self(lua_State *L, struct guest *g)
     vref_take(L, &g->self);
 }
 
+/* The field of self at the top is as it was made; or it is again, and raises.
+ */
+static void check_field(lua_State *L, const char *name, const struct vref *made)
+{
+    lua_pushstring(L, name);
+    lua_rawget(L, -2);
+    vref_push(L, made);
+    bool same = lua_rawequal(L, -1, -2);
+    lua_remove(L, -2);
+    if (!same) {
+        lua_setfield(L, -2, name);
+        luaL_error(L,
+                   "self.%s was assigned; it is the engine's, use another "
+                   "name",
+                   name);
+    }
+    lua_pop(L, 1);
+}
+
 /* self.emit is an ordinary field, so that calling it costs nothing; that it
  * is still the engine's is looked at between batches. */
 static int check_self(lua_State *L)
 {
     struct guest *g = lua_touserdata(L, 1);
     vref_push(L, &g->self);
-    lua_pushliteral(L, "emit");
-    lua_rawget(L, -2);
-    vref_push(L, &g->engine_emit);
-    if (lua_rawequal(L, -1, -2)) return 0;
-    lua_setfield(L, -3, "emit");
-    return luaL_error(L, "self.emit was assigned; it is the engine's, use "
-                         "another name");
+    check_field(L, "emit", &g->engine_emit);
+    if (g->state_mark) check_field(L, "state", &g->state);
+    return 0;
 }
 
 /* ---- bolts: a batch ---- */
@@ -129,6 +162,7 @@ static void tuple_through(struct guest *g)
     g->combining = NULL;
     if (g->touched) held_keep(g);
     input_done(g->context, g->input, g->end);
+    if (g->state_mark) state_keep(g->context->state);
 }
 
 enum { GUEST = 1, EXECUTE, SELF, STRINGS }; /* the stack of each_tuple() */
@@ -279,6 +313,7 @@ static enum step guest_execute(struct component_context *context, void *self,
     struct guest *g = self;
     g->input = input;
     if (input->batch->combined) return combine_execute(g);
+    if (g->windowed) return windowed_execute(g);
     g->running = RUN_BATCH;
     g->arity = input_stream(context, input->source)->arity;
     g->anchored = g->may_emit = true;
@@ -367,10 +402,12 @@ enum step guest_call_outcome(struct guest *g, enum vm_outcome outcome)
     if (outcome == VM_YIELDED || outcome == VM_SLEEPING)
         return guest_suspended(g, outcome);
     g->may_emit = false;
-    return outcome == VM_DONE ? STEP_DONE : guest_crash(g);
+    if (outcome != VM_DONE) return guest_crash(g);
+    if (g->state_mark) state_keep(g->context->state);
+    return STEP_DONE;
 }
 
-static enum step call(struct guest *g, const char *name)
+enum step guest_call(struct guest *g, const char *name)
 {
     g->running = RUN_CALL;
     g->combining = NULL;
@@ -383,23 +420,38 @@ static enum step call(struct guest *g, const char *name)
 
 static enum step guest_open(struct component_context *context, void *self)
 {
-    return call(self, guest_is_spout(self) ? "open" : "prepare");
+    struct guest *g = self;
+    if (g->windowed) {
+        enum step step = windowed_open(g);
+        if (step != STEP_DONE) return step;
+    }
+    return guest_call(g, guest_is_spout(g) ? "open" : "prepare");
 }
 
 static enum step guest_finish(struct component_context *context, void *self)
 {
-    return call(self, "finish");
+    struct guest *g = self;
+    if (g->windowed) return windowed_finish(g);
+    return guest_call(self, "finish");
 }
 
 static enum step guest_activate(struct component_context *context, void *self,
                                 bool active)
 {
-    return call(self, active ? "activate" : "deactivate");
+    return guest_call(self, active ? "activate" : "deactivate");
 }
 
 static enum step guest_tick(struct component_context *context, void *self)
 {
-    return call(self, "tick");
+    struct guest *g = self;
+    if (g->windowed) return windowed_tick(g);
+    return guest_call(self, "tick");
+}
+
+static enum step guest_dry(struct component_context *context, void *self)
+{
+    struct guest *g = self;
+    return g->windowed ? windowed_dry(g) : STEP_DONE;
 }
 
 /* ---- resume ---- */
@@ -407,6 +459,7 @@ static enum step guest_tick(struct component_context *context, void *self)
 static enum step guest_resume(struct component_context *context, void *self)
 {
     struct guest *g = self;
+    if (g->running == RUN_WINDOW) return windowed_resume(g);
     enum vm_outcome outcome =
         vm_is_suspended(g->script.vm)
             ? vm_resume(g->script.vm, guest_seat(g))
@@ -456,30 +509,64 @@ static bool has_function(lua_State *L, const char *name)
     return found;
 }
 
-/* lua/engine/operators.lua, put into the binary by the linker. */
+/* lua/engine/operators.lua and joins.lua, put into the binary by the linker. */
 extern const char _binary_operators_lua_start[], _binary_operators_lua_end[];
+extern const char _binary_joins_lua_start[], _binary_joins_lua_end[];
 
-/* The component's table is at the top and holds an operator: it becomes one
- * with functions. */
-static void push_operator(lua_State *L, struct guest *g)
+static void push_fields(lua_State *L, const struct stream_plan *stream)
 {
-    const struct component_context *c = g->context;
-    const struct stream_plan *stream = input_stream(c, 0);
-    size_t bytes =
-        (size_t)(_binary_operators_lua_end - _binary_operators_lua_start);
-    lua_pushnil(L);
-    sandbox_env(L);
-    sandbox_load(L, _binary_operators_lua_start, bytes, "=operator");
-    lua_pushstring(L, g->config->operator_name);
-    lua_rawgeti(L, -3, 1);
-    script_field(L, -1, "args");
-    lua_replace(L, -2);
     lua_createtable(L, (int)stream->arity, 0);
     for (unsigned i = 0; i < stream->arity; i++) {
         lua_pushstring(L, stream->fields[i]);
         lua_rawseti(L, -2, i + 1);
     }
-    lua_call(L, 3, 1);
+}
+
+/* What joins.lua wants to know of each input, and `null`. */
+static void push_inputs(lua_State *L, struct guest *g)
+{
+    const struct component_context *c = g->context;
+    lua_createtable(L, (int)c->component->input_count, 0);
+    for (unsigned i = 0; i < c->component->input_count; i++) {
+        lua_createtable(L, 0, 2);
+        guest_push_source(L, g, i);
+        lua_setfield(L, -2, "source");
+        push_fields(L, input_stream(c, i));
+        lua_setfield(L, -2, "fields");
+        lua_rawseti(L, -2, i + 1);
+    }
+    value_push_null(L);
+}
+
+static void load_chunk(lua_State *L, const char *start, const char *end,
+                       const char *name)
+{
+    lua_pushnil(L);
+    sandbox_env(L);
+    sandbox_load(L, start, (size_t)(end - start), name);
+}
+
+/* The component's table is at the top and holds an operator: it becomes one
+ * with functions. */
+static void push_operator(lua_State *L, struct guest *g)
+{
+    const char *name = g->config->operator_name;
+    bool joins = strcmp(name, "join") == 0 || strcmp(name, "cogroup") == 0;
+    if (joins)
+        load_chunk(L, _binary_joins_lua_start, _binary_joins_lua_end, "=join");
+    else
+        load_chunk(L, _binary_operators_lua_start, _binary_operators_lua_end,
+                   "=operator");
+    lua_pushstring(L, name);
+    lua_rawgeti(L, -3, 1);
+    script_field(L, -1, "args");
+    lua_replace(L, -2);
+    if (joins)
+        push_inputs(L, g);
+    else
+        push_fields(L, input_stream(g->context, 0));
+    if (!joins) lua_pushboolean(L, g->context->state != NULL);
+    lua_call(L, 4, 1);
     lua_replace(L, -2);
 }
 
@@ -534,10 +621,12 @@ static err adopt(struct guest *g, const struct edition *edition,
 
 static void guest_fini(struct guest *g)
 {
+    windowed_fini(g);
     vref_drop(&g->body);
     vref_drop(&g->self);
     vref_drop(&g->ids);
     vref_drop(&g->engine_emit);
+    vref_drop(&g->state);
     custom_fini(g);
     combine_fini(g);
     held_fini(g);
@@ -584,6 +673,7 @@ static err guest_make(struct component_context *context, void *self)
     if (e == OK) {
         e = adopt(g, &g->script.now, &g->body);
         if (e == OK) e = vm_protect(g->script.vm, make_tables, g);
+        if (e == OK) e = windowed_make(g);
         if (e != OK) why = vm_error(g->script.vm);
     }
     if (e == OK) return OK;
@@ -620,6 +710,13 @@ static void guest_free(struct component_context *context, void *self)
     guest_fini(g);
 }
 
+/* ---- state ---- */
+
+static void guest_undo(struct component_context *context, void *self)
+{
+    if (context->state) state_undo(context->state);
+}
+
 /* ---- new code ---- */
 
 static err guest_load_code(struct component_context *context, void *self,
@@ -649,7 +746,7 @@ static enum step guest_switch_code(struct component_context *context,
     if (g->script.next.bundle == NULL) return STEP_DONE;
     if (adopt(g, &g->script.next, &g->body) != OK) return guest_crash(g);
     script_take(&g->script);
-    return call(g, "on_reload");
+    return guest_call(g, "on_reload");
 }
 
 static void guest_drop_code(struct component_context *context, void *self)
@@ -699,11 +796,19 @@ static const char *changed_operator(const struct lua_config *a,
     return same_arguments(a, b) ? NULL : was;
 }
 
+static bool changed_window(const struct window_plan *a,
+                           const struct window_plan *b)
+{
+    if (a == NULL || b == NULL) return a != b;
+    return strcmp(a->text, b->text) != 0;
+}
+
 static const char *guest_change(const void *now, const void *next)
 {
     const struct lua_config *a = now, *b = next;
     const char *changed = changed_operator(a, b);
     if (changed) return changed;
+    if (changed_window(a->window, b->window)) return "window";
     if (a->generates != b->generates) return "generator";
     if (a->rate != b->rate) return "rate";
     if (a->count != b->count) return "count";
@@ -723,6 +828,7 @@ const struct component_class lua_class = {
     .execute = guest_execute,
     .finish = guest_finish,
     .tick = guest_tick,
+    .dry = guest_dry,
     .resume = guest_resume,
     .next = guest_next,
     .ack = guest_ack,
@@ -733,4 +839,7 @@ const struct component_class lua_class = {
     .load_code = guest_load_code,
     .switch_code = guest_switch_code,
     .drop_code = guest_drop_code,
+    .snapshot = guest_snapshot,
+    .restore = guest_restore,
+    .undo = guest_undo,
 };

@@ -7,6 +7,8 @@
 #include "lua/bundle.h"
 #include "lua/runtime.h"
 
+struct window_plan;
+
 /* component_plan.config of lua_class. */
 struct lua_config {
     struct bundle *bundle;       /* borrowed from the plan's maker */
@@ -19,6 +21,7 @@ struct lua_config {
     const char *operator_name;
     const char *const *arguments;
     unsigned argument_count;
+    const struct window_plan *window; /* see windowed.h; NULL: none */
     /* A spout with `generator { … }`. */
     bool generates;
     int64_t rate;  /* tuples a second; 0: as fast as it goes */

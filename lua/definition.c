@@ -1,6 +1,7 @@
 #include "lua/definition.h"
 #include "actors/connectors/connector.h"
 #include "actors/operators/operator.h"
+#include "actors/stream/promise.h"
 #include "core/alloc.h"
 #include "core/real.h"
 #include "core/value.h"
@@ -11,6 +12,7 @@
 #include "lua/script.h"
 #include "lua/units.h"
 #include "lua/value.h"
+#include "lua/windowed.h"
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,8 +20,11 @@
 /* lua/engine/plan.lua, put into the binary by the linker. */
 extern const char _binary_plan_lua_start[], _binary_plan_lua_end[];
 extern const char _binary_connectors_lua_start[], _binary_connectors_lua_end[];
+extern const char _binary_windows_lua_start[], _binary_windows_lua_end[];
+extern const char _binary_joins_lua_start[], _binary_joins_lua_end[];
 
-enum { PENDING_MOST = 16384 }; /* roots of a spout task, if none is given */
+/* Roots of a spout task, if none is given: what windows hold is among them. */
+enum { PENDING_MOST = 16384, PENDING_MOST_WINDOWS = 1000000 };
 
 struct loader {
     struct script script; /* first: the VM's host */
@@ -341,6 +346,21 @@ static void take_options(lua_State *L, struct loader *l,
         luaL_error(L, "%s", why);
 }
 
+/* One place for each input. */
+static const unsigned *take_places(lua_State *L, struct loader *l,
+                                   const char *key, unsigned count)
+{
+    unsigned *places = take(L, l, (count + 1) * sizeof *places);
+    lua_getfield(L, -1, key);
+    for (unsigned i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, i + 1);
+        places[i] = (unsigned)lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return places;
+}
+
 static void take_operator(lua_State *L, struct loader *l,
                           struct component_plan *c,
                           const struct operator_kind *kind)
@@ -353,15 +373,8 @@ static void take_operator(lua_State *L, struct loader *l,
     lua_getfield(L, -1, "arguments");
     config->field = take_names(L, l, &count)[0];
     lua_pop(L, 1);
-    lua_getfield(L, -1, "places"); /* one argument: one for each input */
-    unsigned *places = take(L, l, (c->input_count + 1) * sizeof *places);
-    for (unsigned i = 0; i < c->input_count; i++) {
-        lua_rawgeti(L, -1, i + 1);
-        places[i] = (unsigned)lua_tointeger(L, -1);
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-    config->places = places;
+    /* One argument: one for each input. */
+    config->places = take_places(L, l, "places", c->input_count);
     c->config = config;
     c->class = kind->class;
 }
@@ -377,6 +390,43 @@ static void take_arguments(lua_State *L, struct loader *l,
     lua_pop(L, 1);
 }
 
+/* `window` of the component's table at the top. */
+static void take_window(lua_State *L, struct loader *l,
+                        const struct component_plan *c,
+                        struct lua_config *config)
+{
+    if (lua_getfield(L, -1, "window") == LUA_TNIL) {
+        lua_pop(L, 1);
+        return;
+    }
+    struct window_plan *plan = take(L, l, sizeof *plan);
+    plan->text = text_field(L, l, "text");
+    plan->timestamp = text_field(L, l, "timestamp");
+    plan->by = text_field(L, l, "by");
+    plan->timestamps = take_places(L, l, "timestamp_places", c->input_count);
+    plan->bys = take_places(L, l, "by_places", c->input_count);
+    plan->late_stream = (unsigned)number_field(L, "late_stream");
+    plan->early_ns = number_field(L, "early_us") * 1000;
+    plan->kept = flag_field(L, "kept");
+    plan->hides = flag_field(L, "hides");
+    const char *kind = text_field(L, l, "kind");
+    plan->windows = (struct windows_config){
+        .kind = strcmp(kind, "session") == 0 ? WINDOW_SESSION : WINDOW_SLIDING,
+        .length_us = number_field(L, "length_us"),
+        .length_count = (uint32_t)number_field(L, "length_count"),
+        .every_us = number_field(L, "every_us"),
+        .every_count = (uint32_t)number_field(L, "every_count"),
+        .gap_us = number_field(L, "gap_us"),
+        .timed = plan->timestamp != NULL,
+        .lag_us = number_field(L, "lag_us"),
+        .allowed_us = number_field(L, "allowed_us"),
+        .sources = c->input_count,
+    };
+    lua_pop(L, 1);
+    config->window = plan;
+    l->definition->plan.windows = true;
+}
+
 static void take_guest(lua_State *L, struct loader *l, struct component_plan *c,
                        bool generates)
 {
@@ -388,6 +438,7 @@ static void take_guest(lua_State *L, struct loader *l, struct component_plan *c,
     config->budget_ns = number_field(L, "budget_ns");
     config->generates = generates;
     take_arguments(L, l, config);
+    take_window(L, l, c, config);
     if (generates) {
         lua_getfield(L, -1, "options");
         config->rate = number_field(L, "rate");
@@ -437,7 +488,9 @@ static void take_component(lua_State *L, struct loader *l,
     c->on_error = (enum on_error)choice_field(L, "on_error", on_errors);
     lua_getfield(L, -1, "manual");
     c->manual = lua_toboolean(L, -1);
-    lua_pop(L, 1);
+    lua_getfield(L, -2, "durable");
+    c->durable = lua_toboolean(L, -1);
+    lua_pop(L, 2);
     take_streams(L, l, c);
     take_failed(L, l, c);
     lua_getfield(L, -1, "names_fields");
@@ -455,6 +508,9 @@ static void take_component(lua_State *L, struct loader *l,
         take_operator(L, l, c, native);
     else
         take_guest(L, l, c, name != NULL);
+    c->rewinds = connector ? c->class->rewinds : c->durable || name;
+    c->transacts = c->class->transacts;
+    c->keeps = c->class->keep && (connector || c->durable);
 }
 
 /* Lua's plan is at the top of the stack. */
@@ -467,14 +523,14 @@ static void take_plan(lua_State *L, struct loader *l)
     plan->timeout_ns = number_field(L, "timeout_ns");
     plan->pending_max = (unsigned)number_field(L, "max_pending");
     plan->pending_adapts = plan->pending_max == 0;
-    if (plan->pending_adapts) plan->pending_max = PENDING_MOST;
     plan->loops = (unsigned)number_field(L, "loops");
     lua_getfield(L, -1, "inactive");
     plan->inactive = lua_toboolean(L, -1);
     lua_pop(L, 1);
     const char *guarantee = text_field(L, l, "guarantee");
-    plan->guarantee =
-        strcmp(guarantee, "at-most-once") == 0 ? AT_MOST_ONCE : AT_LEAST_ONCE;
+    for (int g = AT_MOST_ONCE; g <= EXACTLY_ONCE; g++)
+        if (strcmp(guarantee, guarantee_name((enum guarantee)g)) == 0)
+            plan->guarantee = (enum guarantee)g;
     lua_getfield(L, -1, "components");
     plan->count = (unsigned)lua_rawlen(L, -1);
     plan->components = take(L, l, plan->count * sizeof *plan->components);
@@ -485,6 +541,8 @@ static void take_plan(lua_State *L, struct loader *l)
     }
     lua_pop(L, 1);
     l->line = 0;
+    if (plan->pending_adapts)
+        plan->pending_max = plan->windows ? PENDING_MOST_WINDOWS : PENDING_MOST;
     plan_number(plan);
 }
 
@@ -530,29 +588,30 @@ static void check_sets(lua_State *L, struct loader *l)
     }
 }
 
-/* The chunk. [-0, +1, v] */
-static void push_connector_checks(lua_State *L)
+/* [-0, +1, v] */
+static void push_chunk(lua_State *L, const char *start, const char *end,
+                       const char *name)
 {
-    size_t bytes =
-        (size_t)(_binary_connectors_lua_end - _binary_connectors_lua_start);
     lua_pushnil(L);
     sandbox_env(L);
-    sandbox_load(L, _binary_connectors_lua_start, bytes, "=connectors");
+    sandbox_load(L, start, (size_t)(end - start), name);
 }
 
 /* Pushes { check, suggest }. [-0, +1, v] */
 static void push_checker(lua_State *L)
 {
-    size_t bytes = (size_t)(_binary_plan_lua_end - _binary_plan_lua_start);
-    lua_pushnil(L);
-    sandbox_env(L);
-    sandbox_load(L, _binary_plan_lua_start, bytes, "=plan");
+    push_chunk(L, _binary_plan_lua_start, _binary_plan_lua_end, "=plan");
     lua_pushcfunction(L, hint_nearest);
     lua_pushcfunction(L, units_of_duration);
     lua_pushcfunction(L, units_of_size);
-    push_connector_checks(L);
+    push_chunk(L, _binary_connectors_lua_start, _binary_connectors_lua_end,
+               "=connectors");
     push_failed_values(L);
-    lua_call(L, 5, 1);
+    push_chunk(L, _binary_windows_lua_start, _binary_windows_lua_end,
+               "=windows");
+    push_chunk(L, _binary_joins_lua_start, _binary_joins_lua_end, "=joins");
+    lua_call(L, 0, 1); /* how it reads a path */
+    lua_call(L, 7, 1);
 }
 
 static int make_plan(lua_State *L)
@@ -608,6 +667,19 @@ static char *first_line(const struct loader *l)
     return mem_text(line, strlen(line));
 }
 
+/* Can its guarantee be kept? */
+static err check_promise(struct loader *l)
+{
+    struct buffer faults = {0};
+    err e = promise_check(&l->definition->plan, &faults);
+    if (e == OK && faults.used > 0) {
+        l->errors = mem_text((char *)faults.data, faults.used - 1);
+        if (l->errors == NULL) e = ERR_NOMEM;
+    }
+    buffer_fini(&faults);
+    return e;
+}
+
 /* From text, or what stands at the loader's path. */
 static err load(struct loader *l, const char *text, size_t bytes,
                 const char *const *sets, unsigned set_count,
@@ -645,6 +717,7 @@ static err load(struct loader *l, const char *text, size_t bytes,
         e = script_load(&l->script, d->bundle, config, NULL);
         if (e == OK) e = script_run(&l->script, NULL, make_plan, l);
         if (e == ERR_CONFIG && l->usage) e = ERR_USAGE;
+        if (e == OK && l->errors == NULL) e = check_promise(l);
         if (e == OK && l->errors) e = ERR_CONFIG;
         if (e != OK && l->errors == NULL) l->errors = first_line(l);
         script_fini(&l->script);
@@ -737,6 +810,7 @@ static const char *changed_option(const struct component_plan *a,
     if (a->retries != b->retries) return "retries";
     if (a->on_error != b->on_error) return "on_error";
     if (a->manual != b->manual) return "acking";
+    if (a->durable != b->durable) return "state";
     return a->class->change ? a->class->change(a->config, b->config) : NULL;
 }
 

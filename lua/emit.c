@@ -252,7 +252,7 @@ static bool may_go_back(lua_State *L, struct guest *g, unsigned stream)
 {
     struct emitter *e = g->context->emitter;
     if (emitter_may_go_back(e, &e->streams[stream])) return true;
-    if (g->in_hand) luaL_error(L, "%s", e->refusal);
+    if (g->anchored) luaL_error(L, "%s", e->refusal);
     executor_fault(g->context, LOSS_NONE, "%s", e->refusal);
     e->failed = false;
     e->refusal = NULL;
@@ -286,11 +286,17 @@ static void wrong_arity(lua_State *L, struct guest *g, unsigned stream,
             luaL_error(L, "emit got self; write self.emit(…) with a dot");
         lua_pop(L, 1);
     }
+    if (plan->arity == 0)
+        luaL_error(L,
+                   "stream '%s' has no fields, emit got %d value%s; name them: "
+                   "fields = { \"…\" }",
+                   plan->name, count, count == 1 ? "" : "s");
     luaL_error(L,
-               "stream '%s' has %d fields, emit got %d values; give each field "
-               "one, and put parentheses around a call that returns several: "
-               "emit((s:gsub(…)))",
-               plan->name, (int)plan->arity, count);
+               "stream '%s' has %d field%s, emit got %d value%s; give each "
+               "field one, and put parentheses around a call that returns "
+               "several: emit((s:gsub(…)))",
+               plan->name, (int)plan->arity, plan->arity == 1 ? "" : "s", count,
+               count == 1 ? "" : "s");
 }
 
 static void check_values(lua_State *L, struct guest *g, unsigned stream,

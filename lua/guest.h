@@ -8,7 +8,15 @@
 #include "lua/script.h"
 
 /* Which of the component's functions runs. */
-enum run { RUN_NONE, RUN_BATCH, RUN_ROWS, RUN_NEXT, RUN_NOTIFY, RUN_CALL };
+enum run {
+    RUN_NONE,
+    RUN_BATCH,
+    RUN_ROWS,
+    RUN_WINDOW,
+    RUN_NEXT,
+    RUN_NOTIFY,
+    RUN_CALL,
+};
 
 /* A root that was settled; told when the VM is free. */
 struct notice {
@@ -34,6 +42,8 @@ struct guest {
     struct vref self; /* the task's table */
     struct vref ids;  /* token → id, of emit_id */
     struct vref engine_emit; /* what self.emit must be */
+    struct vref state;       /* and self.state: see state.h */
+    void *state_mark;        /* that one's address; NULL: it keeps none */
 
     enum run running;
     const char *call; /* RUN_CALL: name of the function */
@@ -64,7 +74,8 @@ struct guest {
     unsigned reducer_count;
     const char *combining; /* the reader whose combine runs, or has failed in
                             * the call in hand; or NULL */
-    bool rows_failed;      /* RUN_ROWS: the context's error says why */
+    bool rows_failed; /* RUN_ROWS, RUN_WINDOW: the context's error says why */
+    struct windowed *windowed; /* owned: see windowed.h; or NULL */
     struct held *touched;  /* held tuples, by the call in hand: see held.h */
     struct root_list from; /* of the tuples that one is made of */
     struct hooks hooks;
@@ -96,6 +107,11 @@ const char *guest_reason(struct guest *g, const char *why);
 enum step guest_crash(struct guest *g);
 /* After VM_YIELDED and VM_SLEEPING. */
 enum step guest_suspended(struct guest *g, enum vm_outcome outcome);
+/* Pushes the name of an input: "component", or "component:stream".
+ * [-0, +1, m] */
+void guest_push_source(lua_State *L, const struct guest *g, unsigned source);
+/* Calls a function of the component, if it has it. */
+enum step guest_call(struct guest *g, const char *name);
 /* Of a call of one function. */
 enum step guest_call_outcome(struct guest *g, enum vm_outcome outcome);
 
@@ -109,6 +125,12 @@ void guest_ack(struct component_context *context, void *self, uint64_t token);
 enum verdict guest_fail(struct component_context *context, void *self,
                         uint64_t token, const char *reason);
 enum step guest_notify(struct component_context *context, void *self);
+/* A generator's position is a number; other spouts' is what they keep. Bolts
+ * have one where their windows are kept. */
+err guest_snapshot(struct component_context *context, void *self,
+                   uint64_t oldest, struct buffer *out);
+err guest_restore(struct component_context *context, void *self,
+                  struct bytes position);
 /* Room for the news of one root more. False: out of memory. */
 bool guest_notice_room(struct guest *g);
 

@@ -92,6 +92,17 @@ static size_t front_bytes(const char *source, size_t bytes)
     return front;
 }
 
+/* To an error of a table whose entries nothing separates. */
+static void hint_comma(lua_State *L)
+{
+    const char *text = lua_tostring(L, -1);
+    if (text == NULL || strstr(text, "'}' expected") == NULL ||
+        strstr(text, "near <eof>") != NULL)
+        return;
+    lua_pushfstring(L, "%s; a comma may be missing before it", text);
+    lua_remove(L, -2);
+}
+
 /* Compiles and sets the environment at index `env` (0: the globals). On an
  * error the message is pushed instead. */
 static int compile(lua_State *L, const char *source, size_t bytes,
@@ -105,6 +116,7 @@ static int compile(lua_State *L, const char *source, size_t bytes,
     vm_charge(L, bytes / COMPILE_BYTES_PER_STEP);
     size_t front = *name == '@' ? front_bytes(source, bytes) : 0;
     int status = luaL_loadbufferx(L, source + front, bytes - front, name, "t");
+    if (status == LUA_ERRSYNTAX) hint_comma(L);
     if (status != LUA_OK || env == 0) return status;
     lua_pushvalue(L, env);
     if (lua_setupvalue(L, -2, 1) == NULL) lua_pop(L, 1);

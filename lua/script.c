@@ -110,6 +110,12 @@ static int take_grouping(lua_State *L)
 static int take_connector(lua_State *L)
 {
     const char *name = lua_tostring(L, lua_upvalueindex(1));
+    if (lua_type(L, 1) == LUA_TSTRING && strcmp(name, "queue") == 0) {
+        lua_createtable(L, 0, 1);
+        lua_pushvalue(L, 1);
+        lua_setfield(L, -2, "name");
+        lua_replace(L, 1);
+    }
     if (!lua_istable(L, 1))
         return luaL_error(L, "%s is followed by %s; write %s { … }", name,
                           luaL_typename(L, 1), name);
@@ -122,6 +128,17 @@ static int take_connector(lua_State *L)
     lua_setfield(L, -2, "options");
     lua_pushinteger(L, line);
     lua_setfield(L, -2, "line");
+    return 1;
+}
+
+/* `sliding { … }` → { window = "sliding", options, line }. */
+static int take_window(lua_State *L)
+{
+    take_connector(L);
+    lua_getfield(L, -1, "connector");
+    lua_setfield(L, -2, "window");
+    lua_pushnil(L);
+    lua_setfield(L, -2, "connector");
     return 1;
 }
 
@@ -303,8 +320,11 @@ static const char *const loading_words[] = {
 };
 
 static const char *const operators[] = {
-    "map", "filter", "flat_map", "words", "count_by", "reduce_by", "top", NULL,
+    "map",  "filter",  "flat_map", "words", "count_by", "reduce_by", "top",
+    "join", "cogroup", "inner",    "left",  "right",    "full",      NULL,
 };
+
+static const char *const windows[] = {"sliding", "tumbling", "session", NULL};
 
 /* `null { … }`: the value that is called like a connector. */
 static int call_null(lua_State *L)
@@ -361,6 +381,15 @@ static void add_operators(lua_State *L)
     }
 }
 
+static void add_windows(lua_State *L)
+{
+    for (int i = 0; windows[i]; i++) {
+        lua_pushstring(L, windows[i]);
+        lua_pushcclosure(L, take_window, 1);
+        lua_setfield(L, -2, windows[i]);
+    }
+}
+
 static void add_log(lua_State *L)
 {
     lua_createtable(L, 0, 5);
@@ -399,6 +428,7 @@ static void add_definition_words(lua_State *L)
     lua_setfield(L, -2, "param");
     add_connectors(L);
     add_operators(L);
+    add_windows(L);
     script_add_words(L); /* its null comes instead of the connector's name */
     add_null(L);
     lua_pushcfunction(L, sleep_for);
@@ -419,6 +449,7 @@ static void close_vocabulary(lua_State *L, int index)
     forget_words(L, index, loading_words);
     forget_words(L, index, groupings);
     forget_words(L, index, operators);
+    forget_words(L, index, windows);
     const struct connector *c;
     for (unsigned i = 0; (c = connector_at(i)) != NULL; i++) {
         if (strcmp(c->name, "null") == 0) continue; /* a value, too */

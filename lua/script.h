@@ -6,7 +6,8 @@
  *   spout "n" { … }, bolt, sink → { kind, name, line, body }
  *   shuffle "c:s", fields("c", …), global → { grouping, from, keys, line }
  *   file { … } → { connector = "file", options, line }
- *   words "line", map(fn) → { operator = "words", args, count, line } */
+ *   words "line", map(fn) → { operator = "words", args, count, line }
+ *   sliding { … }, tumbling, session → { window = "sliding", options, line } */
 #ifndef LUA_SCRIPT_H
 #define LUA_SCRIPT_H
 

@@ -1,8 +1,10 @@
 /* spout.c - spouts written in Lua: next(), what generators make, and the news
  * of acks and fails. */
+#include "actors/stream/state.h"
 #include "core/alloc.h"
 #include "core/node.h"
 #include "lua/hooks.h"
+#include "lua/windowed.h"
 #include <lauxlib.h>
 #include <string.h>
 
@@ -87,6 +89,14 @@ static uint64_t own_number(const struct guest *g, uint64_t n)
     return 1 + c->index + (n - 1) * c->component->tasks;
 }
 
+/* What so many of its tuples take at its rate. */
+static int64_t pace_ns(const struct guest *g, uint64_t tuples)
+{
+    if (g->config->rate == 0) return 0;
+    uint64_t all = tuples * g->context->component->tasks;
+    return (int64_t)((double)all * 1e9 / (double)g->config->rate);
+}
+
 /* The next tuple may not come before this. */
 static int64_t due_ns(const struct guest *g)
 {
@@ -164,6 +174,7 @@ enum step guest_next_outcome(struct guest *g, enum vm_outcome outcome)
         return guest_suspended(g, outcome);
     g->may_emit = false;
     if (outcome != VM_DONE) return guest_crash(g);
+    if (g->state_mark) state_keep(g->context->state);
     if (g->config->generates) return made_outcome(g);
     if (g->ended) {
         g->ended = false;
@@ -193,7 +204,7 @@ enum step guest_next(struct component_context *context, void *self)
 {
     struct guest *g = self;
     if (g->config->generates && g->began_ns == 0)
-        g->began_ns = env_now(context->env);
+        g->began_ns = env_now(context->env) - pace_ns(g, g->tokens);
     return run_next(g);
 }
 
@@ -294,4 +305,36 @@ enum step guest_notify(struct component_context *context, void *self)
     g->may_emit = true;
     return guest_call_outcome(
         g, vm_run(g->script.vm, guest_seat(g), notify_body, g));
+}
+
+/* ---- checkpoints ---- */
+
+/* Tuples before this one are settled. */
+err guest_snapshot(struct component_context *context, void *self,
+                   uint64_t oldest, struct buffer *out)
+{
+    struct guest *g = self;
+    uint8_t at[VALUE_SCALAR_MAX];
+    if (g->windowed) return windowed_snapshot(g, out);
+    if (!g->config->generates) return OK;
+    uint64_t next = own_number(g, g->tokens + 1);
+    uint8_t *end = value_put_int(at, (int64_t)(oldest < next ? oldest : next));
+    return buffer_append(out, at, (size_t)(end - at));
+}
+
+/* The task's first tuple has the number index + 1. */
+err guest_restore(struct component_context *context, void *self,
+                  struct bytes position)
+{
+    struct guest *g = self;
+    const uint8_t *at = position.at, *next;
+    struct value v;
+    if (!guest_is_spout(g)) return windowed_restore(g, position);
+    if (!g->config->generates || position.count == 0) return OK;
+    if (value_check(at, at + position.count, &next) != OK) return ERR_FORMAT;
+    value_get(at, &v);
+    if (v.type != VALUE_INT || v.as.integer < 1) return ERR_FORMAT;
+    g->tokens = ((uint64_t)v.as.integer - 1 - context->index) /
+                context->component->tasks;
+    return OK;
 }

@@ -207,6 +207,20 @@ static enum step crash(struct component_context *context,
     return fault_stays(error) ? STEP_HOPELESS : STEP_CRASH;
 }
 
+/* Another file has the name than when the checkpoint was taken. */
+static enum step begin_anew(struct component_context *context, struct reader *r,
+                            struct block *b)
+{
+    executor_fault(context, LOSS_NONE,
+                   "%s is another file than when the checkpoint was taken, or "
+                   "was cut; it is read from its beginning",
+                   b->intake->path);
+    b->state = BLOCK_FREE;
+    ref_drop(context->env, &r->intake->ref);
+    r->intake = NULL;
+    return STEP_DONE;
+}
+
 /* A file that can't be opened now or ever is said and left out; with it alone
  * a path that names nothing is the definition's mistake. */
 static enum step not_opened(struct component_context *context, struct reader *r,
@@ -215,6 +229,7 @@ static enum step not_opened(struct component_context *context, struct reader *r,
     const struct intake *in = b->intake;
     char text[1024];
     bool missing = error == ENOENT || error == ENOTDIR;
+    if (error == ESTALE) return begin_anew(context, r, b);
     if (error == ENOTSUP)
         snprintf(text, sizeof text, "%s: %s", in->path, in->why);
     else if (fault_stays(error) && !(missing && r->single))

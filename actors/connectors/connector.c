@@ -4,13 +4,14 @@
 extern const struct connector connector_file;
 extern const struct connector connector_list;
 extern const struct connector connector_null;
+extern const struct connector connector_queue;
 extern const struct connector connector_stdin;
 extern const struct connector connector_stdout;
 
 /* By name. */
 static const struct connector *const all[] = {
-    &connector_file,  &connector_list,   &connector_null,
-    &connector_stdin, &connector_stdout,
+    &connector_file,  &connector_list,  &connector_null,
+    &connector_queue, &connector_stdin, &connector_stdout,
 };
 enum { COUNT = sizeof all / sizeof all[0] };
 

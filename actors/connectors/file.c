@@ -71,6 +71,7 @@ static const struct component_class source = {
     .name = "file",
     .state_bytes = sizeof(struct reader),
     .stays = true,
+    .rewinds = true,
     .change = connector_change,
     .make = source_make,
     .free = reader_free,
@@ -80,6 +81,8 @@ static const struct component_class source = {
     .replay = reader_replay,
     .release = reader_release,
     .job_done = reader_job_done,
+    .snapshot = reader_snapshot,
+    .restore = reader_restore,
 };
 
 static err sink_make(struct component_context *context, void *self)
@@ -98,6 +101,7 @@ static err sink_make(struct component_context *context, void *self)
 static const struct component_class sink = {
     .name = "file",
     .state_bytes = sizeof(struct writer),
+    .transacts = true,
     .change = connector_change,
     .make = sink_make,
     .free = writer_free,
@@ -105,8 +109,11 @@ static const struct component_class sink = {
     .execute = writer_execute,
     .settle = writer_settle,
     .finish = writer_finish,
-    .resume = writer_settle,
+    .resume = writer_resume,
     .job_done = writer_job_done,
+    .prepare = writer_prepare,
+    .snapshot = writer_snapshot,
+    .restore = writer_restore,
 };
 
 static const struct option options[] = {

@@ -87,8 +87,9 @@ static int open_file(struct intake *in)
     if (in->fd < 0) return in->fd;
     int e = disk->look(disk->context, NULL, in->fd, &in->info);
     if (e < 0) return e;
-    if (in->wanted.number != 0 && !same_file(&in->wanted, &in->info))
-        return -ESTALE;
+    bool same =
+        same_file(&in->wanted, &in->info) && in->info.bytes >= in->wanted.bytes;
+    if (in->wanted.number != 0 && !same) return -ESTALE;
     e = look_inside(in);
     in->in_order |= in->follow;
     return e;

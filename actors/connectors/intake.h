@@ -44,7 +44,8 @@ struct intake {
     int64_t at;              /* followed: of the next read */
     struct inflate *inflate; /* owned; NULL: not compressed */
     struct disk_info info;   /* once it is open, if it is a file */
-    struct disk_info wanted; /* it must be this file; all zeroes: any */
+    struct disk_info wanted; /* it must be this file, and not be shorter; all
+                              * zeroes: any */
     char why[200]; /* it can't be opened, if that isn't the system's word */
     char path[];
 };

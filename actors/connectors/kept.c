@@ -46,7 +46,7 @@ static err grow(struct kept *k)
 }
 
 err kept_add(struct kept *k, const uint8_t *bytes, uint32_t count,
-             uint64_t *token)
+             int64_t place, uint64_t *token)
 {
     if (k->room == 0 || k->first_free == NONE) {
         err e = grow(k);
@@ -55,6 +55,7 @@ err kept_add(struct kept *k, const uint8_t *bytes, uint32_t count,
     struct kept_line *line = mem_alloc(sizeof *line + count);
     if (line == NULL) return ERR_NOMEM;
     line->count = count;
+    line->place = place;
     if (count > 0) memcpy(line->bytes, bytes, count);
     uint32_t i = k->first_free;
     struct kept_slot *s = &k->slots[i];
@@ -68,6 +69,16 @@ const struct kept_line *kept_get(const struct kept *k, uint64_t token)
 {
     const struct kept_slot *s = slot(k, token);
     return s ? s->line : NULL;
+}
+
+int64_t kept_oldest(const struct kept *k)
+{
+    int64_t oldest = INT64_MAX;
+    for (uint32_t i = 0; i < k->room; i++) {
+        const struct kept_line *line = k->slots[i].line;
+        if (line && line->place < oldest) oldest = line->place;
+    }
+    return oldest;
 }
 
 void kept_drop(struct kept *k, uint64_t token)

@@ -10,6 +10,7 @@
 #include "core/err.h"
 
 struct kept_line {
+    int64_t place;
     uint32_t count;
     uint8_t bytes[];
 };
@@ -23,10 +24,12 @@ struct kept {
 };
 
 void kept_fini(struct kept *k);
-/* Copies a line; *token, below 2^63, will find it. ERR_NOMEM: nothing was kept.
- */
+/* Copies a line, which is at `place` of the input; *token, below 2^63, will
+ * find it. ERR_NOMEM: nothing was kept. */
 err kept_add(struct kept *k, const uint8_t *bytes, uint32_t count,
-             uint64_t *token);
+             int64_t place, uint64_t *token);
+/* The least place of those that are held; INT64_MAX: none is. */
+int64_t kept_oldest(const struct kept *k);
 /* Borrowed until it is dropped. NULL: it was, or never came. */
 const struct kept_line *kept_get(const struct kept *k, uint64_t token);
 /* Twice is harmless. */

@@ -11,6 +11,7 @@
  *              by executor_emit(), with a token by which replay() finds it
  *              again
  *   replay     emits one tuple once more
+ *   snapshot   says where it stands, for a checkpoint; restore goes on there
  * Its state stays when the task's actor crashes: the next one goes on where it
  * was. What blocks goes into a job: see reader.c (files), writer.c (a sink). */
 #include "actors/connectors/connector.h"
@@ -79,15 +80,42 @@ static enum step replay(struct component_context *context, void *self,
     return emit(context, self, token) ? STEP_DONE : no_memory(context);
 }
 
+/* The rows before it are settled. */
+static err snapshot(struct component_context *context, void *self,
+                    uint64_t oldest, struct buffer *out)
+{
+    const struct list *list = self;
+    uint8_t at[VALUE_SCALAR_MAX];
+    uint64_t row = oldest < list->next ? oldest : list->next;
+    return buffer_append(out, at,
+                         (size_t)(value_put_int(at, (int64_t)row) - at));
+}
+
+static err restore(struct component_context *context, void *self,
+                   struct bytes position)
+{
+    struct list *list = self;
+    struct value row;
+    const uint8_t *at = position.at, *end;
+    if (value_check(at, at + position.count, &end) != OK) return ERR_FORMAT;
+    value_get(at, &row);
+    if (row.type != VALUE_INT || row.as.integer < 0) return ERR_FORMAT;
+    list->next = (uint64_t)row.as.integer;
+    return OK;
+}
+
 static const struct component_class source = {
     .name = "list",
     .state_bytes = sizeof(struct list),
     .stays = true,
+    .rewinds = true,
     .change = connector_change,
     .make = make,
     .free = end,
     .next = next,
     .replay = replay,
+    .snapshot = snapshot,
+    .restore = restore,
 };
 
 static const struct option options[] = {

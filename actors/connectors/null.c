@@ -26,6 +26,7 @@ static enum step execute(struct component_context *context, void *self,
 static const struct component_class sink = {
     .name = "null",
     .state_bytes = 1,
+    .transacts = true,
     .change = connector_change,
     .make = make,
     .free = end,

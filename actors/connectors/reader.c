@@ -17,9 +17,6 @@ enum {
     OPEN_FILES = 16,  /* that were read, kept open for what may fail */
 };
 
-/* A token of what is kept is its number there, others are places. */
-#define TOKEN_KEPT ((uint64_t)1 << 63)
-
 /* The job that looks for the files of patterns. */
 struct listing {
     struct job job;
@@ -182,6 +179,7 @@ void reader_free(struct component_context *context, void *self)
         close_place(context, r, i);
     paths_fini(&r->paths);
     mem_free(r->places);
+    mem_free(r->resume.path);
     if (r->listing) ref_drop(context->env, &r->listing->job.ref);
     if (r->window) ref_drop(context->env, &r->window->job.ref);
     if (r->intake) ref_drop(context->env, &r->intake->ref);
@@ -217,10 +215,25 @@ static void restart_splitter(struct reader *r)
 static void deal(struct component_context *context, struct reader *r)
 {
     bool cut = r->plan.count > 0 && !r->plan.csv && !r->plan.follow;
+    int64_t first = (int64_t)context->index * READ_BYTES;
     if (cut)
-        stripe_take(r, (int64_t)context->index * READ_BYTES);
+        stripe_take(r, r->resume_at ? r->resume_at - r->resume_at % READ_BYTES
+                                    : first);
     else
         say_in_order(context, r);
+}
+
+/* The file was being read when the checkpoint was taken: where to begin. */
+static int64_t resume_place(struct reader *r)
+{
+    struct resume *from = &r->resume;
+    r->resume_at = 0;
+    if (from->path == NULL) return 0;
+    r->intake->wanted = from->wanted;
+    r->resume_at = from->at;
+    mem_free(from->path);
+    from->path = NULL;
+    return from->in_order ? 0 : from->at;
 }
 
 static enum step begin_place(struct component_context *context,
@@ -232,8 +245,8 @@ static enum step begin_place(struct component_context *context,
     r->places[r->place].eof = -1;
     r->places[r->place].base = r->base;
     restart_splitter(r);
-    r->csv.offset = 0;
-    lines_seek(&r->lines, 0, false);
+    r->csv.offset = r->began = 0;
+    lines_seek(&r->lines, resume_place(r), false);
     if (r->single && context->component->tasks > 1) deal(context, r);
     blocks_begin(context, r);
     return STEP_DONE;
@@ -249,7 +262,7 @@ static void leave_place(struct component_context *context, struct reader *r)
     r->intake = NULL;
     if (r->keeps || !r->tracked) close_place(context, r, r->place);
     if (r->place >= OPEN_FILES) close_place(context, r, r->place - OPEN_FILES);
-    r->base += r->lines.offset + 1;
+    r->base += (r->plan.csv ? (int64_t)r->number : r->lines.offset) + 1;
     r->place++;
     blocks_drop(r);
 }
@@ -262,12 +275,33 @@ static enum step end(struct component_context *context, struct reader *r)
     return STEP_END;
 }
 
+/* Files before it were read when the checkpoint was taken. */
+static bool find_resumed(struct reader *r)
+{
+    size_t count = r->paths.count;
+    while (r->place < count &&
+           strcmp(r->paths.list[r->place], r->resume.path) != 0)
+        r->place++;
+    return r->place < count;
+}
+
+static enum step gone(struct component_context *context, const struct reader *r)
+{
+    snprintf(context->error, sizeof context->error,
+             "%s was being read when the checkpoint was taken, and is no file "
+             "of this source any more; bring it back, or begin anew with "
+             "--fresh",
+             r->resume.path);
+    return STEP_HOPELESS;
+}
+
 /* STEP_DONE: something is being read, or has been. */
 static enum step find_place(struct component_context *context, struct reader *r)
 {
     if (r->listing) return r->listing->busy ? STEP_IDLE : listed(context, r);
     if (!r->listed) return list_start(context, r);
     size_t count = r->plan.count == 0 ? 1 : r->paths.count;
+    if (r->resume.path && !find_resumed(r)) return gone(context, r);
     return r->place == count ? end(context, r) : begin_place(context, r);
 }
 
@@ -378,7 +412,9 @@ static inline void charge(struct component_context *context, struct reader *r,
 static bool keep(struct reader *r, const uint8_t *bytes, size_t count,
                  uint64_t *token)
 {
-    if (kept_add(&r->kept, bytes, (uint32_t)count, token) != OK) return false;
+    int64_t place = (int64_t)*token;
+    if (kept_add(&r->kept, bytes, (uint32_t)count, place, token) != OK)
+        return false;
     *token |= TOKEN_KEPT;
     return true;
 }
@@ -533,6 +569,8 @@ static enum step take_record(struct component_context *context,
     char why[300];
     charge(context, r, 0);
     if (!know_columns(context, r, record)) return STEP_DONE;
+    int64_t place = (int64_t)r->number - 1;
+    if (place < r->resume_at) return STEP_DONE;
     if (record->count == 0 && r->columns.width > 1) return STEP_DONE;
     if (!columns_fit(&r->columns, record, why, sizeof why)) {
         executor_fault(context, LOSS_INPUT,
@@ -542,7 +580,7 @@ static enum step take_record(struct component_context *context,
     }
     r->scratch.used = 0;
     r->owing = columns_encode(&r->columns, record, &r->scratch) != OK ||
-               !emit_record(context, r, 0);
+               !emit_record(context, r, place);
     r->cost += r->scratch.used;
     if (!r->owing) return STEP_DONE;
     r->record = *record;
@@ -557,13 +595,15 @@ static enum step take_rest(struct component_context *context, struct reader *r)
     if (r->plan.csv) {
         enum csv_step found = csv_end(&r->csv, &record);
         if (found == CSV_NOMEM) return no_memory(context);
+        r->number += found == CSV_RECORD;
         return found == CSV_RECORD ? take_record(context, r, &record)
                                    : STEP_DONE;
     }
     if (!lines_end(&r->lines, &line)) return STEP_DONE;
     r->places[r->place].eof = r->lines.offset;
     r->number++;
-    return take_line(context, r, &line);
+    return line.offset < r->resume_at ? STEP_DONE
+                                      : take_line(context, r, &line);
 }
 
 /* Another file from here on, by the name of the one before. */
@@ -580,6 +620,8 @@ static void take_news(struct component_context *context, struct reader *r,
                      "end",
                      r->intake->path);
     restart_splitter(r);
+    r->resume_at = 0;
+    r->began = r->lines.offset;
     lines_seek(&r->lines, r->lines.offset, false);
     blocks_go_on(r);
 }
@@ -652,6 +694,8 @@ static enum step next_lines(struct component_context *context, struct reader *r)
             found == LINES_MORE ? lines_start(&r->lines) : line.offset;
         if (start >= r->stripe_end) /* the next one is another's */
             stripe_take(r, stripe_next(context, r));
+        else if (found != LINES_MORE && start < r->resume_at)
+            charge(context, r, line.count);
         else if (found == LINES_LINE)
             step = take_line(context, r, &line);
         else if (found == LINES_LONG)
@@ -675,10 +719,13 @@ static enum step next_records(struct component_context *context,
 {
     enum step step = STEP_DONE;
     struct csv_record record;
-    if (r->skipping && !r->plan.follow) return skip_place(context, r);
+    if (r->intake && r->skipping && !r->plan.follow)
+        return skip_place(context, r);
     while (step == STEP_DONE && may_go_on(context, r)) {
         if (r->skipping) csv_drop(&r->csv);
-        switch (csv_next(&r->csv, &record)) {
+        enum csv_step found = csv_next(&r->csv, &record);
+        r->number += found == CSV_RECORD || found == CSV_LONG;
+        switch (found) {
         case CSV_RECORD: step = take_record(context, r, &record); break;
         case CSV_MORE: step = more(context, r); break;
         case CSV_NOMEM: return no_memory(context);
@@ -719,8 +766,7 @@ enum step reader_drain(struct component_context *context, void *self)
 
 /* ---- once more ---- */
 
-/* Which file the token is in. */
-static size_t place_of(const struct reader *r, int64_t token)
+size_t reader_place_of(const struct reader *r, int64_t token)
 {
     size_t low = 0, high = r->intake ? r->place + 1 : r->place;
     while (high - low > 1) {
@@ -832,7 +878,7 @@ enum step reader_replay(struct component_context *context, void *self,
     if (r->window == NULL && (r->window = window_new()) == NULL)
         return no_memory(context);
     if (r->window->busy) return STEP_IDLE;
-    size_t place = place_of(r, (int64_t)token);
+    size_t place = reader_place_of(r, (int64_t)token);
     int64_t offset = (int64_t)token - r->places[place].base;
     const struct intake *in = intake_again(context, r, place);
     if (!in || !window_find(r->window, in, offset, r->places[place].eof, &line))

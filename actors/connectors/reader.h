@@ -49,6 +49,15 @@ struct place {
     struct disk_info info; /* once it was read: to know it again */
 };
 
+/* Where a checkpoint says that the reader goes on. */
+struct resume {
+    char *path;              /* owned; NULL: it begins */
+    struct disk_info wanted; /* the file was this, and has so many bytes */
+    int64_t at;    /* lines, or records of CSV, before this are left out */
+    bool in_order; /* it had no positions */
+    bool ended;    /* all was read */
+};
+
 /* State of a class; its functions below are the class's. It stays when the
  * task's actor crashes: nothing that was read is lost or read again. */
 struct reader {
@@ -70,8 +79,8 @@ struct reader {
     int64_t base;            /* places[place].base */
     int64_t stripe_end;      /* a line that starts here or later is another's */
     int64_t look_at_ns;      /* followed: not before this; 0: at once */
-    uint64_t number;         /* of the line, where no stripes are cut */
-    uint64_t cost;           /* not charged yet, in 1/COST_UNIT reductions */
+    uint64_t number; /* lines, where no stripes are cut, or records, so far */
+    uint64_t cost;   /* not charged yet, in 1/COST_UNIT reductions */
     bool tracked, reading, ended;
     bool single;    /* one path, and no pattern */
     bool listed;    /* paths and places are known */
@@ -82,7 +91,15 @@ struct reader {
     bool owing;     /* `line` or `record` is taken, but there was no memory */
     struct line line;
     struct csv_record record;
+    struct resume resume;
+    int64_t resume_at; /* of what is being read; 0: all of it is wanted */
+    int64_t began;     /* followed: where the file that has the name begins */
 };
+
+/* A token of what is kept is its number there, others are places. */
+#define TOKEN_KEPT ((uint64_t)1 << 63)
+/* Which file the token is in. */
+size_t reader_place_of(const struct reader *r, int64_t token);
 
 err reader_make(struct component_context *context, struct reader *r,
                 const struct reader_plan *plan);
@@ -96,5 +113,10 @@ void reader_release(struct component_context *context, void *self,
                     uint64_t token);
 enum step reader_job_done(struct component_context *context, void *self,
                           struct job *job);
+/* position.c */
+err reader_snapshot(struct component_context *context, void *self,
+                    uint64_t oldest, struct buffer *out);
+err reader_restore(struct component_context *context, void *self,
+                   struct bytes position);
 
 #endif

@@ -3,6 +3,7 @@
 #include "actors/connectors/pipe.h"
 #include "actors/connectors/rotate.h"
 #include "core/alloc.h"
+#include "core/atomic.h"
 #include "core/disk.h"
 #include "core/job.h"
 #include "core/log.h"
@@ -15,7 +16,7 @@
 #define RETRY_FIRST_NS SECOND_NS
 #define RETRY_MAX_NS   (30 * SECOND_NS)
 
-enum { STDOUT = 1 };
+enum { STDOUT = 1, ALONE_LOOK_NS = 1000 * 1000 };
 
 /* The file and the job that writes it: it may outlive the task. */
 struct writer_file {
@@ -28,7 +29,14 @@ struct writer_file {
     bool begun; /* it was open once: what is there is ours */
     bool last;  /* close it when all is written */
     bool closed;
-    struct buffer head; /* stands once in each file, at its beginning */
+    bool exact;     /* nothing but a file will do */
+    bool to_sync;   /* what is written is to be on the disk, too */
+    bool unsynced;  /* and isn't yet */
+    bool named;     /* that it is there at all is on the disk */
+    bool lost;      /* syncing failed: what the disk has is not known */
+    int64_t resume; /* so much of it is known by the checkpoint; -1: none is */
+    _Atomic bool running; /* the job */
+    struct buffer head;   /* stands once in each file, at its beginning */
     size_t head_written;
     struct buffer out;
     size_t written;     /* of `out` */
@@ -62,6 +70,7 @@ static int open_file(struct writer_file *f)
 {
     const struct disk *disk = f->disk;
     f->pipe = pipe_at(disk, f->path);
+    if (f->pipe && f->exact) return -ESPIPE;
     if (f->pipe) return f->rotate_bytes ? -EINVAL : pipe_open(f->path, true);
     if (!f->append) {
         int fd = disk->open(disk->context, f->path, DISK_REPLACE);
@@ -77,7 +86,40 @@ static int64_t put(struct writer_file *f, const uint8_t *from, size_t bytes)
                         ? pipe_write(f->fd, from, bytes)
                         : f->disk->write(f->disk->context, f->fd, from, bytes);
     if (count > 0) f->bytes += count;
+    f->unsynced |= count > 0;
     return count;
+}
+
+/* What no checkpoint knows is cut off: it comes again. 0, or errno. Of a file
+ * with less than the checkpoint knows there is ESTALE where each line counts;
+ * else it goes on at its end. */
+static int go_back(struct writer_file *f, int fd)
+{
+    if (f->resume < 0 || f->pipe) return 0;
+    if (f->bytes < f->resume) return f->exact ? ESTALE : 0;
+    int e = f->bytes > f->resume
+                ? f->disk->truncate(f->disk->context, fd, f->resume)
+                : 0;
+    if (e == 0) f->bytes = f->resume;
+    return -e;
+}
+
+static bool is_unsynced(const struct writer_file *f)
+{
+    return f->owned && !f->pipe && f->open && (f->unsynced || !f->named);
+}
+
+/* 0, or errno. */
+static int sync_file(struct writer_file *f)
+{
+    const struct disk *disk = f->disk;
+    if (!is_unsynced(f)) return 0;
+    int e = disk->sync(disk->context, f->fd);
+    if (e == 0 && !f->named) e = disk->sync_names(disk->context, f->path);
+    f->lost = e != 0;
+    f->named = e == 0;
+    f->unsynced = e != 0;
+    return -e;
 }
 
 /* The last line of what is continued may have no end, after a power cut say:
@@ -110,13 +152,16 @@ static bool begin_file(struct writer_file *f)
     }
     f->fd = fd;
     f->bytes = info.bytes;
-    f->error = end_last_line(f);
+    f->error = go_back(f, fd);
+    if (f->error == 0) f->error = end_last_line(f);
     if (f->error) {
         f->disk->close(f->disk->context, fd);
         return false;
     }
     f->open = f->begun = f->append = true;
-    f->head_written = info.bytes > 0 ? f->head.used : 0;
+    f->resume = -1;
+    f->named = false;
+    f->head_written = f->bytes > 0 ? f->head.used : 0;
     return true;
 }
 
@@ -181,9 +226,8 @@ static bool next_piece(struct writer_file *f, struct buffer **from, size_t **at,
     return *bytes > 0;
 }
 
-static void file_work(struct node *node, struct job *job)
+static void write_all(struct writer_file *f)
 {
-    struct writer_file *f = (struct writer_file *)(void *)job;
     struct buffer *from;
     size_t *at, bytes;
     f->error = f->close_error = f->rotate_error = 0;
@@ -195,10 +239,19 @@ static void file_work(struct node *node, struct job *job)
             *at += (size_t)count;
         if (count < (int64_t)bytes) return; /* the next job goes on */
     }
-    if (f->error || !f->last || f->written < f->out.used) return;
+    if (f->error || f->written < f->out.used) return;
+    if (f->to_sync) f->error = sync_file(f);
+    if (f->error || !f->last) return;
     f->closed = true;
     f->open = false;
     if (f->owned) f->error = -f->disk->close(f->disk->context, f->fd);
+}
+
+static void file_work(struct node *node, struct job *job)
+{
+    struct writer_file *f = (struct writer_file *)(void *)job;
+    write_all(f);
+    at_store(&f->running, false, RELEASE);
 }
 
 /* ---- life ---- */
@@ -212,6 +265,8 @@ static struct writer_file *file_new(struct component_context *context,
     ref_init(&f->job.ref, file_free);
     f->job.work = file_work;
     f->disk = node_world(env_node(context->env))->disk;
+    f->resume = -1;
+    f->exact = context->plan->guarantee == EXACTLY_ONCE;
     memcpy(f->path, path, strlen(path) + 1);
     return f;
 }
@@ -231,6 +286,7 @@ err writer_make(struct component_context *context, struct writer *w,
     w->file = f;
     w->tracked = executor_tracks(context);
     w->rotates = plan->rotate_bytes > 0;
+    w->checkpoints = executor_store(context) != NULL;
     f->owned = path != NULL;
     /* A crashed task's lines stay; if it wrote none they are from before. */
     f->append = plan->append || *context->begun;
@@ -248,8 +304,13 @@ err writer_make(struct component_context *context, struct writer *w,
         const struct stream_plan *stream = input_stream(context, 0);
         e = format_header(&w->format, stream->fields, stream->arity, &f->head);
     }
-    if (e != OK) ref_drop(context->env, &f->job.ref);
-    return e;
+    if (e != OK) {
+        ref_drop(context->env, &f->job.ref);
+        return e;
+    }
+    w->before = *context->left;
+    *context->left = NULL;
+    return OK;
 }
 
 static void say_replaced(struct component_context *context, struct writer *w)
@@ -269,6 +330,7 @@ void writer_free(struct component_context *context, void *self)
     say_replaced(context, w);
     buffer_fini(&w->gathered);
     buffer_fini(&w->ends);
+    if (w->before) *context->left = w->before;
     ref_drop(context->env, &w->file->job.ref);
 }
 
@@ -290,6 +352,8 @@ static void start(struct component_context *context, struct writer *w)
         w->gathered.used = w->ends.used = f->written = f->end = 0;
         f->last = w->finishing;
     }
+    f->to_sync = w->preparing || (w->finishing && w->checkpoints);
+    at_store(&f->running, true, RELAXED);
     w->busy = true;
     ref_take(&f->job.ref);
     executor_job(context, &f->job);
@@ -300,7 +364,22 @@ static bool all_written(const struct writer *w)
     const struct writer_file *f = w->file;
     return w->gathered.used == 0 && f->written == f->out.used &&
            f->head_written == f->head.used &&
+           !(w->preparing && is_unsynced(f)) &&
            (f->closed || !(w->finishing && f->owned));
+}
+
+/* What is written by the job of an actor before would stand behind what is cut
+ * off: it comes first. */
+static bool is_alone(struct component_context *context, struct writer *w)
+{
+    struct writer_file *before = (struct writer_file *)(void *)w->before;
+    if (before && at_load(&before->running, ACQUIRE)) return false;
+    if (w->alone) return true;
+    if (before) ref_drop(context->env, w->before);
+    w->before = NULL;
+    ref_take(&w->file->job.ref);
+    *context->left = &w->file->job.ref;
+    return w->alone = true;
 }
 
 /* Starts what there is to do. STEP_IDLE, STEP_SLEEP: the acks wait for it. */
@@ -312,21 +391,33 @@ static enum step go_on(struct component_context *context, struct writer *w)
     }
     if (!w->busy && all_written(w)) {
         if (w->finishing) say_replaced(context, w);
+        w->preparing = false;
         return STEP_DONE;
     }
+    context->sleep_ns = ALONE_LOOK_NS;
+    if (!is_alone(context, w)) return STEP_SLEEP;
     context->sleep_ns = w->retry_at_ns - env_now(context->env);
     if (!w->busy && w->backoff_ns > 0 && context->sleep_ns > 0)
         return STEP_SLEEP;
     if (!w->busy) start(context, w);
-    bool wait = w->tracked || w->finishing || w->backoff_ns > 0 ||
-                w->gathered.used >= WRITER_AHEAD_BYTES;
+    bool wait = w->tracked || w->finishing || w->preparing ||
+                w->backoff_ns > 0 || w->gathered.used >= WRITER_AHEAD_BYTES;
     return wait ? STEP_IDLE : STEP_DONE;
 }
 
 enum step writer_open(struct component_context *context, void *self)
 {
-    start(context, self);
+    struct writer *w = self;
+    context->sleep_ns = ALONE_LOOK_NS;
+    if (!is_alone(context, w)) return STEP_SLEEP;
+    start(context, w);
     return STEP_DONE;
+}
+
+enum step writer_resume(struct component_context *context, void *self)
+{
+    struct writer *w = self;
+    return w->alone ? go_on(context, w) : writer_open(context, w);
 }
 
 enum step writer_settle(struct component_context *context, void *self)
@@ -348,6 +439,22 @@ static enum step crash(struct component_context *context,
         snprintf(context->error, sizeof context->error,
                  "%s is a pipe or a device and can't be rotated; remove rotate",
                  f->path);
+        return STEP_HOPELESS;
+    }
+    if (f->error == ESPIPE && f->exact) {
+        snprintf(context->error, sizeof context->error,
+                 "%s is a pipe or a device, from which nothing can be taken "
+                 "back; write to a file, or leave out guarantee = "
+                 "\"exactly-once\"",
+                 f->path);
+        return STEP_HOPELESS;
+    }
+    if (f->error == ESTALE && f->resume >= 0) {
+        snprintf(context->error, sizeof context->error,
+                 "%s has %lld bytes, and the newest checkpoint knows of %lld: "
+                 "it was cut or replaced meanwhile; put it back, or begin "
+                 "anew with --fresh",
+                 f->path, (long long)f->bytes, (long long)f->resume);
         return STEP_HOPELESS;
     }
     fault_text(context->error, sizeof context->error, FAULT_WRITE, f->path,
@@ -424,6 +531,10 @@ enum step writer_job_done(struct component_context *context, void *self,
         /* It goes on waiting for a slow reader. */
     } else if (f->error == 0) {
         went_on(context, w);
+    } else if (f->lost) {
+        fault_text(context->error, sizeof context->error, FAULT_WRITE, f->path,
+                   f->error);
+        return STEP_HOPELESS;
     } else if (f->closed) {
         say_unclosed(context, f, f->error);
     } else if (!f->begun && !may_wait(f->error)) {
@@ -435,6 +546,41 @@ enum step writer_job_done(struct component_context *context, void *self,
         put_off(context, w);
     }
     return go_on(context, w);
+}
+
+/* ---- checkpoints ---- */
+
+enum step writer_prepare(struct component_context *context, void *self)
+{
+    struct writer *w = self;
+    w->preparing = true;
+    return go_on(context, w);
+}
+
+/* How long the file is; of what can't be cut off again there is nothing. */
+err writer_snapshot(struct component_context *context, void *self,
+                    uint64_t oldest, struct buffer *out)
+{
+    const struct writer *w = self;
+    const struct writer_file *f = w->file;
+    uint8_t at[VALUE_SCALAR_MAX];
+    if (!f->begun || !f->owned || f->pipe || w->rotates) return OK;
+    uint8_t *end = value_put_int(at, f->bytes);
+    return buffer_append(out, at, (size_t)(end - at));
+}
+
+err writer_restore(struct component_context *context, void *self,
+                   struct bytes position)
+{
+    struct writer_file *f = ((struct writer *)self)->file;
+    const uint8_t *at = position.at, *next;
+    struct value v;
+    if (value_check(at, at + position.count, &next) != OK) return ERR_FORMAT;
+    value_get(at, &v);
+    if (v.type != VALUE_INT || v.as.integer < 0) return ERR_FORMAT;
+    f->resume = v.as.integer;
+    f->append = true;
+    return OK;
 }
 
 /* ---- lines ---- */

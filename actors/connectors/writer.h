@@ -23,6 +23,10 @@ struct writer {
     struct buffer ends;       /* where each tuple's ends in it, if it matters */
     struct writer_file *file; /* a reference; the job's while `busy` */
     bool tracked, busy, finishing;
+    bool checkpoints;   /* are taken */
+    bool preparing;     /* for one: what is written is synced */
+    bool alone;         /* no job of an actor before writes */
+    struct ref *before; /* that one's file, until it is; or NULL */
     bool rotates;
     bool unread;         /* nobody reads the output any more: it goes nowhere */
     int64_t backoff_ns;  /* 0: the last write went well */
@@ -46,6 +50,12 @@ enum step writer_open(struct component_context *context, void *self);
 enum step writer_execute(struct component_context *context, void *self,
                          struct input *input);
 enum step writer_settle(struct component_context *context, void *self);
+enum step writer_resume(struct component_context *context, void *self);
+enum step writer_prepare(struct component_context *context, void *self);
+err writer_snapshot(struct component_context *context, void *self,
+                    uint64_t oldest, struct buffer *out);
+err writer_restore(struct component_context *context, void *self,
+                   struct bytes position);
 enum step writer_finish(struct component_context *context, void *self);
 enum step writer_job_done(struct component_context *context, void *self,
                           struct job *job);

@@ -1,7 +1,8 @@
 /* count_by.c - the operator `count_by "word"`: how often each value of a field
  * has come. Senders may have counted first (combiner.h). Emits all keys, in the
  * order in which they came first, at the end and at every tick.
- * The counts outlive an actor that crashes. */
+ * The counts outlive an actor that crashes. Where the component keeps state,
+ * what has changed is written to it when a checkpoint comes. */
 #include "actors/operators/operator.h"
 #include "core/alloc.h"
 #include "core/atomic.h"
@@ -10,7 +11,8 @@
 
 enum {
     KEYS_FIRST = 256,
-    AHEAD = 16, /* rows that are looked for at once */
+    AHEAD = 16,           /* rows that are looked for at once */
+    CHANGED_MAX = 1 << 16 /* keys: then a checkpoint comes soon */
 };
 
 /* No short string has such a `high`. */
@@ -30,6 +32,11 @@ struct counts {
     struct buffer longs;  /* encoded keys */
     struct buffer row;    /* scratch */
     uint32_t next;        /* to be emitted */
+    bool durable;
+    /* What has changed since the last checkpoint, if it is: owned. */
+    uint32_t *changed; /* numbers, with room for all */
+    uint32_t changed_count;
+    uint8_t *is_changed; /* by number */
 };
 
 /* ---- the table ---- */
@@ -105,6 +112,19 @@ static void fill_slots(struct counts *c)
     }
 }
 
+/* Beside the keys. */
+static err grow_changed(struct counts *c, uint64_t room)
+{
+    uint32_t *changed = mem_resize(c->changed, room * sizeof *changed);
+    if (changed == NULL) return ERR_NOMEM;
+    c->changed = changed;
+    uint8_t *is = mem_resize(c->is_changed, room);
+    if (is == NULL) return ERR_NOMEM;
+    memset(is + c->room, 0, room - c->room);
+    c->is_changed = is;
+    return OK;
+}
+
 /* Room for so many keys more. ERR_NOMEM: nothing has changed. */
 static err grow(struct counts *c, uint64_t more)
 {
@@ -112,6 +132,7 @@ static err grow(struct counts *c, uint64_t more)
     while (room < c->count + more)
         room *= 2;
     if (room > UINT32_MAX / 2) return ERR_NOMEM;
+    if (c->durable && grow_changed(c, room) != OK) return ERR_NOMEM;
     uint32_t *slots = mem_zero(2 * room, sizeof *slots);
     if (slots == NULL) return ERR_NOMEM;
     struct counted *keys = mem_resize(c->keys, room * sizeof *keys);
@@ -142,12 +163,20 @@ static err reserve(struct component_context *context, struct counts *c,
     return buffer_reserve(&c->longs, bytes);
 }
 
-/* There is room for it. */
-static void add(struct counts *c, const struct key *key, uint64_t times)
+static void note_change(struct counts *c, uint32_t number)
 {
-    uint32_t slot = find(c, key);
-    if (c->slots[slot] != 0) {
-        c->keys[c->slots[slot] - 1].count += times;
+    if (c->is_changed[number]) return;
+    c->is_changed[number] = 1;
+    c->changed[c->changed_count++] = number;
+}
+
+/* There is room for it. */
+static inline void add(struct counts *c, const struct key *key, uint64_t times)
+{
+    uint32_t slot = find(c, key), number = c->slots[slot];
+    if (c->durable) note_change(c, number ? number - 1 : c->count);
+    if (number != 0) {
+        c->keys[number - 1].count += times;
         return;
     }
     struct counted *k = &c->keys[c->count++];
@@ -167,9 +196,45 @@ static bool is_new(const struct counts *c, const struct key *key)
 
 /* ---- what comes ---- */
 
+/* A key and its count, as a checkpoint saw them. */
+static err take_row(struct component_context *context, void *self,
+                    const uint8_t *values, const uint8_t *end)
+{
+    struct counts *c = self;
+    const uint8_t *field, *behind, *stop;
+    struct value pair, n;
+    if (value_check(values, end, &stop) != OK) return ERR_FORMAT;
+    field = value_head(values, &pair);
+    if (pair.type != VALUE_ARRAY || pair.count != 2 || !value_is_key(field))
+        return ERR_FORMAT;
+    behind = value_skip(field);
+    value_get(behind, &n);
+    if (n.type != VALUE_INT) return ERR_FORMAT;
+    struct key key = any_key(field, behind);
+    if (reserve(context, c, 1, key.byte_count) != OK) return ERR_NOMEM;
+    add(c, &key, (uint64_t)n.as.integer);
+    return OK;
+}
+
+static void forget_changes(struct counts *c)
+{
+    while (c->changed_count > 0)
+        c->is_changed[c->changed[--c->changed_count]] = 0;
+}
+
+static void end(struct component_context *context, void *self);
+
 static err make(struct component_context *context, void *self)
 {
-    return grow(self, KEYS_FIRST);
+    struct counts *c = self;
+    c->durable = context->state != NULL;
+    err e = grow(c, KEYS_FIRST);
+    if (e == OK && c->durable) e = operator_each_row(context, c, take_row);
+    if (e != OK)
+        end(context, c);
+    else if (c->durable)
+        forget_changes(c);
+    return e;
 }
 
 static void end(struct component_context *context, void *self)
@@ -177,6 +242,8 @@ static void end(struct component_context *context, void *self)
     struct counts *c = self;
     mem_free(c->keys);
     mem_free(c->slots);
+    mem_free(c->changed);
+    mem_free(c->is_changed);
     buffer_fini(&c->longs);
     buffer_fini(&c->row);
 }
@@ -294,13 +361,15 @@ static enum step execute(struct component_context *context, void *self,
         execute_combined(context, self, input);
     else
         execute_plain(context, self, input);
+    if (((struct counts *)self)->changed_count >= CHANGED_MAX)
+        executor_checkpoint_soon(context, false);
     return STEP_DONE;
 }
 
 /* ---- what it says ---- */
 
-static bool emit(struct component_context *context, struct counts *c,
-                 const struct counted *k)
+/* Into c->row, from `room` bytes on: the key and its count. ERR_NOMEM. */
+static err write_row(struct counts *c, const struct counted *k, size_t room)
 {
     struct short_string text = {k->low, k->high};
     const uint8_t *bytes = NULL;
@@ -310,12 +379,10 @@ static bool emit(struct component_context *context, struct counts *c,
         count = (uint32_t)(value_skip(bytes) - bytes);
     }
     c->row.used = 0;
-    if (buffer_reserve(&c->row, 1 + sizeof text + count + VALUE_SCALAR_MAX) !=
-        OK) {
-        strcpy(context->error, "out of memory");
-        return false;
-    }
-    uint8_t *at = c->row.data;
+    if (buffer_reserve(&c->row,
+                       room + 1 + sizeof text + count + VALUE_SCALAR_MAX) != OK)
+        return ERR_NOMEM;
+    uint8_t *at = c->row.data + room;
     if (bytes) {
         memcpy(at, bytes, count);
         at += count;
@@ -325,7 +392,34 @@ static bool emit(struct component_context *context, struct counts *c,
         at += 1 + count;
     }
     at = value_put_int(at, (int64_t)k->count);
-    return operator_emit(context, c->row.data, (uint32_t)(at - c->row.data));
+    c->row.used = (size_t)(at - c->row.data);
+    return OK;
+}
+
+static bool emit(struct component_context *context, struct counts *c,
+                 const struct counted *k)
+{
+    if (write_row(c, k, 0) == OK)
+        return operator_emit(context, c->row.data, (uint32_t)c->row.used);
+    strcpy(context->error, "out of memory");
+    return false;
+}
+
+/* Rows are { key, count } by the order of arrival. */
+static err keep(struct component_context *context, void *self,
+                struct store_part **out)
+{
+    struct counts *c = self;
+    for (; c->changed_count > 0; c->changed_count--) {
+        uint32_t number = c->changed[c->changed_count - 1];
+        err e = write_row(c, &c->keys[number], 1);
+        if (e != OK) return e;
+        value_put_array_head(c->row.data, 2);
+        e = operator_put_row(context, number, c->row.data, c->row.used);
+        if (e != OK) return e;
+        c->is_changed[number] = 0;
+    }
+    return OK;
 }
 
 static enum step emit_rest(struct component_context *context, void *self)
@@ -357,6 +451,7 @@ static const struct component_class class = {
     .finish = emit_all,
     .tick = emit_all,
     .resume = emit_rest,
+    .keep = keep,
 };
 
 const struct operator_kind operator_count_by = {.name = "count_by",

@@ -1,6 +1,8 @@
 #include "actors/operators/operator.h"
 #include "actors/stream/plan.h"
+#include "actors/stream/state.h"
 #include "core/err.h"
+#include "core/sort_key.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -94,4 +96,64 @@ bool operator_emit(struct component_context *context, const uint8_t *values,
     }
     executor_emitted(context);
     return true;
+}
+
+/* ---- state ---- */
+
+enum { ROWS_AT_ONCE = 256 };
+
+err operator_put_row(struct component_context *context, uint64_t number,
+                     const uint8_t *values, size_t bytes)
+{
+    uint8_t key[SORT_KEY_HEAD_MAX];
+    struct value n = value_of_int((int64_t)number);
+    size_t count = (size_t)(sort_key_put(key, &n) - key);
+    err e = state_put(context->state, bytes_of(key, count),
+                      bytes_of(values, bytes));
+    state_keep(context->state); /* no call is under way that might fail */
+    return e;
+}
+
+typedef err each_row(struct component_context *context, void *self,
+                     const uint8_t *values, const uint8_t *end);
+
+/* Those whose keys are in the list. */
+static err take_rows(struct component_context *context, void *self,
+                     each_row *each, const struct buffer *keys,
+                     struct buffer *last)
+{
+    err e = OK;
+    for (size_t at = 0; e == OK && at < keys->used;) {
+        uint32_t count;
+        struct bytes value;
+        memcpy(&count, keys->data + at, sizeof count);
+        struct bytes key = bytes_of(keys->data + at + sizeof count, count);
+        at += sizeof count + count;
+        e = state_get(context->state, key, &value);
+        if (e == OK && value.at)
+            e = each(context, self, value.at,
+                     (const uint8_t *)value.at + value.count);
+        last->used = 0;
+        if (e == OK) e = buffer_append(last, key.at, key.count);
+    }
+    return e;
+}
+
+err operator_each_row(struct component_context *context, void *self,
+                      each_row *each)
+{
+    struct buffer keys = {0}, last = {0};
+    unsigned found = ROWS_AT_ONCE;
+    err e = OK;
+    while (e == OK && found == ROWS_AT_ONCE) {
+        keys.used = 0;
+        e = state_keys(context->state, bytes_of("", 0),
+                       bytes_of(last.data ? (char *)last.data : "", last.used),
+                       last.used == 0, ROWS_AT_ONCE, &keys, &found);
+        if (e == OK) e = take_rows(context, self, each, &keys, &last);
+    }
+    buffer_fini(&keys);
+    buffer_fini(&last);
+    state_rest(context->state);
+    return e;
 }

@@ -50,6 +50,18 @@ void operator_fail_memory(struct component_context *context,
  * can't go on. */
 bool operator_emit(struct component_context *context, const uint8_t *values,
                    uint32_t bytes);
+/* ---- for those that gather, where they keep state ---- */
+
+/* A row of the component's state: under a number, encoded values; for keep().
+ * ERR_NOMEM, and what the store says. */
+err operator_put_row(struct component_context *context, uint64_t number,
+                     const uint8_t *values, size_t bytes);
+/* Calls with each row, in the order of their numbers, until one isn't OK; for
+ * make(). ERR_FORMAT: a row is damaged. */
+err operator_each_row(struct component_context *context, void *self,
+                      err (*each)(struct component_context *context, void *self,
+                                  const uint8_t *values, const uint8_t *end));
+
 /* What operator_fail_memory() says: `text` has room for OPERATOR_WHY_BYTES. */
 enum { OPERATOR_WHY_BYTES = 256 };
 void operator_memory_text(const struct component_context *context, char *text);

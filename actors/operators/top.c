@@ -1,7 +1,8 @@
 /* top.c - the operator `top(10, "count")`: the tuples whose field is largest,
  * in value_order(); of equal ones those that came first. Emits them, the
  * largest first, at the end and at every tick.
- * They outlive an actor that crashes. */
+ * They outlive an actor that crashes. Where the component keeps state, all are
+ * written to it when a checkpoint comes and one is new. */
 #include "actors/operators/operator.h"
 #include "core/alloc.h"
 #include <stdlib.h>
@@ -20,14 +21,8 @@ struct top {
     uint64_t arrivals;
     size_t bytes;  /* of the tuples */
     uint64_t left; /* to be emitted: those before it */
+    bool changed;  /* since the last checkpoint */
 };
-
-static err make(struct component_context *context, void *self)
-{
-    struct top *t = self;
-    t->most = (uint64_t)operator_config(context)->count;
-    return OK;
-}
 
 static void end(struct component_context *context, void *self)
 {
@@ -88,7 +83,7 @@ static err grow(struct top *t)
 /* ---- what comes ---- */
 
 /* Another one goes for it, or none does. ERR_NOMEM: nothing has changed. */
-static err keep(struct component_context *context, struct top *t,
+static err take(struct component_context *context, struct top *t,
                 const uint8_t *at, const uint8_t *field, const uint8_t *stop)
 {
     bool full = t->count == t->most;
@@ -104,6 +99,7 @@ static err keep(struct component_context *context, struct top *t,
     memcpy(tuple, at, bytes);
     struct kept one = {tuple, bytes, (uint32_t)(field - at), t->arrivals++};
     t->bytes = all;
+    t->changed = true;
     if (full) {
         mem_free(least->tuple);
         *least = one;
@@ -128,7 +124,7 @@ static enum step execute(struct component_context *context, void *self,
             operator_fail_value(
                 context, input, field, stop,
                 "which has no place in an order; emit a number");
-        else if (keep(context, self, at, field, stop) != OK)
+        else if (take(context, self, at, field, stop) != OK)
             operator_fail_memory(context, input, stop);
         else
             input_done(context, input, stop);
@@ -163,6 +159,64 @@ static enum step emit_all(struct component_context *context, void *self)
     return emit_rest(context, self);
 }
 
+/* ---- state ---- */
+
+/* As they arrived, so that equal ones stand as they did: where the field is,
+ * and the tuple. */
+static err keep(struct component_context *context, void *self,
+                struct store_part **out)
+{
+    struct top *t = self;
+    struct buffer row = {0};
+    err e = OK;
+    if (!t->changed) return OK;
+    if (t->count > 1) qsort(t->heap, t->count, sizeof *t->heap, compare);
+    for (uint64_t i = 0; e == OK && i < t->count; i++) {
+        const struct kept *one = &t->heap[i];
+        size_t room = VALUE_SCALAR_MAX + VALUE_HEAD_MAX + one->bytes + 16;
+        row.used = 0;
+        e = buffer_reserve(&row, room);
+        if (e != OK || row.data == NULL) break;
+        uint8_t *at = value_put_array_head(row.data, 2);
+        at = value_put_int(at, one->field);
+        at = value_put_bytes(at, (char *)one->tuple, one->bytes);
+        e = operator_put_row(context, t->count - 1 - i, row.data,
+                             (size_t)(at - row.data));
+    }
+    buffer_fini(&row);
+    t->changed = e != OK;
+    return e;
+}
+
+static err take_row(struct component_context *context, void *self,
+                    const uint8_t *values, const uint8_t *end)
+{
+    struct value pair, field, tuple;
+    const uint8_t *stop;
+    if (value_check(values, end, &stop) != OK) return ERR_FORMAT;
+    const uint8_t *at = value_head(values, &pair);
+    if (pair.type != VALUE_ARRAY || pair.count != 2) return ERR_FORMAT;
+    at = value_get(at, &field);
+    value_get(at, &tuple);
+    if (field.type != VALUE_INT || tuple.type != VALUE_BYTES ||
+        field.as.integer < 0 || field.as.integer >= tuple.count)
+        return ERR_FORMAT;
+    const uint8_t *bytes = (const uint8_t *)tuple.as.bytes;
+    return take(context, self, bytes, bytes + field.as.integer,
+                bytes + tuple.count);
+}
+
+static err make(struct component_context *context, void *self)
+{
+    struct top *t = self;
+    t->most = (uint64_t)operator_config(context)->count;
+    if (context->state == NULL) return OK;
+    err e = operator_each_row(context, t, take_row);
+    t->changed = false;
+    if (e != OK) end(context, t);
+    return e;
+}
+
 static const struct component_class class = {
     .name = "top",
     .state_bytes = sizeof(struct top),
@@ -174,6 +228,7 @@ static const struct component_class class = {
     .finish = emit_all,
     .tick = emit_all,
     .resume = emit_rest,
+    .keep = keep,
 };
 
 const struct operator_kind operator_top = {.name = "top", .class = &class};

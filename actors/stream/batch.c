@@ -143,7 +143,7 @@ err batch_decode(struct env *env, const uint8_t *bytes, size_t count,
     head.used = get32(&at);
     head.anchors = get32(&at);
     head.combined = get64(&at);
-    if (head.marker > BATCH_RELOAD) return ERR_FORMAT;
+    if (head.marker > BATCH_DRY) return ERR_FORMAT;
     if (head.combined && head.count == 0) return ERR_FORMAT;
     /* Tuples without fields take no bytes: their count is bounded as well. */
     if (head.used > BATCH_MAX_BYTES || head.count > BATCH_MAX_BYTES)

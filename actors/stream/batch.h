@@ -26,9 +26,10 @@
 #include "core/short.h"
 
 enum batch_marker {
-    BATCH_DATA,   /* tuples */
-    BATCH_END,    /* the source task has ended */
-    BATCH_RELOAD, /* new code from here on; `number` is its version */
+    BATCH_DATA, /* tuples */
+    BATCH_END,  /* the source task has ended */
+    BATCH_MARK, /* new code, or a checkpoint: see topology.h's marks */
+    BATCH_DRY,  /* the source has no more input: what comes, comes again */
 };
 
 struct anchor {

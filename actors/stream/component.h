@@ -8,9 +8,13 @@
 #include "actors/stream/batch.h"
 #include "actors/stream/emitter.h"
 #include "core/actor.h"
+#include "core/store.h"
 
 struct executor;
 struct job;
+struct state;
+
+#define TOKEN_NONE UINT64_MAX
 
 /* How a class's function went. */
 enum step {
@@ -40,7 +44,9 @@ struct component_context {
     unsigned index;  /* among the component's tasks */
     unsigned starts; /* of this task before: above 0 its actor crashed */
     bool *begun;     /* the task's; the class sets it, its next actor sees it */
+    struct ref **left;       /* likewise: a reference that it leaves; or NULL */
     const void *code;        /* during make(): the newest; NULL: as planned */
+    struct state *state;     /* of a component that keeps one; or NULL */
     struct env *env;         /* of the running activation */
     struct emitter *emitter; /* where it emits */
     int64_t sleep_ns;
@@ -70,8 +76,10 @@ struct component_class {
      * with it, without make(), from open(); what was pending fails and is
      * replayed. Jobs of the actor before tell nobody that they are done. */
     bool stays;
-    bool heavy;   /* turns touch much memory: env_stay() */
-    bool reduces; /* it combines for readers that reduce (input_plan) */
+    bool heavy;     /* turns touch much memory: env_stay() */
+    bool rewinds;   /* a source, and */
+    bool transacts; /* a sink: see plan.h */
+    bool reduces;   /* it combines for readers that reduce (input_plan) */
 
     /* What differs between two configs of a component that a running task
      * doesn't take over: an option's name, borrowed. NULL: nothing does. A
@@ -97,6 +105,11 @@ struct component_class {
     /* All inputs have ended; may emit. NULL: nothing to do. May suspend. */
     enum step (*finish)(struct component_context *context, void *self);
     enum step (*tick)(struct component_context *context, void *self);
+    /* Nothing new is to come by any input, though what failed may come again:
+     * what only waits for more is to be done with, since the sources end when
+     * all tuples are settled. In topologies that have windows; once. May emit,
+     * may suspend. NULL: nothing waits. */
+    enum step (*dry)(struct component_context *context, void *self);
     /* Goes on with what was suspended. Required where anything suspends. */
     enum step (*resume)(struct component_context *context, void *self);
 
@@ -137,12 +150,26 @@ struct component_class {
     enum step (*switch_code)(struct component_context *context, void *self);
     void (*drop_code)(struct component_context *context, void *self);
 
-    /* State for checkpoints: appended to `out`, read back before open(). NULL:
-     * the class has none. */
+    /* A checkpoint's barrier has come: what came before it is to be durable,
+     * that it can be said in snapshot() and outlives the process. STEP_IDLE:
+     * job_done() or resume() will say how it went. NULL: it is. */
+    enum step (*prepare)(struct component_context *context, void *self);
+    /* Where a source or sink stands, for a checkpoint: appended to `out`, read
+     * back before open(), by a sink only when all have gone back. `oldest`: of
+     * a source's tokens that aren't settled the least; from there it goes on
+     * then; TOKEN_NONE: all are. NULL: it begins anew. */
     err (*snapshot)(struct component_context *context, void *self,
-                    struct buffer *out);
+                    uint64_t oldest, struct buffer *out);
+    /* ERR_FORMAT: context->error says what is wrong with it. */
     err (*restore)(struct component_context *context, void *self,
-                   const uint8_t *bytes, size_t count);
+                   struct bytes position);
+    /* Rows of its own for the checkpoint: see rows.h; it finds those of the
+     * newest one in executor_store(). Or it writes to context->state, which the
+     * checkpoint takes next. A component with it (keeps, plan.h) is never
+     * started anew alone: all go back together. *out stays NULL where there are
+     * none. */
+    err (*keep)(struct component_context *context, void *self,
+                struct store_part **out);
     /* Takes back what the failed call wrote to the state. */
     void (*undo)(struct component_context *context, void *self);
 };
@@ -236,6 +263,26 @@ void executor_fail_held(struct component_context *context,
 void executor_touch_held(struct component_context *context,
                          const struct list_root *roots, uint32_t count);
 
+/* A call for tuples that are held failed, for a reason (copied): what it
+ * emitted is taken back. The class fails the tuples; where on_error is to crash
+ * the task, it comes back then with STEP_DONE. */
+void executor_undo(struct component_context *context, const char *reason);
+/* A call for what lies in the task's state failed, for a reason (copied), so
+ * many times in a row, this one counted: what it emitted and wrote is taken
+ * back. True: it is to be made again after context->sleep_ns (0: soon). False:
+ * it counts as made, for it has failed for good, or on_error says so; where
+ * that is to crash the task, the class comes back then with STEP_DONE. */
+bool executor_retry(struct component_context *context, unsigned tries,
+                    const char *reason);
+
+/* Is nothing new to come by this input? Its sources are exhausted; what failed
+ * may come again. */
+bool executor_input_is_dry(const struct component_context *context,
+                           unsigned source);
+/* tick() at this time of env_now() instead of every_ns, once; INT64_MAX: not at
+ * all. One that can't run then runs soon after. ERR_NOMEM. */
+err executor_tick_at(struct component_context *context, int64_t at_ns);
+
 /* ---- for spouts ---- */
 
 /* The next emitted tuple is tracked under a new root; `token` comes back in
@@ -259,6 +306,11 @@ bool executor_tracks(const struct component_context *context);
 
 /* ---- for all ---- */
 
+/* Where checkpoints are; NULL: none are taken. */
+struct store *executor_store(const struct component_context *context);
+/* Much is gathered for the next checkpoint: let it come soon, and the spouts
+ * wait for it. */
+void executor_checkpoint_soon(struct component_context *context, bool wait);
 /* Blocking work; job_done() follows on this executor. See core/job.h. */
 void executor_job(struct component_context *context, struct job *job);
 /* Call next() again: something came. */

@@ -255,6 +255,7 @@ uint8_t *port_reserve_slow(struct emitter *e, struct port *port, uint32_t bytes)
 {
     struct msg *m = port->open;
     uint64_t anchors = 1 + (e->root == ROOT_LIST ? e->roots->count : 1);
+    if (m && port_has_list(e, port, batch_of(m))) anchors = 1;
     if (m) anchors += batch_of(m)->anchors;
     uint64_t need = bytes + anchors * sizeof(struct anchor);
     if (m) need += batch_of(m)->used;
@@ -369,13 +370,16 @@ static bool put_all(struct emitter *e, struct route *route,
 static bool put(struct emitter *e, struct route *route, const uint8_t *values,
                 uint32_t bytes)
 {
-    if (route->combines) return put_combined(e, route, values, bytes);
+    if (route->combines && !route->input->reduces)
+        return put_combined(e, route, values, bytes);
     if (route->input->grouping == GROUPING_ALL)
         return put_all(e, route, values, bytes);
     uint64_t hash = grouping_has_keys(route->input->grouping)
                         ? key_hash(route->input, values)
                         : 0;
-    return put_plain(e, route_port(e, route, hash), values, bytes);
+    struct port *port = route->combines ? route_plain(e, route, hash)
+                                        : route_port(e, route, hash);
+    return put_plain(e, port, values, bytes);
 }
 
 bool emitter_put(struct emitter *e, unsigned stream_number,

@@ -62,6 +62,9 @@ struct emitter {
     uint64_t call; /* number of the call in hand */
     uint64_t root; /* of the tuple in hand; 0: untracked; or ROOT_LIST */
     struct root_list *roots; /* ROOT_LIST: these; borrowed */
+    /* ROOT_LIST: all that the call in hand emits is of the same list, which
+     * stands once in each batch. */
+    bool one_list;
     uint64_t edges; /* XOR of the edge ids given to `root` in this call */
     uint64_t emitted, emitted_kept; /* all; without the call in hand */
     struct port *touched, *open_ports;
@@ -172,6 +175,14 @@ static inline uint8_t *port_reserve(struct emitter *e, struct port *port,
     return port_reserve_slow(e, port, bytes);
 }
 
+/* The list that all of the call is of stands at the end of its anchors. */
+static inline bool port_has_list(const struct emitter *e,
+                                 const struct port *port, const struct batch *b)
+{
+    return e->one_list && e->root == ROOT_LIST && port->call == e->call &&
+           b->anchors > port->mark_anchors;
+}
+
 void port_anchor(struct emitter *e, struct batch *b);
 /* The root in hand gets an edge id and, for it, the batch an anchor. */
 void port_anchor_root(struct emitter *e, struct batch *b, uint32_t tuples);
@@ -181,7 +192,8 @@ static inline void port_commit(struct emitter *e, struct port *port,
     struct batch *b = batch_of(port->open);
     b->used = (uint32_t)(end - b->data);
     struct anchor *last = b->anchors ? batch_anchor(b, b->anchors - 1) : NULL;
-    if (last && last->root == e->root && !last->joined)
+    if (last &&
+        ((last->root == e->root && !last->joined) || port_has_list(e, port, b)))
         last->tuples++;
     else if (last || e->root != 0)
         port_anchor(e, b);

@@ -5,16 +5,17 @@
  * executor takes no data and puts off every message but the few that end or
  * resume it. */
 #include "actors/stream/executor_state.h"
+#include "actors/stream/state.h"
 #include "core/alloc.h"
 #include "core/job.h"
 #include "core/log.h"
 #include "core/node.h"
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
-    COMBINE_TURNS = 32, /* after so many what is combined leaves */
+    COMBINE_TURNS = 32,      /* after so many what is combined leaves */
+    TICK_LATER_NS = 5000000, /* what was set by executor_tick_at() waits */
 };
 
 /* Every activation has its own view of the node. */
@@ -49,11 +50,35 @@ static void say_ended(struct executor *x)
 
 err executor_end(struct executor *x)
 {
-    err e = emitter_mark(&x->emitter, BATCH_END, 0);
+    err e = parts_give(x, 0);
+    if (e == OK) e = emitter_mark(&x->emitter, BATCH_END, 0);
     if (e != OK) return e;
     x->ended = x->task->ended = true;
     say_ended(x);
     return OK;
+}
+
+err executor_dry(struct executor *x)
+{
+    err e = emitter_mark(&x->emitter, BATCH_DRY, 0);
+    if (e == OK) x->task->dry = true;
+    return e;
+}
+
+static bool channel_is_dry(struct channel *c)
+{
+    return c->back || at_load(&c->dry, ACQUIRE) || at_load(&c->ended, ACQUIRE);
+}
+
+bool executor_input_is_dry(const struct component_context *context,
+                           unsigned source)
+{
+    const struct task *task = context->executor->task;
+    for (unsigned i = 0; i < task->input_count; i++) {
+        struct channel *c = task->inputs[i];
+        if (c->input == source && !channel_is_dry(c)) return false;
+    }
+    return true;
 }
 
 /* What comes round ends nothing: a loop has ended when no way into it is open
@@ -113,6 +138,7 @@ static err begin_batch(struct executor *x, struct msg *m)
     struct batch *b = batch_of(m);
     struct channel *c = m->by->context;
     x->hand = m;
+    x->tried = NULL;
     x->executed += batch_tuples(b);
     x->input = (struct input){
         .batch = b, .at = b->data, .left = b->count, .source = c->input};
@@ -132,6 +158,18 @@ static err finish_if_over(struct executor *x)
         return executor_after(x, CALL_FINISH, STEP_DONE);
     return executor_after(x, CALL_FINISH,
                           x->class->finish(&x->context, x->self));
+}
+
+/* Before finish(), and only where not all has ended yet. */
+static err dry_if_all_are(struct executor *x)
+{
+    if (!x->context.plan->windows || is_spout(x) || x->task->dry ||
+        x->finished || x->suspended != CALL_NONE || x->hand || inputs_ended(x))
+        return OK;
+    for (unsigned i = 0; i < x->task->input_count; i++)
+        if (!channel_is_dry(x->task->inputs[i])) return OK;
+    if (x->class->dry == NULL) return executor_after(x, CALL_DRY, STEP_DONE);
+    return executor_after(x, CALL_DRY, x->class->dry(&x->context, x->self));
 }
 
 /* A channel whose marker has come gives nothing until all have theirs. */
@@ -158,9 +196,8 @@ static err catch_up(struct executor *x, uint64_t version)
     return e;
 }
 
-err executor_switch(struct executor *x, uint64_t version)
+static err switch_code(struct executor *x, uint64_t version)
 {
-    x->marker = version;
     if (catch_up(x, version) != OK)
         return executor_after(x, CALL_SWITCH, STEP_CRASH);
     if (x->class->switch_code && x->loaded_version == version)
@@ -169,7 +206,23 @@ err executor_switch(struct executor *x, uint64_t version)
     return executor_after(x, CALL_SWITCH, STEP_DONE);
 }
 
-/* The marker has come on every channel that still flows: switch, pass it on. */
+err executor_switch(struct executor *x, uint64_t mark)
+{
+    x->marker = mark;
+    if (!mark_is_barrier(mark)) return switch_code(x, mark);
+    enum step step = STEP_DONE;
+    if (x->class->prepare && topology_store(x->topology))
+        step = x->class->prepare(&x->context, x->self);
+    return executor_after(x, CALL_PREPARE, step);
+}
+
+static err prepared(struct executor *x)
+{
+    err e = parts_give(x, x->marker);
+    return e == OK ? executor_after(x, CALL_SWITCH, STEP_DONE) : e;
+}
+
+/* The mark has come on every channel that still flows: act, pass it on. */
 static err switch_if_aligned(struct executor *x)
 {
     uint64_t newest = 0;
@@ -218,11 +271,11 @@ static err say_switched(struct executor *x, uint64_t version)
 
 static err after_switch(struct executor *x)
 {
-    err e = emitter_mark(&x->emitter, BATCH_RELOAD, x->marker);
+    err e = emitter_mark(&x->emitter, BATCH_MARK, x->marker);
     if (e != OK) return e; /* the task's next actor does it over */
     x->task->passed = x->marker;
     x->marker = 0;
-    e = say_switched(x, x->task->passed);
+    if (!mark_is_barrier(x->task->passed)) e = say_switched(x, x->task->passed);
     return e == OK ? release_held(x) : e;
 }
 
@@ -230,6 +283,7 @@ static err after_switch(struct executor *x)
 static err look(struct executor *x)
 {
     err e = switch_if_aligned(x);
+    if (e == OK) e = dry_if_all_are(x);
     return e == OK ? finish_if_over(x) : e;
 }
 
@@ -245,8 +299,12 @@ static err run_batch(struct executor *x, struct msg *m)
         if (channel_end(c)) x->loop_left += LOOP_WAY;
         msg_done(x->context.env, m);
         return look(x);
-    case BATCH_RELOAD:
+    case BATCH_MARK:
         at_store(&c->marker, b->number, RELEASE);
+        msg_done(x->context.env, m);
+        return look(x);
+    case BATCH_DRY:
+        at_store(&c->dry, true, RELEASE);
         msg_done(x->context.env, m);
         return look(x);
     default: msg_done(x->context.env, m); return ERR_BADMSG;
@@ -277,6 +335,7 @@ static err suspend(struct executor *x, enum call call, enum step step)
     struct env *env = x->context.env;
     if (x->suspended == CALL_NONE) env_hold_data(env);
     x->suspended = call;
+    if (step == STEP_IDLE) return OK; /* job_done() goes on */
     if (step == STEP_SLEEP)
         return executor_set_timer(x, &x->sleep_timer,
                                   env_now(env) + x->context.sleep_ns,
@@ -286,6 +345,22 @@ static err suspend(struct executor *x, enum call call, enum step step)
 }
 
 static err put_off_no_more(struct executor *x);
+
+/* The tuple that failed, and those behind it. */
+static err retry_later(struct executor *x)
+{
+    x->again = false;
+    x->input.left = x->input.run_left = x->again_left;
+    x->context.sleep_ns = settle_wait_ns(x->tries);
+    return suspend(x, CALL_RETRY,
+                   x->context.sleep_ns ? STEP_SLEEP : STEP_YIELD);
+}
+
+/* Of these two calls the answer is a job's. */
+static bool awaits_job(enum call call)
+{
+    return call == CALL_SETTLE || call == CALL_PREPARE;
+}
 
 static err opened(struct executor *x)
 {
@@ -317,9 +392,18 @@ static void tell_crash(struct executor *x, enum call call)
              text[first] ? text + first + 1 : NULL);
 }
 
+/* Where it counts against the tuple it isn't one more restart. */
+static err crash_of(const struct executor *x)
+{
+    bool exact = x->context.plan->guarantee == EXACTLY_ONCE;
+    return exact ? ERR_CRASHED : ERR_POISONED;
+}
+
 err executor_after(struct executor *x, enum call call, enum step step)
 {
-    if (step == STEP_YIELD || step == STEP_SLEEP) return suspend(x, call, step);
+    if (step == STEP_YIELD || step == STEP_SLEEP ||
+        (step == STEP_IDLE && awaits_job(call)))
+        return suspend(x, call, step);
     if (step == STEP_CRASH || step == STEP_HOPELESS) {
         executor_unroot(&x->context);
         emitter_undo(&x->emitter);
@@ -332,11 +416,12 @@ err executor_after(struct executor *x, enum call call, enum step step)
         if (is_spout(x)) env_again(x->context.env);
     }
     executor_unroot(&x->context);
+    if (x->crashing) return crash_of(x);
     err e = OK;
     switch (call) {
     case CALL_OPEN: e = opened(x); break;
     case CALL_EXECUTE:
-        if (x->crashing) return ERR_POISONED;
+        if (x->again) return retry_later(x);
         if (x->input.root != 0) input_run(&x->context, &x->input);
         x->emitter.root = 0;
         tally_end(x, x->input.batch->count);
@@ -350,18 +435,25 @@ err executor_after(struct executor *x, enum call call, enum step step)
     case CALL_REPLAY: e = source_after_replay(x, step); break;
     case CALL_ACTIVATE:
     case CALL_NOTIFY: env_again(x->context.env); break;
+    case CALL_DRY:
+        emitter_keep(&x->emitter);
+        e = executor_dry(x);
+        if (e == OK) e = release_held(x);
+        break;
     case CALL_FINISH:
         emitter_keep(&x->emitter);
         x->gathering = x->class->settle != NULL;
         if (!x->gathering) e = executor_end(x);
         break;
     case CALL_TICK: emitter_keep(&x->emitter); break;
+    case CALL_PREPARE: e = prepared(x); break;
     case CALL_SWITCH: e = after_switch(x); break;
     case CALL_SETTLE:
         x->gathering = false;
         e = x->finished && !x->ended ? executor_end(x) : put_off_no_more(x);
         break;
     case CALL_JOB:
+    case CALL_RETRY:
     case CALL_NONE: break;
     }
     return e;
@@ -371,9 +463,10 @@ static err resume(struct executor *x)
 {
     enum call call = x->suspended;
     if (call == CALL_NONE) return OK;
-    enum step step = x->class->resume(&x->context, x->self);
-    if (call == CALL_SETTLE && step == STEP_IDLE) return OK; /* job_done() */
-    err e = executor_after(x, call, step);
+    bool retry = call == CALL_RETRY;
+    enum step step = retry ? x->class->execute(&x->context, x->self, &x->input)
+                           : x->class->resume(&x->context, x->self);
+    err e = executor_after(x, retry ? CALL_EXECUTE : call, step);
     if (e != OK || x->suspended != CALL_NONE) return e;
     e = put_off_no_more(x);
     if (e == OK && is_spout(x)) e = source_put_marker(x);
@@ -399,14 +492,19 @@ static err timer(struct executor *x, const struct timer_due *due)
         return OK;
     case TIMER_TICK: {
         if (x->finished) return OK; /* it has emitted its last */
-        err e = executor_set_timer(x, &x->tick_timer,
-                                   next_tick_ns(due->at_ns,
-                                                x->context.component->every_ns,
-                                                env_now(x->context.env)),
+        bool can = x->suspended == CALL_NONE && x->class->tick != NULL &&
+                   x->going && !emitter_parked(&x->emitter);
+        int64_t now_ns = env_now(x->context.env);
+        int64_t every_ns = x->context.component->every_ns;
+        x->tick_timer = 0;
+        err e = OK; /* one that can't run now is left out, or put off */
+        if (every_ns > 0)
+            e = executor_set_timer(x, &x->tick_timer,
+                                   next_tick_ns(due->at_ns, every_ns, now_ns),
                                    TIMER_TICK);
-        if (e != OK || x->suspended != CALL_NONE || x->class->tick == NULL ||
-            emitter_parked(&x->emitter))
-            return e; /* one that can't run now is left out */
+        else if (!can)
+            e = executor_tick_at(&x->context, now_ns + TICK_LATER_NS);
+        if (e != OK || !can) return e;
         return executor_after(x, CALL_TICK,
                               x->class->tick(&x->context, x->self));
     }
@@ -434,7 +532,8 @@ static err load(struct executor *x, const struct msg *m)
  * it may have been lost. Bolts switch when the marker comes. */
 static err switch_wanted(struct executor *x, uint64_t version)
 {
-    if (version <= x->task->passed) return say_switched(x, version);
+    if (version <= x->task->passed)
+        return mark_is_barrier(version) ? OK : say_switched(x, version);
     if (!is_spout(x)) return OK;
     x->marker_wanted = version;
     return source_put_marker(x);
@@ -450,10 +549,10 @@ static err receive_now(struct executor *x, const struct msg *m)
         x->idle = false;
         if (is_spout(x)) env_again(x->context.env);
         enum step step = x->class->job_done(&x->context, x->self, job);
-        if (x->suspended == CALL_SETTLE)
-            return step == STEP_IDLE ? OK
-                                     : executor_after(x, CALL_SETTLE, step);
-        return executor_after(x, CALL_JOB, step);
+        enum call call = x->suspended;
+        if (!awaits_job(call)) return executor_after(x, CALL_JOB, step);
+        err e = executor_after(x, call, step);
+        return e == OK ? put_off_no_more(x) : e;
     }
     case EXECUTOR_LOAD: return load(x, m);
     case EXECUTOR_DROP:
@@ -461,6 +560,9 @@ static err receive_now(struct executor *x, const struct msg *m)
         return OK;
     case EXECUTOR_SWITCH: return switch_wanted(x, *(uint64_t *)msg_body(m));
     case EXECUTOR_LOOK: return look(x);
+    case EXECUTOR_DECIDED:
+        if (x->context.state) state_thaw(x->context.state);
+        return OK;
     case EXECUTOR_GO:
         x->going = true;
         env_again(x->context.env);
@@ -523,7 +625,7 @@ static err executor_receive(struct env *env, void *self, const struct msg *m)
     default: break;
     }
     bool now = x->suspended == CALL_NONE ||
-               (x->suspended == CALL_SETTLE && m->kind == EXECUTOR_JOB);
+               (awaits_job(x->suspended) && m->kind == EXECUTOR_JOB);
     return now ? receive_now(x, m) : put_off(x, m);
 }
 
@@ -550,16 +652,12 @@ static err executor_settle(struct env *env, void *self)
     enter(x, env);
     err e = OK;
     if (x->gathering && x->suspended == CALL_NONE && x->hand == NULL) {
-        enum step step = x->class->settle(&x->context, x->self);
-        if (step != STEP_IDLE) {
-            e = executor_after(x, CALL_SETTLE, step);
-        } else { /* job_done() will say that all is written */
-            x->suspended = CALL_SETTLE;
-            env_hold_data(env);
-        }
+        e = executor_after(x, CALL_SETTLE,
+                           x->class->settle(&x->context, x->self));
     }
     /* What a spout has emitted stays, even while its call sleeps. */
     bool between = x->suspended == CALL_NONE || is_spout(x);
+    if (x->context.state) parts_rest(x);
     if (between) flush(x);
     if (!x->gathering) settle_send(x);
     if (between) tally_count(x);
@@ -616,6 +714,10 @@ static err make_class(struct env *env, struct executor *x)
     x->context.code = NULL;
     if (code) x->loaded_version = code->version;
     if (code) ref_drop(env, &code->ref);
+    if (e == OK) {
+        e = parts_restore(x);
+        if (e != OK) x->class->free(&x->context, x->self);
+    }
     if (e == OK && x->class->stays) x->task->state = x->self;
     if (e == OK) return OK;
     mem_free(x->self);
@@ -626,13 +728,15 @@ static err make_class(struct env *env, struct executor *x)
 static err prepare(struct env *env, struct executor *x)
 {
     uint32_t task = x->task->number;
+    err e;
     x->ended = x->finished = x->task->ended;
     x->last_word = msg_new(env, TOPOLOGY_ENDED, sizeof task);
     if (x->last_word == NULL) return ERR_NOMEM;
     memcpy(msg_body(x->last_word), &task, sizeof task);
     x->last_word->from = env_self(env);
     if (x->class->heavy) env_stay(env);
-    return make_class(env, x);
+    e = parts_begin(x);
+    return e == OK ? make_class(env, x) : e;
 }
 
 static enum step open_class(struct executor *x)
@@ -655,6 +759,7 @@ static err executor_init(struct env *env, void *self, const void *args)
         .index = task->index,
         .starts = task->starts++,
         .begun = &task->begun,
+        .left = &task->left,
         .env = env,
         .emitter = &x->emitter,
     };
@@ -664,6 +769,7 @@ static err executor_init(struct env *env, void *self, const void *args)
     err e = emitter_init(&x->emitter, task->component, task->number,
                          env_random(env));
     if (e != OK) return e;
+    x->emitter.epoch = topology_epoch(x->topology);
     enter(x, env);
     e = connect(env, x);
     if (e == OK) e = prepare(env, x);
@@ -672,14 +778,16 @@ static err executor_init(struct env *env, void *self, const void *args)
         executor_log(&x->context, LOG_ERROR, "%s", why);
         tally_fault(x, 0, why);
         if (x->last_word) msg_free(env, x->last_word);
+        state_free(x->context.state);
         emitter_fini(&x->emitter);
         return e;
     }
     if (is_spout(x)) e = source_begin(x);
     if (e == OK) e = executor_after(x, CALL_OPEN, open_class(x));
-    if (e != OK) { /* after make(), the end is terminate()'s */
+    if (e != OK) /* after make(), the end is terminate()'s */
         executor_kind.terminate(env, x, e);
-    }
+    else
+        task->back = false;
     return e;
 }
 
@@ -702,8 +810,9 @@ static void executor_terminate(struct env *env, void *self, err why)
             if (b->marker == BATCH_DATA) note_left(x, m);
             if (b->marker == BATCH_END && channel_end(c))
                 x->loop_left += LOOP_WAY;
-            if (b->marker == BATCH_RELOAD)
+            if (b->marker == BATCH_MARK)
                 at_store(&c->marker, b->number, RELEASE);
+            if (b->marker == BATCH_DRY) at_store(&c->dry, true, RELEASE);
             settle_lose_batch(x, m);
         }
     }
@@ -727,7 +836,29 @@ static void executor_terminate(struct env *env, void *self, err why)
         x->class->free(&x->context, x->self);
         mem_free(x->self);
     }
+    state_free(x->context.state);
     emitter_fini(&x->emitter);
+}
+
+err executor_tick_at(struct component_context *context, int64_t at_ns)
+{
+    struct executor *x = executor_of(context);
+    deadline_cancel(context->env, &x->tick_timer);
+    if (at_ns == INT64_MAX) return OK;
+    return executor_set_timer(x, &x->tick_timer, at_ns, TIMER_TICK);
+}
+
+struct store *executor_store(const struct component_context *context)
+{
+    return topology_store(context->executor->topology);
+}
+
+void executor_checkpoint_soon(struct component_context *context, bool wait)
+{
+    struct executor *x = executor_of(context);
+    if (x->asked > wait) return;
+    if (wait) topology_stall(x->topology);
+    if (tell_topology(x, TOPOLOGY_SOON, NULL, 0) == OK) x->asked = 1 + wait;
 }
 
 void executor_job(struct component_context *context, struct job *job)
@@ -740,38 +871,6 @@ void executor_drain(struct component_context *context)
     struct executor *x = executor_of(context);
     int64_t limit_ns = topology_drain_ns(x->topology);
     tell_topology(x, TOPOLOGY_DRAIN, &limit_ns, sizeof limit_ns);
-}
-
-void executor_log(struct component_context *context, int level,
-                  const char *format, ...)
-{
-    struct executor *x = executor_of(context);
-    char text[2048];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    log_text(node_log(env_node(x->context.env)), context->component->name,
-             (int)context->index, (enum log_level)level, 0, text, strlen(text),
-             NULL);
-}
-
-/* Each of a kind is one place of the log, so that a flood is counted. */
-void executor_fault(struct component_context *context, enum loss loss,
-                    const char *format, ...)
-{
-    struct executor *x = executor_of(context);
-    char text[2048];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    x->errors++;
-    if (loss == LOSS_INPUT) x->left_out++;
-    tally_fault(x, (uint64_t)(uintptr_t)format, text);
-    log_text(node_log(env_node(x->context.env)), context->component->name,
-             (int)context->index, LOG_ERROR, (uint64_t)(uintptr_t)format, text,
-             strlen(text), NULL);
 }
 
 const struct actor_kind executor_kind = {

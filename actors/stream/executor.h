@@ -16,7 +16,9 @@ enum executor_kind {
     EXECUTOR_CLOSE,   /* topology: sources end now (drain) */
     EXECUTOR_ACTIVE,  /* topology: look at topology_is_active() */
     EXECUTOR_LOAD,    /* topology: struct reload_code *: load it, answer */
-    EXECUTOR_SWITCH,  /* topology to spouts: put the marker in the streams */
+    EXECUTOR_SWITCH,  /* topology to spouts: uint64_t mark, put it in the
+                       * streams; also of a checkpoint */
+    EXECUTOR_DECIDED, /* topology: the checkpoint is in the store */
     EXECUTOR_DROP,    /* topology: forget the loaded code */
     EXECUTOR_LOOK,    /* topology: a marker may have come unseen */
     EXECUTOR_WAKE,    /* outside: something came for an idle source */

@@ -1,7 +1,8 @@
 /* executor_state.h - the state of a task's actor and how its sides call each
  * other: executor.c has what all tasks do, settle.c what becomes of tuples,
  * source.c a spout's roots, replays, turns and end, letters.c what it does with
- * what failed for good, tally.c what is counted. For these only. */
+ * what failed for good, parts.c what it gives to checkpoints, tally.c what is
+ * counted. For these only. */
 #ifndef ACTORS_STREAM_EXECUTOR_STATE_H
 #define ACTORS_STREAM_EXECUTOR_STATE_H
 
@@ -16,12 +17,15 @@ enum call {
     CALL_NONE,
     CALL_OPEN,
     CALL_EXECUTE,
+    CALL_RETRY, /* of execute, later */
     CALL_NEXT,
     CALL_REPLAY,
     CALL_NOTIFY,
     CALL_ACTIVATE,
+    CALL_DRY,
     CALL_FINISH,
     CALL_TICK,
+    CALL_PREPARE,
     CALL_SWITCH,
     CALL_SETTLE,
     CALL_JOB
@@ -58,13 +62,19 @@ struct executor {
     struct msg *hand;                   /* the batch of `input` */
     struct msg *last_word;              /* TOPOLOGY_ENDED; NULL once said */
     struct msg *acks_first, *acks_last; /* ACKER_ACK, filling; the last */
-    unsigned turns;     /* since what is combined has left last */
-    bool gathering;     /* settle() is owed or not through: acks wait for it */
-    bool releasing;     /* release_held() is running */
-    bool crashing;      /* a tuple failed where that ends the task */
-    uint64_t marker;    /* that is being passed on; 0: none */
-    uint64_t loop_left; /* its loop is told of it when all has left */
+    unsigned turns; /* since what is combined has left last */
+    bool gathering; /* settle() is owed or not through: acks wait for it */
+    bool releasing; /* release_held() is running */
+    bool crashing;  /* a tuple failed where that ends the task */
+    /* Retries in place: */
+    const uint8_t *tried; /* the tuple of the batch in hand; NULL: none */
+    unsigned tries;
+    bool again;              /* it is to be tried again */
+    uint32_t again_left;     /* it and the tuples behind it */
+    uint64_t marker;         /* that is being passed on; 0: none */
+    uint64_t loop_left;      /* its loop is told of it when all has left */
     uint64_t loaded_version; /* of the newest code in the class */
+    int asked; /* for a checkpoint: 1, 2: one that the spouts wait for */
 
     /* Spouts. */
     struct pending pending; /* the task's, while this actor lives */
@@ -85,6 +95,7 @@ struct executor {
     int64_t replay_timer_ns;
     int64_t parked_ns; /* since when there is no credit; 0: there is */
     bool told_parked;  /* a check said so */
+    bool told_full;    /* pending.count is at its limit and nothing moves */
 
     uint64_t executed, acked, failed, replayed, gave_up, errors, left_out;
 };
@@ -103,9 +114,12 @@ static inline bool is_spout(const struct executor *x)
 
 /* A call of the class has come back, at first or after it was suspended. */
 err executor_after(struct executor *x, enum call call, enum step step);
-/* All that came before the marker of this version is through: the class takes
- * the code of it, the marker is passed on. */
-err executor_switch(struct executor *x, uint64_t version);
+/* All that came before this mark is through: the class takes the code of that
+ * version, or the task gives its part to the checkpoint; the mark is passed on.
+ */
+err executor_switch(struct executor *x, uint64_t mark);
+/* The task has told its readers that nothing new comes. ERR_NOMEM. */
+err executor_dry(struct executor *x);
 /* The marker of the end is passed on, the topology is told. */
 err executor_end(struct executor *x);
 /* Sets a timer anew. ERR_NOMEM: it isn't set. */
@@ -123,6 +137,18 @@ void tally_end(struct executor *x, uint32_t tuples);
 /* Remembers what went wrong, for who asks; kinds as in faults.h. */
 void tally_fault(struct executor *x, uint64_t kind, const char *text);
 
+/* ---- parts.c ---- */
+
+/* Where the component keeps state, the task's. ERR_HOPELESS: it can't; the
+ * context's error says why. */
+err parts_begin(struct executor *x);
+/* The class is made: it goes on where the newest checkpoint says. */
+err parts_restore(struct executor *x);
+/* The activation ends: much that has changed makes the checkpoint come soon. */
+void parts_rest(struct executor *x);
+/* To the checkpoint of this mark; 0: the task has ended. */
+err parts_give(struct executor *x, uint64_t mark);
+
 /* ---- settle.c ---- */
 
 /* An empty message of updates; NULL: out of memory. Owned. */
@@ -131,6 +157,8 @@ struct msg *settle_updates(struct executor *x, uint16_t kind);
 void settle_send(struct executor *x);
 /* The actor ends: what was processed fails, since what it emitted is lost. */
 void settle_lose(struct executor *x);
+/* How long it waits, after so many times, until what failed is tried again. */
+int64_t settle_wait_ns(unsigned tries);
 void settle_lose_root(void *executor, uint64_t root);
 /* A batch that wasn't processed; it is done with. */
 void settle_lose_batch(struct executor *x, struct msg *m);

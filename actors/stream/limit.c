@@ -21,6 +21,7 @@ void limit_init(struct limit *l, bool adapts, uint64_t most, int64_t timeout_ns,
         .now = adapts ? least : most,
         .most = most,
         .floor = least,
+        .least = least,
         .adapts = adapts,
         .patience_most_ns = timeout_ns / TIMEOUT_PART + 1,
         .began_ns = now_ns,
@@ -30,6 +31,13 @@ void limit_init(struct limit *l, bool adapts, uint64_t most, int64_t timeout_ns,
     l->patience_ns = PATIENCE_LEAST_NS < l->patience_most_ns
                          ? PATIENCE_LEAST_NS
                          : l->patience_most_ns;
+}
+
+void limit_hold(struct limit *l, uint64_t least)
+{
+    if (!l->adapts) return;
+    l->least = least < l->most ? least : l->most;
+    l->now = l->floor = l->least;
 }
 
 static uint64_t within(const struct limit *l, double wanted)
@@ -83,8 +91,8 @@ static void begin_probe(struct limit *l, double rate)
     l->rounds = 1;
     l->state = LIMIT_DRAIN;
     l->before_probe = l->now;
-    if (l->floor > LIMIT_LEAST && l->most > LIMIT_LEAST)
-        l->floor = l->floor / 2 > LIMIT_LEAST ? l->floor / 2 : LIMIT_LEAST;
+    if (l->floor > l->least)
+        l->floor = l->floor / 2 > l->least ? l->floor / 2 : l->least;
     l->now = within(l, (double)l->now / PROBE_PART);
 }
 
@@ -111,7 +119,7 @@ static void decide(struct limit *l, uint64_t mean_ns, int64_t now_ns)
     case LIMIT_STEADY: note_base(l, mean_ns); break;
     }
     set(l, mean_ns);
-    bool stale = l->base_ns > HARMLESS_NS || l->floor > LIMIT_LEAST;
+    bool stale = l->base_ns > HARMLESS_NS || l->floor > l->least;
     if (now_ns >= l->probe_at_ns && stale) begin_probe(l, rate);
 }
 

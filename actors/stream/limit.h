@@ -40,6 +40,7 @@ struct limit {
     uint64_t now; /* so many roots may be pending */
     uint64_t most;
     uint64_t floor;      /* it doesn't fall below */
+    uint64_t least;      /* nor does the floor */
     bool adapts;         /* else it is what the user said, always */
     bool filled;         /* it was reached in this round */
     int64_t patience_ns; /* without an ack until it is a stall */
@@ -63,6 +64,10 @@ struct limit {
  * message timeout. */
 void limit_init(struct limit *limit, bool adapts, uint64_t most,
                 int64_t timeout_ns, int64_t now_ns);
+
+/* Bolts hold tuples for long whatever the limit is, as windows do: one that
+ * adapts begins with so many, and has at least these. */
+void limit_hold(struct limit *limit, uint64_t least);
 
 /* So many roots took so long until they were acked. */
 static inline void limit_acked(struct limit *limit, int64_t took_ns,

@@ -1,4 +1,5 @@
 #include "actors/stream/pending.h"
+#include "actors/stream/letters.h"
 #include "core/alloc.h"
 
 enum { ROOM_FIRST = 1024 };
@@ -155,4 +156,24 @@ void pending_each(struct pending *p,
     uint64_t end = p->next;
     for (uint64_t i = p->base; i < end; i++)
         if (entry_at(p, i)->open) fn(context, i);
+}
+
+static uint64_t token_of(uint64_t token, bool letter)
+{
+    return letter ? pending_letter(token)->token : token;
+}
+
+uint64_t pending_oldest(const struct pending *p)
+{
+    uint64_t oldest = UINT64_MAX;
+    for (uint64_t i = p->base; i < p->next; i++) {
+        const struct pending_entry *e = entry_at(p, i);
+        uint64_t token = e->open ? token_of(e->token, e->letter) : UINT64_MAX;
+        if (token < oldest) oldest = token;
+    }
+    for (uint32_t i = 0; i < p->replay_count; i++) {
+        uint64_t token = token_of(p->replays[i].token, p->replays[i].letter);
+        if (token < oldest) oldest = token;
+    }
+    return oldest;
 }

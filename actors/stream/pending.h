@@ -71,6 +71,8 @@ void pending_replay_letter(struct pending *p, struct letter *letter,
 /* The replay that is due first; NULL: none waits. Borrowed. */
 const struct replay *pending_due(const struct pending *p);
 void pending_pop(struct pending *p);
+/* The least token that isn't settled, letters' too; UINT64_MAX: all are. */
+uint64_t pending_oldest(const struct pending *p);
 /* Calls back for each open one and forgets it (the acker died). */
 void pending_each(struct pending *p,
                   void (*fn)(void *context, uint64_t sequence), void *context);

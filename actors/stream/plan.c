@@ -52,6 +52,14 @@ unsigned plan_executor(const struct component_plan *c, unsigned index)
     return longer + (index - in_longer) / few;
 }
 
+bool plan_is_durable(const struct plan *plan)
+{
+    for (unsigned i = 0; i < plan->count; i++)
+        if (plan->components[i].durable || plan->components[i].keeps)
+            return true;
+    return plan->guarantee == EXACTLY_ONCE;
+}
+
 void plan_number(struct plan *plan)
 {
     plan->tasks = 0;

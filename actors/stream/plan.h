@@ -48,12 +48,15 @@ enum on_error {
     ON_ERROR_CRASH, /* it fails, and the task crashes */
 };
 
-enum guarantee { AT_MOST_ONCE, AT_LEAST_ONCE };
+enum guarantee { AT_MOST_ONCE, AT_LEAST_ONCE, EXACTLY_ONCE };
 
 /* As a definition names it. */
 static inline const char *guarantee_name(enum guarantee guarantee)
 {
-    return guarantee == AT_MOST_ONCE ? "at-most-once" : "at-least-once";
+    static const char *const names[] = {[AT_MOST_ONCE] = "at-most-once",
+                                        [AT_LEAST_ONCE] = "at-least-once",
+                                        [EXACTLY_ONCE] = "exactly-once"};
+    return names[guarantee];
 }
 
 enum { KEYS_MAX = 8, FIELDS_MAX = 64, COMPONENT_TASKS_MAX = 1000 };
@@ -108,11 +111,18 @@ struct component_plan {
     unsigned tasks;      /* 1 to COMPONENT_TASKS_MAX */
     unsigned executors;  /* that take turns for them: 0 is one each */
     unsigned first_task; /* number of its first one */
-    int retries;         /* of a failed tuple by its connector; -1: forever */
-    int64_t every_ns;    /* tick; 0: none */
+    /* Of a failed tuple: by its connector, or, where the guarantee is
+     * EXACTLY_ONCE, in place by who failed it; -1: forever. */
+    int retries;
+    int64_t every_ns; /* tick; 0: none */
     enum on_error on_error;
-    bool manual;   /* acking: the component may hold tuples */
-    unsigned loop; /* that it is in, from 1; 0: in none */
+    bool manual;  /* acking: the component may hold tuples */
+    bool durable; /* it keeps state from checkpoint to checkpoint */
+    bool keeps;   /* its class gives rows to checkpoints */
+    /* What promise.h goes by: */
+    bool rewinds;   /* spout: goes back to where a checkpoint saw it */
+    bool transacts; /* sink: takes back what no checkpoint has decided */
+    unsigned loop;  /* that it is in, from 1; 0: in none */
 };
 
 struct plan {
@@ -127,6 +137,7 @@ struct plan {
     unsigned count;
     unsigned tasks;
     unsigned loops;
+    bool windows; /* some component has: sources say when they are exhausted */
     struct arena *arena; /* owned: all of the above but the plan itself */
 };
 
@@ -142,6 +153,10 @@ char *arena_text(struct arena *arena, const char *text, size_t bytes);
 /* Which of the component's executors works for the task of this index: runs of
  * neighbours, as even as can be, the longer ones first. */
 unsigned plan_executor(const struct component_plan *c, unsigned index);
+
+/* Must all its tasks go back to a checkpoint when one crashes? A component
+ * keeps state or rows, or nothing may be done twice. It needs a store then. */
+bool plan_is_durable(const struct plan *plan);
 
 /* Numbers the tasks. Call it when all components are in place. */
 void plan_number(struct plan *plan);

@@ -16,6 +16,11 @@ err roots_add(struct root_list *list, uint64_t root, uint64_t edges)
             list->roots[i].edges ^= edges;
             return OK;
         }
+    return roots_append(list, root, edges);
+}
+
+err roots_append(struct root_list *list, uint64_t root, uint64_t edges)
+{
     if (list->count == list->room) {
         uint32_t room = list->room ? 2 * list->room : ROOM_FIRST;
         struct list_root *more =

@@ -24,6 +24,8 @@ struct root_list {
 void roots_fini(struct root_list *list);
 /* Adds a root, or its edges if it is there. ERR_NOMEM: nothing was added. */
 err roots_add(struct root_list *list, uint64_t root, uint64_t edges);
+/* Adds a root that isn't there. ERR_NOMEM: nothing was added. */
+err roots_append(struct root_list *list, uint64_t root, uint64_t edges);
 /* The call was right: what it emitted is to be acked, too. */
 void roots_keep(struct root_list *list);
 /* It failed. */

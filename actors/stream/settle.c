@@ -88,7 +88,7 @@ static void take_list(struct executor *x, struct input *input,
     err e = OK;
     x->roots.count = 0;
     for (;; a = next_anchor(input)) {
-        if (e == OK) e = roots_add(&x->roots, a->root, a->edge);
+        if (e == OK) e = roots_append(&x->roots, a->root, a->edge);
         if (a->tuples > 0) break;
     }
     input->run_left = a->tuples;
@@ -210,8 +210,9 @@ void executor_fail_batch(struct component_context *context, struct input *input,
     struct executor *x = executor_of(context);
     enum on_error on_error = context->component->on_error;
     log_failure(x, reason);
-    x->crashing = on_error == ON_ERROR_CRASH;
-    if (on_error == ON_ERROR_DROP) {
+    x->crashing =
+        on_error == ON_ERROR_CRASH || context->plan->guarantee == EXACTLY_ONCE;
+    if (on_error == ON_ERROR_DROP && !x->crashing) {
         input_batch_done(context, input);
         return;
     }
@@ -221,10 +222,71 @@ void executor_fail_batch(struct component_context *context, struct input *input,
     input->left = input->run_left = 0;
 }
 
+void executor_undo(struct component_context *context, const char *reason)
+{
+    struct executor *x = executor_of(context);
+    emitter_undo(&x->emitter);
+    if (x->class->undo) x->class->undo(context, x->self);
+    log_failure(x, reason);
+    x->crashing = context->component->on_error == ON_ERROR_CRASH;
+}
+
+/* Who fails at once most often does so again; who waits for something outside
+ * needs time. */
+int64_t settle_wait_ns(unsigned tries)
+{
+    static const int64_t waits_ms[] = {0, 10, 100, 1000, 10000};
+    unsigned last = sizeof waits_ms / sizeof waits_ms[0] - 1;
+    return waits_ms[tries <= last ? tries - 1 : last] * 1000000;
+}
+
+static bool tried_enough(struct executor *x, unsigned tries)
+{
+    int retries = x->context.component->retries;
+    x->failed++;
+    if (retries < 0 || tries <= (unsigned)retries) {
+        x->replayed++;
+        return false;
+    }
+    x->gave_up++;
+    return true;
+}
+
+bool executor_retry(struct component_context *context, unsigned tries,
+                    const char *reason)
+{
+    struct executor *x = executor_of(context);
+    executor_undo(context, reason);
+    if (context->component->on_error != ON_ERROR_FAIL || tried_enough(x, tries))
+        return false;
+    context->sleep_ns = settle_wait_ns(tries);
+    return true;
+}
+
+/* The first that was begun stays first: nothing overtakes a tuple that is tried
+ * again. False: it was tried often enough. */
+static bool try_again(struct executor *x, struct input *input,
+                      const uint8_t *begin)
+{
+    const struct component_plan *c = x->context.component;
+    if (x->context.plan->guarantee != EXACTLY_ONCE ||
+        c->on_error != ON_ERROR_FAIL)
+        return false;
+    x->tries = x->tried == begin ? x->tries + 1 : 1;
+    x->tried = begin;
+    x->again = !tried_enough(x, x->tries);
+    if (!x->again) return false;
+    x->again_left = input->left + 1;
+    input->at = begin;
+    input->left = input->run_left = 0;
+    return true;
+}
+
 void executor_fail(struct component_context *context, struct input *input,
                    const uint8_t *end, const char *reason)
 {
     struct executor *x = executor_of(context);
+    const uint8_t *begin = input->at;
     input->at = end;
     emitter_undo(&x->emitter);
     x->emitter.root = input->root; /* it may have emitted for others */
@@ -232,6 +294,7 @@ void executor_fail(struct component_context *context, struct input *input,
     roots_undo(&x->roots);
     if (x->class->undo) x->class->undo(context, x->self);
     log_failure(x, reason);
+    if (try_again(x, input, begin)) return;
     switch (context->component->on_error) {
     case ON_ERROR_FAIL: fail_run(x, input, reason); break;
     case ON_ERROR_DROP: break; /* it counts as processed */

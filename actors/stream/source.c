@@ -12,13 +12,14 @@ enum {
     GATE_LOOK_NS = 1000 * 1000, /* a loop may be less full then */
     RETRY_FIRST_MS = 100,
     RETRY_MAX_MS = 30000,
+    WINDOWS_PENDING = 16384, /* roots, at least, where there are windows */
 };
 
 /* ---- roots: emitted ---- */
 
 bool executor_tracks(const struct component_context *context)
 {
-    return context->plan->guarantee != AT_MOST_ONCE;
+    return context->plan->guarantee == AT_LEAST_ONCE;
 }
 
 bool executor_full(const struct component_context *context)
@@ -307,6 +308,7 @@ err source_begin(struct executor *x)
     const struct plan *plan = x->context.plan;
     limit_init(&x->limit, plan->pending_adapts, plan->pending_max,
                plan->timeout_ns, env_now(x->context.env));
+    if (plan->windows) limit_hold(&x->limit, WINDOWS_PENDING);
     if (x->context.component->failed_stream != 0) {
         x->letters = letters_new(&x->context);
         if (x->letters == NULL) return ERR_NOMEM;
@@ -378,12 +380,14 @@ static err arm_replay(struct executor *x)
     return executor_set_timer(x, &x->replay_timer, first->due_ns, TIMER_REPLAY);
 }
 
-/* A limit that is reached and lets nothing be acked is too low. */
+/* A limit that is reached and lets nothing be acked is too low. One that can't
+ * go up is only told of, once, where windows may wait for more. */
 static err arm_stall(struct executor *x)
 {
     const struct limit *l = &x->limit;
-    if (!l->adapts || x->pending.count < l->now || l->now == l->most ||
-        x->stall_timer != 0)
+    bool stays = !l->adapts || l->now == l->most;
+    if (x->pending.count < l->now || x->stall_timer != 0 ||
+        (stays && (!x->context.plan->windows || x->told_full)))
         return OK;
     x->stall_progress = limit_progress(l);
     return executor_set_timer(x, &x->stall_timer,
@@ -395,9 +399,19 @@ static err arm_stall(struct executor *x)
 static void look_for_stall(struct executor *x)
 {
     struct limit *l = &x->limit;
-    if (x->pending.count >= l->now && x->parked_ns == 0 &&
-        x->stall_progress == limit_progress(l))
+    if (x->pending.count < l->now || x->parked_ns != 0 ||
+        x->stall_progress != limit_progress(l))
+        return;
+    if (l->adapts && l->now < l->most) {
         limit_stalled(l);
+        return;
+    }
+    x->told_full = true;
+    executor_log(&x->context, LOG_WARN,
+                 "%llu tuples are under way, as many as max_pending lets, and "
+                 "none of them gets through; if a window waits for more, give "
+                 "a larger max_pending or shorter windows",
+                 (unsigned long long)x->pending.count);
 }
 
 static void show_limit(struct executor *x)
@@ -506,8 +520,10 @@ err source_after_replay(struct executor *x, enum step step)
 static err end_if_over(struct executor *x)
 {
     if (!x->source_ended && !x->closing) return OK;
-    if (x->pending.count > 0 || x->pending.replay_count > 0) return OK;
-    return x->ended ? OK : executor_end(x);
+    if (x->pending.replay_count > 0) return OK;
+    if (x->pending.count == 0) return x->ended ? OK : executor_end(x);
+    bool waits = x->context.plan->windows && !x->task->dry && x->opened;
+    return waits ? executor_dry(x) : OK;
 }
 
 err source_put_marker(struct executor *x)

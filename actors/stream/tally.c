@@ -2,8 +2,12 @@
  * went wrong. */
 #include "actors/stream/executor_state.h"
 #include "actors/stream/faults.h"
+#include "core/log.h"
 #include "core/metric.h"
 #include "core/node.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 
 enum {
     TIMED_TUPLES = 64, /* a batch of so many is always timed, */
@@ -65,4 +69,38 @@ void tally_count(struct executor *x)
         *all[i].n = 0;
     }
     x->emitter.emitted_kept = 0;
+}
+
+/* ---- what went wrong ---- */
+
+void executor_log(struct component_context *context, int level,
+                  const char *format, ...)
+{
+    struct executor *x = executor_of(context);
+    char text[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    log_text(node_log(env_node(x->context.env)), context->component->name,
+             (int)context->index, (enum log_level)level, 0, text, strlen(text),
+             NULL);
+}
+
+/* Each of a kind is one place of the log, so that a flood is counted. */
+void executor_fault(struct component_context *context, enum loss loss,
+                    const char *format, ...)
+{
+    struct executor *x = executor_of(context);
+    char text[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    x->errors++;
+    if (loss == LOSS_INPUT) x->left_out++;
+    tally_fault(x, (uint64_t)(uintptr_t)format, text);
+    log_text(node_log(env_node(x->context.env)), context->component->name,
+             (int)context->index, LOG_ERROR, (uint64_t)(uintptr_t)format, text,
+             strlen(text), NULL);
 }

@@ -1,78 +1,16 @@
-/* topology.c - starts the tasks of a plan under supervisors, carries new code
- * to them, and knows when all has ended.
+/* topology.c - starts the tasks of a plan under supervisors, and knows when all
+ * has ended.
  * Children of the supervisor: first the ackers, then a task each. */
-#include "actors/stream/topology.h"
 #include "actors/stream/acker.h"
 #include "actors/stream/executor.h"
 #include "actors/stream/faults.h"
+#include "actors/stream/topology_state.h"
 #include "actors/stream/turns.h"
 #include "core/alloc.h"
-#include "core/deadline.h"
 #include "core/log.h"
 #include "core/node.h"
-#include "core/supervisor.h"
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-
-enum timer { TIMER_DRAIN = 1, TIMER_OWED };
-
-/* What a task is to be told as soon as there is memory for it. */
-enum owed {
-    OWED_LOAD = 1,
-    OWED_DROP = 2,
-    OWED_SWITCH = 4,
-    OWED_CLOSE = 8,
-    OWED_ACTIVE = 16,
-};
-enum { OWED_WAIT_NS = 10 * 1000 * 1000 };
-
-struct topology {
-    struct topology_config config;
-    actor_id actor;
-    struct task *tasks;           /* owned, plan->tasks of them */
-    struct channel *channels;     /* owned */
-    struct channel **input_lists; /* owned: what tasks' inputs point into */
-    unsigned channel_count;
-    struct loop *loops;                /* owned, plan->loops of them */
-    struct component_metrics *metrics; /* owned, by component */
-    struct faults *faults;             /* owned */
-    struct actor_group **turns;        /* owned, by task; see turns.h */
-    struct child_spec *children;       /* owned */
-    struct task **child_args;          /* owned: what specs of tasks point to */
-    bool going; /* every task has been started once; the supervisor's */
-    _Atomic bool active;
-    struct topology *self;    /* what specs of ackers point to */
-    _Atomic actor_id *ackers; /* owned */
-    pthread_mutex_t code_lock;
-    struct code *code; /* taken by all tasks; a reference; under the lock */
-    /* How long the clock of the message timeout has stood; while it stands,
-     * what it shows, as ~ns. One word: any thread reads it at any time. */
-    _Atomic int64_t stood_ns;
-};
-
-/* The actor's own. */
-struct root {
-    struct topology *topology;
-    actor_id supervisor;   /* 0: it has ended */
-    struct msg *end_order; /* owned: ends the supervisor */
-    bool begun;            /* it was started: not before the first activation */
-    unsigned ended;
-    bool *has_ended; /* owned, by task */
-    uint8_t *owed;   /* owned, by task: enum owed */
-    deadline_id owed_timer;
-    bool draining, over;
-    struct topology_end end;
-    deadline_id drain_timer;
-    int64_t drain_ns; /* when it is over */
-    /* A reload in hand. */
-    struct code *loading; /* a reference */
-    uint64_t versions;
-    bool *answered; /* owned, by task: has loaded, then: has switched */
-    unsigned answers;
-    bool refused, switching;
-    char error[900];
-};
 
 /* ---- the table ---- */
 
@@ -89,6 +27,21 @@ struct task *topology_task(struct topology *t, uint32_t task)
 actor_id topology_task_id(struct topology *t, uint32_t task)
 {
     return at_load(&t->tasks[task].id, ACQUIRE);
+}
+
+struct store *topology_store(const struct topology *t)
+{
+    return t->config.store;
+}
+
+uint32_t topology_epoch(const struct topology *t)
+{
+    return at_load(&t->epoch, SEQ_CST);
+}
+
+void topology_stall(struct topology *t)
+{
+    at_store(&t->stalled, true, SEQ_CST);
 }
 
 int64_t topology_drain_ns(const struct topology *t)
@@ -157,7 +110,7 @@ bool topology_is_gated(const struct topology *t)
 {
     for (unsigned i = 0; i < t->config.plan->loops; i++)
         if (loop_is_gated(&t->loops[i])) return true;
-    return false;
+    return at_load(&t->stalled, RELAXED);
 }
 
 bool channel_end(struct channel *c)
@@ -170,12 +123,12 @@ bool topology_aligns(const struct topology *t)
     return at_load(&t->stood_ns, RELAXED) < 0;
 }
 
-static void stop_clock(struct topology *t, int64_t now_ns)
+void root_stop_clock(struct topology *t, int64_t now_ns)
 {
     at_store(&t->stood_ns, ~topology_clock_ns(t, now_ns), RELAXED);
 }
 
-static void start_clock(struct topology *t, int64_t now_ns)
+void root_start_clock(struct topology *t, int64_t now_ns)
 {
     if (topology_aligns(t))
         at_store(&t->stood_ns, now_ns - topology_clock_ns(t, now_ns), RELAXED);
@@ -198,136 +151,6 @@ err topology_outputs(struct topology *t, uint32_t from, unsigned component,
 }
 
 /* ---- building ---- */
-
-/* A marker was noted that nobody read: whoever is the task now looks at it.
- * One that isn't known yet will be told to go, and looks then. */
-static void tell_to_look(struct env *env, struct channel *c, struct msg *m)
-{
-    m->kind = EXECUTOR_LOOK;
-    m->flags &= (uint8_t)~MSG_DATA;
-    m->bytes = 0;
-    m->from = 0;
-    actor_post(env, at_load(&c->topology->tasks[c->to].id, SEQ_CST), m);
-}
-
-/* What a dead task didn't read: its roots fail, markers are noted. */
-static bool discard(struct env *env, struct edge *edge, struct msg *m)
-{
-    struct channel *c = edge->context;
-    struct topology *t = c->topology;
-    struct batch *b = batch_of(m);
-    if (b->marker != BATCH_DATA) {
-        if (b->marker == BATCH_RELOAD)
-            at_store(&c->marker, b->number, SEQ_CST);
-        else if (channel_end(c))
-            loop_leave(env, c->into, LOOP_WAY);
-        tell_to_look(env, c, m);
-        return true;
-    }
-    struct acker_fail fail = {.task = c->to, .innocent = true};
-    int length =
-        snprintf(fail.reason, sizeof fail.reason,
-                 "task %u of %s ended before it was read",
-                 t->tasks[c->to].index, t->tasks[c->to].component->name);
-    uint32_t bytes =
-        (uint32_t)offsetof(struct acker_fail, reason) + (uint32_t)length + 1;
-    for (uint32_t i = 0; i < b->anchors; i++) {
-        fail.root = batch_anchor(b, i)->root;
-        if (fail.root == 0) continue;
-        actor_id acker = topology_acker(t, root_task(fail.root));
-        struct msg *out = msg_new(env, ACKER_FAIL, bytes);
-        if (out == NULL) continue; /* its time will run out */
-        memcpy(msg_body(out), &fail, bytes);
-        actor_post(env, acker, out);
-    }
-    if (c->back) loop_took(c->loop, batch_memory_bytes(b));
-    if (c->loop) loop_leave(env, c->loop, LOOP_BATCH);
-    return false;
-}
-
-static unsigned count_channels(const struct plan *plan)
-{
-    unsigned count = 0;
-    for (unsigned c = 0; c < plan->count; c++) {
-        const struct component_plan *to = &plan->components[c];
-        for (unsigned i = 0; i < to->input_count; i++)
-            count +=
-                to->tasks * plan->components[to->inputs[i].component].tasks;
-    }
-    return count;
-}
-
-/* At most 64 MB may wait for a task, whatever the number of its inputs. */
-static int64_t window_bytes(unsigned inputs)
-{
-    int64_t window = ((int64_t)64 << 20) / (inputs ? inputs : 1);
-    return window < EDGE_WINDOW_BYTES ? window : EDGE_WINDOW_BYTES;
-}
-
-static struct loop *loop_of(struct topology *t, const struct component_plan *c)
-{
-    return c->loop ? &t->loops[c->loop - 1] : NULL;
-}
-
-static void place_in_loop(struct channel *channel, struct loop *from,
-                          struct loop *to, bool back)
-{
-    channel->back = back;
-    if (to && from == to) channel->loop = to;
-    if (to == NULL || from == to) return;
-    channel->into = to;
-    to->pending += LOOP_WAY;
-}
-
-static void lay_loops(struct topology *t)
-{
-    for (unsigned i = 0; i < t->config.plan->loops; i++) {
-        t->loops[i].topology = t;
-        t->loops[i].most_bytes =
-            t->config.loop_bytes ? t->config.loop_bytes : LOOP_BYTES_MAX;
-    }
-}
-
-static void lay_channels(struct topology *t)
-{
-    const struct plan *plan = t->config.plan;
-    unsigned next = 0;
-    for (unsigned c = 0; c < plan->count; c++) {
-        const struct component_plan *to = &plan->components[c];
-        for (unsigned k = 0; k < to->tasks; k++) {
-            struct task *task = &t->tasks[to->first_task + k];
-            *task = (struct task){
-                .topology = t,
-                .component = to,
-                .number = to->first_task + k,
-                .index = k,
-                .loop = loop_of(t, to),
-                .look = {.kind = EXECUTOR_LOOK, .flags = MSG_EMBEDDED},
-                .inputs = &t->input_lists[next]};
-            for (unsigned i = 0; i < to->input_count; i++) {
-                const struct component_plan *from =
-                    &plan->components[to->inputs[i].component];
-                for (unsigned f = 0; f < from->tasks; f++) {
-                    struct channel *channel = &t->channels[next];
-                    channel->topology = t;
-                    channel->from = from->first_task + f;
-                    channel->to = task->number;
-                    channel->input = i;
-                    place_in_loop(channel, loop_of(t, from), task->loop,
-                                  to->inputs[i].back);
-                    t->input_lists[next++] = channel;
-                    task->input_count++;
-                }
-            }
-            for (unsigned i = 0; i < task->input_count; i++) {
-                struct edge *edge = &task->inputs[i]->edge;
-                edge_init(edge, window_bytes(task->input_count));
-                edge->discard = discard;
-                edge->context = task->inputs[i];
-            }
-        }
-    }
-}
 
 /* A spout's tuples take their time until they are acked, others' until the
  * call that they are executed by is through. */
@@ -421,7 +244,6 @@ static err go_all(struct env *env, struct topology *t)
     for (unsigned i = 0; i < tasks; i++)
         if (topology_task_id(t, i) == 0) return OK;
     for (unsigned i = 0; i < tasks; i++) {
-        if (t->tasks[i].component->kind != COMPONENT_SPOUT) continue;
         err e = actor_send(env, topology_task_id(t, i), EXECUTOR_GO, NULL, 0);
         if (e != OK) return e;
     }
@@ -465,13 +287,13 @@ static err child_started(struct env *env, void *context, unsigned child,
 }
 
 /* To the actor that is the task now. What there is no memory for is owed. */
-static err tell(struct env *env, struct root *r, uint32_t task, enum owed what)
+err root_tell(struct env *env, struct root *r, uint32_t task, enum owed what)
 {
-    static const uint16_t kinds[] = {[OWED_LOAD] = EXECUTOR_LOAD,
-                                     [OWED_DROP] = EXECUTOR_DROP,
-                                     [OWED_SWITCH] = EXECUTOR_SWITCH,
-                                     [OWED_CLOSE] = EXECUTOR_CLOSE,
-                                     [OWED_ACTIVE] = EXECUTOR_ACTIVE};
+    static const uint16_t kinds[] = {
+        [OWED_LOAD] = EXECUTOR_LOAD,       [OWED_DROP] = EXECUTOR_DROP,
+        [OWED_SWITCH] = EXECUTOR_SWITCH,   [OWED_BARRIER] = EXECUTOR_SWITCH,
+        [OWED_DECIDED] = EXECUTOR_DECIDED, [OWED_CLOSE] = EXECUTOR_CLOSE,
+        [OWED_ACTIVE] = EXECUTOR_ACTIVE};
     actor_id id = topology_task_id(r->topology, task);
     if (id == 0) return OK; /* is told when it has started */
     /* Of two that undo each other, the later counts. */
@@ -490,6 +312,8 @@ static err tell(struct env *env, struct root *r, uint32_t task, enum owed what)
         m->flags = MSG_REF;
     } else if (what == OWED_SWITCH) {
         memcpy(msg_body(m), &r->loading->version, sizeof(uint64_t));
+    } else if (what == OWED_BARRIER) {
+        memcpy(msg_body(m), &r->checkpoints.mark, sizeof(uint64_t));
     }
     m->from = env_self(env);
     r->owed[task] &= (uint8_t)~what;
@@ -497,14 +321,14 @@ static err tell(struct env *env, struct root *r, uint32_t task, enum owed what)
     return OK;
 }
 
-static err tell_tasks(struct env *env, struct root *r, enum owed what,
-                      bool spouts_only)
+err root_tell_tasks(struct env *env, struct root *r, enum owed what,
+                    bool spouts_only)
 {
     const struct topology *t = r->topology;
     for (unsigned i = 0; i < t->config.plan->tasks; i++) {
         if (spouts_only && t->tasks[i].component->kind != COMPONENT_SPOUT)
             continue;
-        err e = tell(env, r, i, what);
+        err e = root_tell(env, r, i, what);
         if (e != OK) return e;
     }
     return OK;
@@ -516,6 +340,7 @@ static bool is_wanted(const struct root *r, enum owed what)
     switch (what) {
     case OWED_LOAD: return r->loading && !r->switching;
     case OWED_SWITCH: return r->loading && r->switching;
+    case OWED_BARRIER: return checkpoint_aligns(r);
     default: return true;
     }
 }
@@ -524,11 +349,11 @@ static err pay_what_is_owed(struct env *env, struct root *r)
 {
     r->owed_timer = 0;
     for (unsigned i = 0; i < r->topology->config.plan->tasks; i++)
-        for (int what = OWED_LOAD; what <= OWED_ACTIVE; what *= 2) {
+        for (int what = OWED_LOAD; what <= OWED_DECIDED; what *= 2) {
             if (!(r->owed[i] & what)) continue;
             r->owed[i] &= (uint8_t)~what;
             if (!is_wanted(r, (enum owed)what)) continue;
-            err e = tell(env, r, i, (enum owed)what);
+            err e = root_tell(env, r, i, (enum owed)what);
             if (e != OK) return e;
         }
     return OK;
@@ -547,8 +372,8 @@ static void count_unsettled(struct root *r)
         r->end.unsettled += at_load(&t->tasks[i].unsettled, RELAXED);
 }
 
-/* It is decided how it ends; root_terminate() tells when all is down. */
-static err finish(struct env *env, struct root *r, err why)
+/* root_terminate() tells when all is down. */
+err root_finish(struct env *env, struct root *r, err why)
 {
     if (r->over) return OK;
     r->over = true;
@@ -573,105 +398,9 @@ static err drain(struct env *env, struct root *r, int64_t limit_ns)
         return ERR_DONE;
     }
     err e = deadline_set(env, at_ns, TIMER_DRAIN, &r->drain_timer);
-    return e == OK ? tell_tasks(env, r, OWED_CLOSE, true) : e;
-}
-
-/* ---- new code: all tasks load it, then it goes in band, or none does ---- */
-
-static void close_reload(struct env *env, struct root *r, bool taken,
-                         const char *error)
-{
-    struct code *code = r->loading;
-    r->loading = NULL;
-    start_clock(r->topology, env_now(env));
-    code->done(code, taken, error);
-    ref_drop(env, &code->ref);
-}
-
-static void clear_answers(struct root *r)
-{
-    r->answers = 0;
-    memset(r->answered, 0, r->topology->config.plan->tasks);
-}
-
-/* The newest that tasks are made with. */
-static void take_code(struct env *env, struct topology *t, struct code *code)
-{
-    ref_take(&code->ref);
-    pthread_mutex_lock(&t->code_lock);
-    struct code *old = t->code;
-    t->code = code;
-    pthread_mutex_unlock(&t->code_lock);
-    if (old) ref_drop(env, &old->ref);
-}
-
-static err reload(struct env *env, struct root *r, const struct msg *m)
-{
-    struct code *code = *(struct code **)msg_body(m);
-    if (r->over || r->ended > 0 || r->draining) {
-        code->done(code, false,
-                   r->over || r->draining
-                       ? "the run is ending"
-                       : "a task has ended with its input, and takes no more; "
-                         "start engine anew");
-        return OK;
-    }
-    if (r->loading) {
-        code->done(code, false, "the change before it is still being taken");
-        return OK;
-    }
-    code->version = ++r->versions;
-    if (!r->begun) { /* all tasks will be made with it */
-        take_code(env, r->topology, code);
-        code->done(code, true, NULL);
-        return OK;
-    }
-    ref_take(&code->ref);
-    r->loading = code;
-    r->refused = r->switching = false;
-    clear_answers(r);
-    return tell_tasks(env, r, OWED_LOAD, false);
-}
-
-/* True: with this answer all tasks have given theirs. */
-static bool all_answered(struct root *r, uint32_t task, uint64_t version)
-{
-    if (r->loading == NULL || version != r->loading->version ||
-        r->answered[task])
-        return false;
-    r->answered[task] = true;
-    return ++r->answers == r->topology->config.plan->tasks;
-}
-
-static err loaded(struct env *env, struct root *r,
-                  const struct load_answer *answer)
-{
-    struct topology *t = r->topology;
-    if (r->switching || r->loading == NULL ||
-        answer->version != r->loading->version)
-        return OK;
-    if (!answer->ok && !r->refused) {
-        r->refused = true;
-        memcpy(r->error, answer->error, sizeof r->error);
-    }
-    if (!all_answered(r, answer->task, answer->version)) return OK;
-    if (r->refused) {
-        close_reload(env, r, false, r->error);
-        return tell_tasks(env, r, OWED_DROP, false);
-    }
-    r->switching = true;
-    clear_answers(r);
-    take_code(env, t, r->loading);
-    stop_clock(t, env_now(env));
-    return tell_tasks(env, r, OWED_SWITCH, true);
-}
-
-static err switched(struct env *env, struct root *r, uint32_t task,
-                    uint64_t version)
-{
-    if (r->switching && all_answered(r, task, version))
-        close_reload(env, r, true, NULL);
-    return OK;
+    if (e != OK) return e;
+    if (r->topology->config.store) return checkpoint_stop(env, r);
+    return root_tell_tasks(env, r, OWED_CLOSE, true);
 }
 
 /* A task's new actor has the newest code that was taken; what was under way
@@ -679,11 +408,12 @@ static err switched(struct env *env, struct root *r, uint32_t task,
 static err started(struct env *env, struct root *r, uint32_t task)
 {
     err e = OK;
-    if (r->draining &&
+    if (r->draining && r->topology->config.store == NULL &&
         r->topology->tasks[task].component->kind == COMPONENT_SPOUT)
-        e = tell(env, r, task, OWED_CLOSE);
+        e = root_tell(env, r, task, OWED_CLOSE);
+    if (e == OK) e = checkpoint_task_started(env, r, task);
     if (e != OK || r->loading == NULL) return e;
-    return tell(env, r, task, r->switching ? OWED_SWITCH : OWED_LOAD);
+    return root_tell(env, r, task, r->switching ? OWED_SWITCH : OWED_LOAD);
 }
 
 /* ---- its messages ---- */
@@ -694,6 +424,7 @@ static void root_fini(struct env *env, struct root *r)
     mem_free(r->answered);
     mem_free(r->has_ended);
     mem_free(r->owed);
+    checkpoint_fini(env, r);
 }
 
 /* The ackers and tasks come to life. */
@@ -705,6 +436,10 @@ static err begin(struct env *env, struct root *r)
     config.count = t->config.ackers + t->config.plan->tasks;
     config.started = child_started;
     config.context = t;
+    if (plan_is_durable(t->config.plan)) {
+        config.strategy = ONE_FOR_ALL;
+        config.may_start = checkpoint_rewind;
+    }
     if (t->config.restarts) config.intensity = t->config.restarts;
     if (t->config.backoff_max_ns)
         config.backoff_max_ns = t->config.backoff_max_ns;
@@ -717,7 +452,7 @@ static err activate(struct env *env, struct root *r, bool active)
 {
     if (r->over || r->draining) return OK;
     at_store(&r->topology->active, active, SEQ_CST);
-    if (r->begun) return tell_tasks(env, r, OWED_ACTIVE, true);
+    if (r->begun) return root_tell_tasks(env, r, OWED_ACTIVE, true);
     return active ? begin(env, r) : OK;
 }
 
@@ -733,7 +468,8 @@ static err root_init(struct env *env, void *self, const void *args)
     r->end_order = actor_kill_order(env, ERR_STOPPED);
     err e = ERR_NOMEM;
     if (r->answered && r->has_ended && r->owed && r->end_order)
-        e = t->active ? begin(env, r) : OK;
+        e = checkpoint_init(env, r);
+    if (e == OK && t->active) e = begin(env, r);
     if (e == OK) return OK;
     root_fini(env, r);
     r->end.why = e;
@@ -746,8 +482,12 @@ static err task_ended(struct env *env, struct root *r, uint32_t task)
 {
     if (r->has_ended[task]) return OK;
     r->has_ended[task] = true;
-    if (++r->ended < r->topology->config.plan->tasks) return OK;
-    return finish(env, r, r->draining ? ERR_STOPPED : OK);
+    bool all = ++r->ended == r->topology->config.plan->tasks;
+    if (r->topology->config.store) {
+        err e = checkpoint_task_ended(env, r, task);
+        return e == OK && all ? checkpoint_end(env, r) : e;
+    }
+    return all ? root_finish(env, r, r->draining ? ERR_STOPPED : OK) : OK;
 }
 
 static err root_receive(struct env *env, void *self, const struct msg *m)
@@ -757,12 +497,14 @@ static err root_receive(struct env *env, void *self, const struct msg *m)
     switch (m->kind) {
     case TOPOLOGY_ENDED: return task_ended(env, r, *(uint32_t *)msg_body(m));
     case TOPOLOGY_DRAIN: return drain(env, r, *(int64_t *)msg_body(m));
-    case TOPOLOGY_RELOAD: return reload(env, r, m);
-    case TOPOLOGY_LOADED: return loaded(env, r, msg_body(m));
-    case TOPOLOGY_SWITCHED: {
-        const struct load_answer *answer = msg_body(m);
-        return switched(env, r, answer->task, answer->version);
-    }
+    case TOPOLOGY_RELOAD: return reload_begin(env, r, m);
+    case TOPOLOGY_LOADED: return reload_loaded(env, r, msg_body(m));
+    case TOPOLOGY_SWITCHED: return reload_switched(env, r, msg_body(m));
+    case MSG_AGAIN: return checkpoint_timer(env, r);
+    case TOPOLOGY_PART: return checkpoint_part_came(env, r, m);
+    case TOPOLOGY_STORED: return checkpoint_stored(env, r);
+    case TOPOLOGY_SOON: checkpoint_soon(env, r); return OK;
+    case TOPOLOGY_REWOUND: return checkpoint_rewound(env, r);
     case TOPOLOGY_STARTED: return started(env, r, *(uint32_t *)msg_body(m));
     case TOPOLOGY_ACTIVATE: return activate(env, r, true);
     case TOPOLOGY_DEACTIVATE: return activate(env, r, false);
@@ -771,8 +513,11 @@ static err root_receive(struct env *env, void *self, const struct msg *m)
                           ERR_KILLED);
     case MSG_TIMER: {
         const struct timer_due *due = msg_body(m);
-        return due->cookie == TIMER_OWED ? pay_what_is_owed(env, r)
-                                         : finish(env, r, ERR_STOPPED);
+        switch ((enum timer)due->cookie) {
+        case TIMER_OWED: return pay_what_is_owed(env, r);
+        case TIMER_CHECKPOINT: return checkpoint_timer(env, r);
+        default: return root_finish(env, r, ERR_STOPPED);
+        }
     }
     case MSG_DOWN: /* the supervisor gave up, or was told to stop */
         r->supervisor = 0;
@@ -790,7 +535,7 @@ static err root_receive(struct env *env, void *self, const struct msg *m)
 static void root_terminate(struct env *env, void *self, err why)
 {
     struct root *r = self;
-    if (r->loading) close_reload(env, r, false, "the run has ended");
+    if (r->loading) reload_close(env, r, false, "the run has ended");
     if (r->supervisor != 0) end_supervisor(env, r);
     deadline_cancel(env, &r->owed_timer);
     deadline_cancel(env, &r->drain_timer);
@@ -822,8 +567,9 @@ err topology_start(struct env *env, const struct topology_config *config,
     t->config = *config;
     t->self = t;
     t->active = !plan->inactive;
+    t->stalled = plan->guarantee == EXACTLY_ONCE;
     pthread_mutex_init(&t->code_lock, NULL);
-    t->channel_count = count_channels(plan);
+    t->channel_count = channels_count(plan);
     t->tasks = mem_zero(plan->tasks, sizeof *t->tasks);
     t->channels = mem_zero(t->channel_count, sizeof *t->channels);
     t->input_lists = mem_zero(t->channel_count, sizeof(struct channel *));
@@ -837,8 +583,7 @@ err topology_start(struct env *env, const struct topology_config *config,
     err e = ERR_NOMEM;
     if (t->tasks && t->channels && t->loops && t->input_lists && t->metrics &&
         t->ackers && t->children && t->child_args && t->turns && t->faults) {
-        lay_loops(t);
-        lay_channels(t);
+        channels_lay(t);
         e = register_metrics(t, node_metrics(env_node(env)));
     }
     if (e == OK) {
@@ -853,8 +598,7 @@ err topology_start(struct env *env, const struct topology_config *config,
     return OK;
 }
 
-/* What is left for an actor that didn't come. */
-static void free_state(struct task *task)
+void topology_free_state(struct task *task)
 {
     pending_fini(&task->pending);
     if (task->state == NULL) return;
@@ -866,13 +610,20 @@ static void free_state(struct task *task)
     };
     task->component->class->free(&context, task->state);
     mem_free(task->state);
+    task->state = NULL;
+}
+
+static void free_task(struct task *task)
+{
+    topology_free_state(task);
+    if (task->left) ref_drop(NULL, task->left);
 }
 
 void topology_free(struct topology *t)
 {
     if (t == NULL) return;
     for (unsigned i = 0; t->tasks && i < t->config.plan->tasks; i++)
-        if (t->tasks[i].topology) free_state(&t->tasks[i]);
+        if (t->tasks[i].topology) free_task(&t->tasks[i]);
     if (t->code) ref_drop(NULL, &t->code->ref);
     pthread_mutex_destroy(&t->code_lock);
     mem_free(t->tasks);

@@ -26,7 +26,8 @@ struct channel {
     bool back;
     /* What has come, even if it was lost with a reader that died: */
     _Atomic bool ended;                 /* the end marker */
-    _Atomic uint64_t marker;            /* the newest reload marker */
+    _Atomic uint64_t marker;            /* the newest mark */
+    _Atomic bool dry;                   /* that nothing new comes */
     struct msg *held_first, *held_last; /* consumer: owned */
 };
 
@@ -43,10 +44,13 @@ struct task {
     struct pending pending; /* of a spout; the actor that lives has it */
     metric_id limit;        /* of a spout: a gauge, how many may be pending */
     void *state;            /* of a class whose state stays; owned */
+    struct ref *left;       /* what its class left; a reference, or NULL */
     unsigned starts;
     bool begun; /* its class has done what is done once */
     bool ended; /* all was emitted and told: a new actor has nothing to do */
-    uint64_t passed;            /* newest reload marker passed on */
+    bool dry;   /* it was told that nothing new comes, and has told so */
+    bool back;  /* all begin where the newest checkpoint saw them, it as well */
+    uint64_t passed;            /* newest mark passed on */
     _Atomic uint64_t unsettled; /* a spout's roots, pending or to be replayed */
 };
 
@@ -69,6 +73,10 @@ enum topology_kind {
     TOPOLOGY_LOADED,   /* executor: struct load_answer */
     TOPOLOGY_SWITCHED, /* executor: struct load_answer without error */
     TOPOLOGY_KILL,     /* from outside: uint32_t task, for campaigns */
+    TOPOLOGY_PART,     /* executor: struct checkpoint_part *, a reference */
+    TOPOLOGY_SOON,     /* executor: much is gathered for a checkpoint */
+    TOPOLOGY_STORED,   /* store: struct store_write * */
+    TOPOLOGY_REWOUND,  /* supervisor: all tasks begin at the checkpoint */
     TOPOLOGY_ACTIVATE, /* from outside: spouts emit; the first one starts all */
     TOPOLOGY_DEACTIVATE, /* from outside: spouts emit nothing new */
 };
@@ -80,6 +88,13 @@ struct topology_end {
     uint64_t gave_up;   /* tuples that failed for good */
     uint64_t left_out;  /* parts of the input that couldn't be read */
 };
+
+/* Marks in the streams have numbers that rise. Those of checkpoints are odd;
+ * those of new code are its version. */
+static inline bool mark_is_barrier(uint64_t mark)
+{
+    return mark & 1;
+}
 
 /* New code on its way to all tasks: made by the loader. */
 struct code {
@@ -101,11 +116,15 @@ struct load_answer {
 
 struct topology_config {
     const struct plan *plan; /* borrowed until the end */
-    unsigned ackers;         /* one per scheduler thread */
-    unsigned restarts;       /* within 60 s before it gives up; 0: 5 */
-    int64_t backoff_max_ns;  /* between restarts; 0: 30 s */
-    int64_t loop_bytes;      /* on a loop's way back; 0: LOOP_BYTES_MAX */
-    int64_t drain_ns;        /* a drain that a component asks for; 0: none */
+    /* Where checkpoints go, and where it goes on from; borrowed likewise. NULL:
+     * there are none, and no component may keep state. */
+    struct store *store;
+    int64_t checkpoint_ns;  /* between two of them at first; 0: 1 s */
+    unsigned ackers;        /* one per scheduler thread */
+    unsigned restarts;      /* within 60 s before it gives up; 0: 5 */
+    int64_t backoff_max_ns; /* between restarts; 0: 30 s */
+    int64_t loop_bytes;     /* on a loop's way back; 0: LOOP_BYTES_MAX */
+    int64_t drain_ns;       /* a drain that a component asks for; 0: none */
     /* Once, on a scheduler thread, when all has ended. */
     void (*ended)(void *context, const struct topology_end *end);
     void *context;
@@ -124,6 +143,13 @@ actor_id topology_actor(const struct topology *topology);
 /* ---- for executors and ackers ---- */
 
 int64_t topology_drain_ns(const struct topology *topology);
+/* NULL: there are no checkpoints. */
+struct store *topology_store(const struct topology *topology);
+/* What its tasks emit carries it; what is of another one means nothing. Any
+ * thread. */
+uint32_t topology_epoch(const struct topology *topology);
+/* No spout emits until the next checkpoint is written. Any thread. */
+void topology_stall(struct topology *topology);
 const struct plan *topology_plan(const struct topology *topology);
 struct task *topology_task(struct topology *topology, uint32_t task);
 /* Of the task's actor that lives now. Any thread. */
@@ -144,7 +170,8 @@ struct code *topology_code(struct topology *topology);
  * while the tasks wait for a reload's markers. Any thread. */
 int64_t topology_clock_ns(const struct topology *topology, int64_t now_ns);
 bool topology_aligns(const struct topology *topology);
-/* Is a loop so full that spouts are to wait? Any thread. */
+/* Are spouts to wait, for a loop that is full, a checkpoint that can't be
+ * written, or the first one of a run that is to be exact? Any thread. */
 bool topology_is_gated(const struct topology *topology);
 /* The end marker has come by this channel, or was noted when its reader died.
  * True: it is one that its loop must be told of. Any thread. */

@@ -7,6 +7,7 @@
 #include "core/alloc.h"
 #include "core/log.h"
 #include "core/sim.h"
+#include "core/store_memory.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +39,8 @@ struct trial {
     struct part *parts;    /* owned */
     struct tap *watch;     /* owned */
     struct topology *topology;
+    struct store_memory *memory; /* owned; NULL: no component keeps state */
+    struct store *store;         /* owned */
     struct capture_limit limit;
     struct trial_fate *fates; /* owned */
     uint64_t fate_count, fate_room;
@@ -272,6 +275,8 @@ void trial_free(struct trial *t)
     sim_free(t->sim);
     t->sim = NULL;
     topology_free(t->topology);
+    store_free(t->store);
+    store_memory_free(t->memory);
     log_free(t->log);
     for (unsigned i = 0; t->parts && i < t->count; i++) {
         struct part *p = &t->parts[i];
@@ -367,6 +372,15 @@ static void on_ended(void *context, const struct topology_end *end)
     t->ended = true;
 }
 
+static err make_store(struct trial *t)
+{
+    t->memory = store_memory_new();
+    if (t->memory == NULL) return ERR_NOMEM;
+    struct store_backend backend = store_memory_backend(t->memory);
+    t->store = store_new(&backend);
+    return t->store ? OK : ERR_NOMEM;
+}
+
 err trial_start(struct trial *t)
 {
     for (unsigned i = 0; i < t->count; i++) {
@@ -379,14 +393,17 @@ err trial_start(struct trial *t)
               c->name, name, c->name);
         return ERR_CONFIG;
     }
+    err e = plan_is_durable(&t->plan) ? make_store(t) : OK;
+    if (e != OK) return fails(t, "the topology can't start: %s", err_text(e));
     struct topology_config config = {
         .plan = &t->plan,
+        .store = t->store,
         .ackers = 1 + (unsigned)sim_random(t->sim, 2),
         .drain_ns = DRAIN_NS,
         .ended = on_ended,
         .context = t,
     };
-    err e = topology_start(sim_env(t->node), &config, &t->topology);
+    e = topology_start(sim_env(t->node), &config, &t->topology);
     if (e != OK) fails(t, "the topology can't start: %s", err_text(e));
     return e;
 }

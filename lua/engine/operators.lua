@@ -1,7 +1,8 @@
 --- What map, filter, flat_map and reduce_by do: makes of such an operator the
 -- functions of a bolt. Runs in the task's VM; `self` is the task's.
--- name: of the operator; args: as written; fields: of the input.
-local name, args, fields = ...
+-- name: of the operator; args: as written; fields: of the input; durable: it
+-- has self.state.
+local name, args, fields, durable = ...
 
 local function place(field)
   for i, f in ipairs(fields) do
@@ -38,6 +39,16 @@ function make.reduce_by(key_field, value_field, fn)
     for i = 1, self.count do emit(keys[i], sums[i]) end
   end
 
+  -- What stays, before it changes here: a call that fails has it taken back.
+  local function note(self, at, key, value)
+    if durable then self.state[at] = { key, value } end
+  end
+
+  local function place_of(self, key)
+    if type(key) == "userdata" then return self.texts, tostring(key) end
+    return self.places, key
+  end
+
   -- A key's place is known when all that stands there does: memory may run out.
   local function add_key(self, places, index, key, value)
     local at = self.count + 1
@@ -54,12 +65,21 @@ function make.reduce_by(key_field, value_field, fn)
   return {
     prepare = function(self)
       self.count, self.keys, self.sums, self.places, self.texts = 0, {}, {}, {}, {}
+      if not durable then return end
+      for _, row in pairs(self.state) do
+        local places, index = place_of(self, row[1])
+        add_key(self, places, index, row[1], row[2])
+      end
     end,
     begin_rows = function(self)
       changed, sums_before = {}, {}
       begun, changes, count_before, places, sums = true, 0, self.count, self.places, self.sums
     end,
-    end_rows = forget,
+    end_rows = function(self)
+      for i = 1, durable and changes or 0 do note(self, changed[i], self.keys[changed[i]], sums[changed[i]]) end
+      for at = count_before + 1, durable and self.count or 0 do note(self, at, self.keys[at], sums[at]) end
+      forget()
+    end,
     row = function(self, key, value)
       local at = places[key]
       if not at then return add_key(self, places, key, key, value) end
@@ -79,11 +99,11 @@ function make.reduce_by(key_field, value_field, fn)
       if key == nil then refuse("nil", "which is no key; emit another value") end
       if key ~= key then refuse("NaN", "which is no key; emit another value") end
       if type(key) == "table" then refuse("a table", "by which it can't group; emit a text or a number") end
-      local places, index = self.places, key
-      if type(key) == "userdata" then places, index = self.texts, tostring(key) end
+      local places, index = place_of(self, key)
       local at = places[index]
-      if not at then return add_key(self, places, index, key, value) end
-      self.sums[at] = fn(self.sums[at], value)
+      if at then value = fn(self.sums[at], value) end
+      note(self, at or self.count + 1, key, value)
+      if at then self.sums[at] = value else add_key(self, places, index, key, value) end
     end,
     tick = emit_all,
     finish = emit_all,

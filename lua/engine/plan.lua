@@ -3,8 +3,9 @@
 -- `file:line: what; what to do`. Runs once, in the loader's VM.
 
 -- Of C: nearest(name, names); duration(v) and size(v), in ns and bytes or nil; the
--- chunk of connectors.lua; what else a field of a stream `failed` may be, by number.
-local nearest, duration, size, connector_checks, FAILED = ...
+-- chunk of connectors.lua; what else a field of a stream `failed` may be, by number;
+-- the chunk of windows.lua, and how joins.lua reads a path.
+local nearest, duration, size, connector_checks, FAILED, window_checks, join_path = ...
 
 local FIELDS_MAX, KEYS_MAX, TASKS_MAX = 64, 8, 1000
 local ALL_TASKS_MAX = 65000 -- a root's number has 16 bits for its spout's task
@@ -28,24 +29,22 @@ local KEYS = {
             every = "duration", on_reload = "function", config = "table",
             memory = "size", budget = "duration", streams = "streams",
             activate = "function", deactivate = "function",
-            hooks = "hooks" },
+            hooks = "hooks", state = "state" },
   bolt = { from = "from", fields = "names", streams = "streams",
            tasks = "count", executors = "count", prepare = "function",
            execute = "execute", tick = "function", every = "duration", finish = "function",
            cleanup = "function", on_reload = "function", config = "table",
            memory = "size", budget = "duration", on_error = "on_error",
-           acking = "acking", hooks = "hooks", combine = "combine" },
+           acking = "acking", hooks = "hooks", combine = "combine", state = "state",
+           window = "window", retries = "retries" },
   sink = { from = "from", tasks = "count", executors = "count", prepare = "function",
-           execute = "execute", tick = "function", every = "duration",
-           finish = "function", cleanup = "function",
-           on_reload = "function", config = "table", memory = "size",
-           budget = "duration", on_error = "on_error", acking = "acking",
-           hooks = "hooks" },
-  topology = { guarantee = "guarantee", timeout = "duration",
-               max_pending = "count", config = "table", initial = "initial",
-               hooks = "hooks" },
+           execute = "execute", tick = "function", every = "duration", finish = "function",
+           cleanup = "function", on_reload = "function", config = "table", memory = "size",
+           budget = "duration", on_error = "on_error", acking = "acking", hooks = "hooks",
+           state = "state", retries = "retries" },
+  topology = { guarantee = "guarantee", timeout = "duration", max_pending = "count",
+               config = "table", initial = "initial", hooks = "hooks" },
 }
-local LATER = { state = true, window = true }
 -- Functions that are told what a task does; a topology's go for all its tasks.
 local HOOKS = {
   spout = { emit = true, ack = true, fail = true },
@@ -55,7 +54,8 @@ local HOOKS = {
 HOOKS.topology = HOOKS.bolt
 -- Keys whose values are words, the default first.
 local CHOICES = { on_error = { "fail", "drop", "crash" }, acking = { "auto", "manual" },
-                  initial = { "active", "inactive" } }
+                  initial = { "active", "inactive" }, state = { "durable" },
+                  guarantee = { "at-least-once", "at-most-once", "exactly-once" } }
 
 -- What stands in a bolt's table instead of execute: its arguments, how it is
 -- written, the fields that it brings (nil: its input's), and whether it runs
@@ -72,6 +72,8 @@ local OPERATORS = {
                 form = "reduce_by(\"key\", \"value\", function(sum, value) … end)",
                 brings = function(key, value) return { key, value } end },
   top       = { args = { "count", "field" }, form = "top(10, \"count\")", native = true, gathers = true },
+  join      = { joins = true }, -- windows.lua
+  cogroup   = { joins = true },
 }
 local OPERATOR_DOES = { "prepare", "execute", "tick", "finish", "cleanup", "on_reload" }
 
@@ -153,10 +155,12 @@ local function operator_of(c)
   return first and is_operator(first) and first or nil
 end
 
-local check_connector, check_files = connector_checks {
-  is_count = is_count, clean = clean, named = named, shown = shown, plain = plain, last_entry = last_entry,
+local shared = {
+  is_count = is_count, is_name = is_name, clean = clean, named = named, shown = shown, plain = plain, last_entry = last_entry,
   duration = duration, size = size, a_duration = A_DURATION, a_size = A_SIZE,
 }
+local check_connector, check_files = connector_checks(shared)
+local windows = window_checks(shared, join_path)
 
 --- record: what the file returned; connectors: name → description;
 -- file: its path, for messages. Gives the plan, or nil and the list of errors.
@@ -250,12 +254,6 @@ local function check(record, connectors, file)
     elseif CHOICES[what] then
       for _, choice in ipairs(CHOICES[what]) do if v == choice then return v end end
       bad('"' .. table.concat(CHOICES[what], '" or "') .. '"')
-    elseif what == "guarantee" then
-      if v == "exactly-once" then
-        fault(line, "guarantee \"exactly-once\" needs the store, which this version doesn't have; use \"at-least-once\"")
-      elseif v ~= "at-least-once" and v ~= "at-most-once" then
-        bad("\"at-least-once\" or \"at-most-once\"")
-      end
     end
     return v
   end
@@ -304,8 +302,6 @@ local function check(record, connectors, file)
       elseif key == "timeout" then plan.timeout_ns = checked
       elseif key == "max_pending" then plan.max_pending = checked
       elseif key == "initial" then plan.inactive = checked == "inactive" end
-    elseif LATER[key] then
-      fault(record.line, "'%s' of a topology is not in this version; leave it out", named(key))
     else
       fault(record.line, "'%s' is no option of a topology; %s", named(key), hint(key, KEYS.topology))
     end
@@ -376,10 +372,14 @@ local function check(record, connectors, file)
   -- that it brings (nil: its input's).
   local function take_operator(c, use, fields)
     local name, about = use.operator, OPERATORS[use.operator]
+    if about.joins then return windows.take_join(c, use, fields, fault) end
     use.args = plain(use.args)
     if c.kind ~= "bolt" then
       fault(use.line, "%s can't stand in %s; it makes tuples of tuples: give it a bolt of its own", name, c.title)
       return fields
+    end
+    if c.body.window ~= nil then
+      fault(c.line, "%s has both window and %s; windows are for execute, join and cogroup: put %s into a bolt of its own", c.title, name, name)
     end
     for _, key in ipairs(OPERATOR_DOES) do
       if c.body[key] then fault(c.line, "%s has both %s and %s; an operator does that itself", c.title, name, key) end
@@ -468,8 +468,9 @@ local function check(record, connectors, file)
   --- The fields of the stream that an operator reads first, whose fields it
   -- brings; what is wrong with its inputs is told elsewhere.
   local function inherit(c)
-    if not c.inherits then return end
-    c.inherits = nil -- also in a loop, which is told elsewhere
+    local whole, late = c.inherits, c.late
+    if not whole and not late then return end
+    c.inherits, c.late = nil, nil -- also in a loop, which is told elsewhere
     local from = type(c.body.from) == "table" and plain(c.body.from) or {}
     local input = from.grouping and from or from[1]
     local text = type(input) == "table" and plain(input).from
@@ -479,7 +480,10 @@ local function check(record, connectors, file)
     if not upstream then return end
     inherit(upstream)
     for _, s in ipairs(upstream.out.streams) do
-      if s.name == (stream_name or "default") then c.out.streams[1].fields = s.fields end
+      if s.name == (stream_name or "default") then
+        if whole then c.out.streams[1].fields = s.fields end
+        if late then late.fields = s.fields end
+      end
     end
   end
 
@@ -540,7 +544,8 @@ local function check(record, connectors, file)
   for index, c in ipairs(order) do
     c.title = ("%s '%s'"):format(c.kind, clean(c.name))
     c.index = index
-    local out = { name = c.name, kind = c.kind, line = c.line, tasks = 1, retries = 5,
+    local out = { name = c.name, kind = c.kind, line = c.line, tasks = 1,
+                  retries = plan.guarantee == "exactly-once" and 3 or 5,
                   every_ns = 0, memory = 0, budget_ns = 0, on_error = "fail", streams = {}, inputs = {} }
     c.out = out
     plan.components[index] = out
@@ -559,16 +564,18 @@ local function check(record, connectors, file)
       elseif c.kind == "sink" and key == "fields" then -- below
       elseif keys[key] then
         local checked = value(c, key, keys[key], v)
-        if key == "tasks" then out.tasks = checked
-        elseif key == "executors" then out.executors = checked
-        elseif key == "retries" then out.retries = checked
+        if key == "tasks" or key == "executors" or key == "on_error" or key == "memory" then out[key] = checked
+        elseif key == "retries" then
+          out.retries = checked
+          local in_place = plan.guarantee == "exactly-once" or c.body.window ~= nil and c.body.state ~= nil
+          if (c.kind == "spout") == in_place then
+            fault(c.line, "retries of %s is %s guarantee \"exactly-once\"; leave it out", c.title,
+                  c.kind == "spout" and "for bolts and sinks with" or "for")
+          end
         elseif key == "every" then out.every_ns = checked
-        elseif key == "on_error" then out.on_error = checked
         elseif key == "acking" then out.manual = checked == "manual"
-        elseif key == "memory" then out.memory = checked
+        elseif key == "state" then out.durable = checked == "durable"
         elseif key == "budget" then out.budget_ns = checked end
-      elseif LATER[key] then
-        fault(c.line, "'%s' of %s is not in this version; leave it out", named(key), c.title)
       else
         fault(c.line, "'%s' is no option of a %s; %s", named(key), c.kind, hint(key, keys))
       end
@@ -576,15 +583,16 @@ local function check(record, connectors, file)
     if c.body.tasks == nil then
       out.tasks = out.executors or 1
     elseif is_count(c.body.executors, out.tasks + 1, TASKS_MAX) then
-      fault(c.line, "%s has %d executors for %d task%s, and each needs one to work for; give it tasks = %d, or fewer executors",
-        c.title, out.executors, out.tasks, out.tasks == 1 and "" or "s", out.executors)
+      fault(c.line, "%s has %d executors for %d task%s, and each needs one to work for; give it tasks = %d, or fewer executors", c.title, out.executors, out.tasks, out.tasks == 1 and "" or "s", out.executors)
     end
     out.executors = out.executors or out.tasks
     local operator = operator_of(c)
+    local gathers = operator and OPERATORS[operator.operator].gathers
+    out.durable = out.durable or gathers and plan.guarantee == "exactly-once"
     if c.body.combine and not operator then
       fault(c.line, "%s has combine, which is for reduce_by; leave it out", c.title)
     end
-    if operator then -- below
+    if operator or c.body.window ~= nil then -- below
     elseif c.body.every and not c.body.tick then
       fault(c.line, "%s has every but no tick; add tick = function(self) … end", c.title)
     elseif c.body.tick and not c.body.every then
@@ -634,6 +642,9 @@ local function check(record, connectors, file)
       end
     end
     local runs_without = use and use.connector or operator and OPERATORS[operator.operator].native and operator.operator
+    if c.body.state and (use or operator and not gathers and not OPERATORS[operator.operator].joins) then
+      fault(c.line, "%s has state, but %s keeps none of yours; give it to a component with functions", c.title, use and use.connector or operator.operator)
+    end
     if c.body.hooks and runs_without then
       fault(c.line, "%s has hooks, but %s runs without Lua and calls none; give them to a component with functions", c.title, runs_without)
     end
@@ -668,6 +679,7 @@ local function check(record, connectors, file)
         end
       end
     end
+    if c.body.window ~= nil then windows.take(c, streams, plan.guarantee, fault, hint) end
     table.sort(streams, function(a, b)
       if (a.name == "default") ~= (b.name == "default") then return a.name == "default" end
       return a.name < b.name
@@ -717,7 +729,9 @@ local function check(record, connectors, file)
         local source, stream_name = input.from:match("^([^:]*):(.*)$")
         source, stream_name = source or input.from, stream_name or "default"
         local upstream = by_name[source]
-        if not upstream then
+        if source:match("^__") or stream_name:match("^__") then
+          fault(input.line, "%s reads '%s', but the engine sends no tuples of its own: a bolt ticks with every = \"1s\", and hooks tell what tasks do", c.title, clean(input.from))
+        elseif not upstream then
           fault(input.line, "%s reads '%s', which is no component; %s", c.title, clean(source), hint(source, by_name))
         elseif upstream.kind == "sink" then
           fault(input.line, "%s reads '%s', which is a sink; read a spout or bolt", c.title, clean(source))
@@ -753,6 +767,8 @@ local function check(record, connectors, file)
               fault(input.line, "%s(\"%s\", …) has more than %d keys", input.grouping, source, KEYS_MAX)
             elseif input.grouping == "custom" and runs_no_lua(upstream) then
               fault(input.line, "custom reads %s, which runs no Lua to choose the task; put a bolt between them", upstream.title)
+            elseif input.grouping == "custom" and upstream.out.streams[found].late then
+              fault(input.line, "custom reads the late tuples of %s, for which no Lua runs to choose the task; put a bolt between them", upstream.title)
             elseif upstream.out.streams[found].direct and input.grouping ~= "direct" then
               fault(input.line, "stream '%s' of %s is direct; read it with direct \"%s\"", stream_name, upstream.title, clean(input.from))
             elseif input.grouping == "direct" and not upstream.out.streams[found].direct then
@@ -761,12 +777,15 @@ local function check(record, connectors, file)
             c.out.inputs[#c.out.inputs + 1] = {
               component = upstream.index - 1, stream = found - 1, grouping = input.grouping,
               keys = keys, source = source, fields = upstream.out.streams[found].fields,
+              from = stream_name == "default" and source or source .. ":" .. stream_name,
             }
           end
         end
       end
     end
     if c.use then place_operator(c) end
+    if c.out.window then windows.place(c, fault, hint) end
+    if c.join then windows.place_join(c, fault) end
     -- One function for inputs of different layout would mix up its arguments.
     local execute, inputs = c.body.execute, c.out.inputs
     if c.kind == "sink" and c.out.connector and c.out.options.format == "csv" then
@@ -778,7 +797,7 @@ local function check(record, connectors, file)
       end
     end
     if type(execute) == "table" then execute = plain(execute) end
-    if type(execute) == "function" then
+    if type(execute) == "function" and not c.out.window then
       for i = 2, #inputs do
         if table.concat(inputs[i].fields, "\0") ~= table.concat(inputs[1].fields, "\0") then
           fault(c.line, "the inputs of %s have different fields; write execute = { %s = function(self, …) … end, … }", c.title, inputs[1].source)
@@ -803,6 +822,7 @@ local function check(record, connectors, file)
   end
 
   check_files(order, fault)
+  windows.check_pending(order, plan, fault)
 
   -- Everything must be reached from a spout, or it waits for ever.
   local spouts, guests, tasks = 0, 0, 0

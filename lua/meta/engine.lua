@@ -60,9 +60,9 @@ function json.decode(text) end
 
 ---@class engine.Topology
 ---@field [integer] engine.Record the components, in order
----@field guarantee? "at-least-once"|"at-most-once" "at-least-once" unless given
+---@field guarantee? "at-least-once"|"at-most-once"|"exactly-once" "at-least-once" unless given
 ---@field timeout? engine.Duration a root without progress for so long fails; "30s"
----@field max_pending? integer roots of a spout task under way at once; by itself it adapts, up to 16384
+---@field max_pending? integer roots of a spout task under way at once; by itself it adapts, up to 16384, with windows up to 1000000
 ---@field config? table for each component's context
 ---@field initial? "active"|"inactive" nothing starts before it is activated; "active"
 ---@field hooks? engine.Hooks of all components with functions, before their own
@@ -162,6 +162,7 @@ function global(from) end
 ---@field tick? fun(self: engine.Self)
 ---@field cleanup? fun(self: engine.Self) the last call of a task
 ---@field on_reload? fun(self: engine.Self) new code has been taken over
+---@field state? "durable" the task keeps self.state from checkpoint to checkpoint, over restarts with --data
 
 ---@class engine.Spout: engine.Component
 ---@field [1]? engine.Connector a source
@@ -170,7 +171,7 @@ function global(from) end
 ---@field activate? fun(self: engine.SpoutSelf) it may emit from now on; also before its first next
 ---@field deactivate? fun(self: engine.SpoutSelf) it may not
 ---@field hooks? engine.Hooks emit, ack and fail: told what it does
----@field retries? integer|"forever" how often a connector's tuple is tried again; 5
+---@field retries? integer|"forever" how often a connector's tuple is tried again; 5. Not with guarantee "exactly-once"
 ---@field open? fun(self: engine.SpoutSelf, context: engine.Context)
 ---@field next? fun(self: engine.SpoutSelf): boolean? emits; false: the input has ended
 ---@field ack? fun(self: engine.SpoutSelf, id: any) a tuple of emit_id is through
@@ -188,11 +189,13 @@ function global(from) end
 ---@field fields? string[] names of the values that it emits
 ---@field streams? table<string, string[]> for more than one stream; { direct = true, … } names its tasks
 ---@field prepare? fun(self: engine.Self, context: engine.Context)
----@field execute? engine.Execute|table<string, engine.Execute> one tuple; a table: by source
+---@field execute? engine.Execute|table<string, engine.Execute>|fun(self: engine.Self, window: engine.Window) one tuple; a table: by source; with `window` a window
 ---@field finish? fun(self: engine.Self) all inputs have ended; it may emit
 ---@field on_error? "fail"|"drop"|"crash" what an error in execute does to its tuple: fails it, counts it as processed, or fails it and starts the task anew; "fail"
+---@field retries? integer|"forever" with guarantee "exactly-once": how often a call that fails is made again; 3
 ---@field acking? "auto"|"manual" "manual" gives self.hold; "auto"
 ---@field combine? true|fun(a: number, b: number): number of reduce_by: senders reduce numbers first
+---@field window? engine.WindowOf execute(self, window) is called with the tuples of each window
 ---@field hooks? engine.Hooks told what it does
 
 ---@class engine.Sink: engine.Component
@@ -202,6 +205,7 @@ function global(from) end
 ---@field execute? engine.Execute|table<string, engine.Execute> one tuple; a table: by source
 ---@field finish? fun(self: engine.Self) all inputs have ended
 ---@field on_error? "fail"|"drop"|"crash" as a bolt's
+---@field retries? integer|"forever" as a bolt's
 ---@field acking? "auto"|"manual" as a bolt's
 ---@field hooks? engine.Hooks execute, ack and fail: told what it does
 
@@ -253,7 +257,24 @@ function global(from) end
 ---@field emit_from fun(held: engine.Held[], ...: engine.Value) made of these held tuples
 ---@field emit_from_to fun(held: engine.Held[], stream: string, ...: engine.Value)
 ---@field tuple engine.Tuple? the tuple in hand; nil when there is none
+---@field state engine.State with state = "durable"
 ---@field [any] any
+
+--- What a task keeps: a table whose fields are read and written as any other's,
+--- self.state.count = 1. A value that is a table is a copy: change it and write
+--- it back. Keys are strings, numbers and booleans; a failing call's changes are
+--- taken back. pairs(self.state) walks it in the order of the keys.
+---@class engine.State
+---@field add fun(self: engine.State, key: engine.Key, n?: number): number adds n, or 1, to the number there; the sum
+---@field push fun(self: engine.State, key: engine.Key, value: engine.Value) to the end of the list there
+---@field put fun(self: engine.State, key: engine.Key, field: any, value: engine.Value?) one field of the table there
+---@field get fun(self: engine.State, key: engine.Key): engine.Value? also of keys called add, get, …
+---@field set fun(self: engine.State, key: engine.Key, value: engine.Value?) likewise
+---@field delete fun(self: engine.State, key: engine.Key)
+---@field each fun(self: engine.State, prefix?: string): fun(): engine.Key, engine.Value in order; of string keys that begin so
+---@field [engine.Key] engine.Value
+
+---@alias engine.Key string|number|boolean
 
 --- A tuple that a bolt holds beyond its call: settle it once. One that is let
 --- go of unsettled fails.
@@ -265,6 +286,102 @@ function global(from) end
 ---@class engine.SpoutSelf: engine.Self
 ---@field emit_id fun(id: any, ...: engine.Value) tracked: ack or fail follows with the id
 ---@field emit_id_to fun(stream: string, id: any, ...: engine.Value)
+
+-- ---- windows ----
+
+--- A duration, or a number of tuples: "100 tuples".
+---@alias engine.Span engine.Duration|string
+
+---@class engine.WindowOf
+
+---@class engine.WindowOptions
+---@field timestamp? string the field that is a tuple's time, in seconds; without it that is when it comes
+---@field lag? engine.Duration with timestamp: so much later than newer ones a tuple may come; 0
+---@field late? string with timestamp: the stream, of the input's fields, to which later ones go; without it they are counted and acked
+---@field allowed? engine.Duration with timestamp: a window fires again with what comes so much later; 0
+---@field early? engine.Duration the open window fires with what is there, each time, if something new came
+
+---@class engine.Sliding: engine.WindowOptions
+---@field length engine.Span
+---@field every? engine.Span without it with each tuple
+
+---@class engine.Tumbling: engine.WindowOptions
+---@field length engine.Span
+
+---@class engine.Session: engine.WindowOptions
+---@field gap engine.Duration a session is over when nothing came for so long
+---@field by? string each value of this field has its own sessions
+
+--- Windows of `length`, one ends each `every`; by time at full multiples of it.
+---@param options engine.Sliding
+---@return engine.WindowOf
+function sliding(options) end
+
+--- Windows of `length`, one behind the other.
+---@param options engine.Tumbling
+---@return engine.WindowOf
+function tumbling(options) end
+
+--- Windows of tuples that come within a gap of each other.
+---@param options engine.Session
+---@return engine.WindowOf
+function session(options) end
+
+--- A tuple in a window: t.field, t[1] and so on; t[0] is the input's name.
+---@class engine.WindowTuple
+---@field [string|integer] any
+
+--- What execute is given; its lists can be read during that call only.
+---@class engine.Window
+---@field tuples engine.WindowTuple[] all, in order of arrival
+---@field new engine.WindowTuple[] those that no window had before
+---@field expired engine.WindowTuple[] those of the window before that this one hasn't
+---@field count integer of tuples
+---@field start number seconds; it has what came after it
+---@field stop number and up to this; of counts and sessions: the times of the first and the last tuple
+---@field early boolean the window isn't complete yet
+---@field late boolean it has fired before, without what is new
+
+--- Rows of several inputs, in each window: the first input's, extended by those of
+--- each step with an equal key.
+---   join("users.id", inner "orders.user_id", { "users.name", "orders.price" })
+---@param first string "input.field"
+---@param ... engine.JoinStep|string[] steps, and at the end what each row brings
+---@return engine.Operator
+function join(first, ...) end
+
+---@class engine.JoinStep
+
+--- Only rows that both sides have.
+---@param path string "input.field"
+---@param on? string "input.field" of an earlier input; that of `first`
+---@return engine.JoinStep
+function inner(path, on) end
+
+--- All rows so far, with nil where the input has none.
+---@param path string "input.field"
+---@param on? string "input.field" of an earlier input; that of `first`
+---@return engine.JoinStep
+function left(path, on) end
+
+--- All tuples of the input, with nil where there is no row so far.
+---@param path string "input.field"
+---@param on? string "input.field" of an earlier input; that of `first`
+---@return engine.JoinStep
+function right(path, on) end
+
+--- What left and right bring.
+---@param path string "input.field"
+---@param on? string "input.field" of an earlier input; that of `first`
+---@return engine.JoinStep
+function full(path, on) end
+
+--- For each key in a window: the tuples of each input, as a list (maybe empty).
+---   cogroup("users.id", "orders.user_id", function(emit, key, users, orders) … end)
+---@param path string "input.field"
+---@param ... string|fun(emit: function, key: any, ...: engine.WindowTuple[])
+---@return engine.Operator
+function cogroup(path, ...) end
 
 -- ---- operators ----
 
@@ -365,8 +482,21 @@ function stdout(options) end
 ---@return engine.Connector
 function list(rows) end
 
+---@class engine.QueueOptions
+---@field name string of the queue
+---@field group? string a source: whose position it goes by; the topology's and
+--- the spout's name
+---@field ends? boolean a source: end when all who write have ended and all is
+--- read
+
+--- A durable queue in the folder of --data: a source, `fields` of the spout
+--- names its values; a sink.
+---@param name string|engine.QueueOptions
+---@return engine.Connector
+function queue(name) end
+
 ---@class engine.GeneratorOptions
----@field rate? integer tuples a second, those due within 0.2 ms together; without it as fast as they are taken
+---@field rate? integer tuples a second, those due within 0.4 ms together; without it as fast as they are taken
 ---@field count? integer of all tuples; without it for ever
 ---@field make? fun(i: integer): ... the values of tuple i; without it the number
 

@@ -1,0 +1,528 @@
+/* checkpoint.c - takes checkpoints, in the topology's actor: spouts put a
+ * barrier into their streams, every task gives its part when the barrier has
+ * come on all its inputs, all parts go into one transaction, and its commit is
+ * the decision. One is in hand at a time. A task that has ended has given its
+ * last part: it belongs to the next checkpoint.
+ * Where a component keeps state, a crash takes all tasks back to the newest
+ * checkpoint. Its records are either written or read back, never both: see
+ * enum phase. */
+#include "actors/stream/checkpoint.h"
+#include "actors/stream/state.h"
+#include "actors/stream/topology_state.h"
+#include "core/alloc.h"
+#include "core/log.h"
+#include "core/node.h"
+#include "core/value.h"
+#include <string.h>
+
+enum {
+    MS = 1000 * 1000,
+    AGAIN_NS = 10 * MS, /* until it can begin, or there is memory */
+    RETRY_FIRST_NS = 100 * MS,
+};
+#define INTERVAL_NS     (INT64_C(1000) * MS)
+#define INTERVAL_MIN_NS (INT64_C(100) * MS)
+#define INTERVAL_MAX_NS (INT64_C(60000) * MS)
+#define RETRY_MAX_NS    (INT64_C(5000) * MS)
+#define STOP_WAIT_NS    (INT64_C(2000) * MS)
+
+/* ---- parts ---- */
+
+static void free_part(struct env *env, struct ref *ref)
+{
+    struct checkpoint_part *p = (struct checkpoint_part *)(void *)ref;
+    if (p->state) p->state->drop(p->state);
+    if (p->rows) p->rows->drop(p->rows);
+    buffer_fini(&p->position);
+    mem_free(p);
+}
+
+struct checkpoint_part *checkpoint_part_new(uint32_t task, uint64_t mark)
+{
+    struct checkpoint_part *p = mem_zero(1, sizeof *p);
+    if (p == NULL) return NULL;
+    ref_init(&p->ref, free_part);
+    p->task = task;
+    p->mark = mark;
+    return p;
+}
+
+static void drop_parts(struct env *env, struct checkpoint_part *p)
+{
+    while (p) {
+        struct checkpoint_part *next = p->next;
+        ref_drop(env, &p->ref);
+        p = next;
+    }
+}
+
+static void written(struct store_write *write)
+{
+    drop_parts(NULL, write->holder);
+}
+
+/* ---- going back ---- */
+
+static err restore_task(struct topology *t, struct store_view *view,
+                        struct task *task)
+{
+    struct ledger_task was;
+    err e = ledger_read_task(view, t->config.plan, task->component, task->index,
+                             &was);
+    task->ended = e == OK && was.ended;
+    task->back = true;
+    return e;
+}
+
+err checkpoint_restore(struct topology *t, struct ledger_checkpoint *newest)
+{
+    struct store_view *view;
+    char why[STORE_WHY_BYTES];
+    *newest = (struct ledger_checkpoint){0};
+    if (t->config.store == NULL) return OK;
+    err e = store_view(t->config.store, &view);
+    if (e != OK) return e;
+    e = ledger_read(view, t->config.plan, newest, why);
+    for (unsigned i = 0; e == OK && i < t->config.plan->tasks; i++)
+        e = restore_task(t, view, &t->tasks[i]);
+    store_unview(view);
+    for (unsigned i = 0; i < t->channel_count; i++) {
+        struct channel *c = &t->channels[i];
+        at_store(&c->ended, t->tasks[c->from].ended, SEQ_CST);
+        at_store(&c->marker, 0, SEQ_CST);
+        at_store(&c->dry, false, SEQ_CST);
+    }
+    return e;
+}
+
+static void forget_run(struct task *task)
+{
+    at_store(&task->unsettled, 0, RELAXED);
+    topology_free_state(task);
+    task->passed = 0;
+    task->dry = false;
+}
+
+/* No child lives: nobody else writes to the tasks and channels. */
+bool checkpoint_rewind(struct env *env, void *topology)
+{
+    struct topology *t = topology;
+    if (!t->begun) return t->begun = true;
+    int idle = PHASE_IDLE;
+    if (!at_cas(&t->phase, &idle, PHASE_REWINDING, SEQ_CST)) return false;
+    struct ledger_checkpoint newest;
+    /* The dead may still be losing what was on its way to them. */
+    at_add(&t->epoch, 1, SEQ_CST);
+    for (unsigned i = 0; i < t->config.plan->tasks; i++)
+        forget_run(&t->tasks[i]);
+    t->going = false;
+    err e = checkpoint_restore(t, &newest);
+    if (e == OK) e = actor_send(env, t->actor, TOPOLOGY_REWOUND, NULL, 0);
+    if (e == OK) return true;
+    at_store(&t->phase, PHASE_IDLE, SEQ_CST);
+    return false;
+}
+
+/* ---- one checkpoint ---- */
+
+bool checkpoint_aligns(const struct root *r)
+{
+    return r->checkpoints.mark != 0;
+}
+
+/* Without memory for a timer it comes at once. */
+static void set_timer(struct env *env, struct root *r, int64_t after_ns)
+{
+    deadline_cancel(env, &r->checkpoints.timer);
+    if (deadline_set(env, env_now(env) + after_ns, TIMER_CHECKPOINT,
+                     &r->checkpoints.timer) != OK)
+        env_again(env);
+}
+
+/* Where the task stands, if that isn't where it stood. */
+static err put_task(struct store_write *w, struct root *r,
+                    const struct checkpoint_part *p)
+{
+    const struct task *task = topology_task(r->topology, p->task);
+    struct ledger_task row = {.ended = p->mark == 0};
+    const void *at = p->position.data ? (void *)p->position.data : "";
+    if (p->has_position) row.position = bytes_of(at, p->position.used);
+    uint64_t *stood = &r->checkpoints.stood[p->task];
+    uint64_t stands = value_hash_bytes(at, p->position.used, row.ended + 1);
+    if (stands == *stood) return OK;
+    *stood = stands;
+    if (!row.ended && !p->has_position) return OK;
+    return ledger_put_task(w, r->topology->config.plan, task->component,
+                           task->index, &row);
+}
+
+static void add_part(struct store_write *w, struct store_part *part)
+{
+    if (part == NULL) return;
+    part->next = w->parts;
+    w->parts = part;
+}
+
+static err put_parts(struct store_write *w, struct root *r)
+{
+    err e = OK;
+    for (struct checkpoint_part *p = r->checkpoints.parts; e == OK && p;
+         p = p->next) {
+        e = put_task(w, r, p);
+        add_part(w, p->state);
+        add_part(w, p->rows);
+    }
+    return e;
+}
+
+/* All parts are there, those of ended tasks, too. */
+static struct store_write *make_write(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    struct topology *t = r->topology;
+    const struct world *world = node_world(env_node(env));
+    c->next = (struct ledger_checkpoint){
+        .number = c->newest.number + 1,
+        .wall_ns = world->wall_ns(world->context),
+        .ended = r->ended == t->config.plan->tasks && c->last == NULL,
+    };
+    struct store_write *w = store_write_new(t->config.store);
+    if (w == NULL) return NULL;
+    err e = put_parts(w, r);
+    if (e == OK && (w->parts || w->changes.used || c->next.ended))
+        e = ledger_put(w, t->config.plan, &c->next);
+    if (e == OK) return w;
+    memset(c->stood, 0, t->config.plan->tasks * sizeof *c->stood);
+    store_write_drop(env, w);
+    return NULL;
+}
+
+/* To be told of by TOPOLOGY_STORED. */
+static void start_write(struct env *env, struct root *r)
+{
+    struct store_write *w = r->checkpoints.write;
+    ref_take(&w->job.ref); /* the answer's */
+    r->checkpoints.retry = false;
+    r->checkpoints.began_ns = env_now(env);
+    store_start(env, w, TOPOLOGY_STORED);
+}
+
+static err nothing_new(struct env *env, struct root *r);
+
+static err commit(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    int idle = PHASE_IDLE;
+    if (!at_cas(&r->topology->phase, &idle, PHASE_COMMITTING, SEQ_CST))
+        return OK; /* TOPOLOGY_REWOUND comes */
+    c->write = make_write(env, r);
+    c->retry = c->write == NULL;
+    if (c->retry) {
+        at_store(&r->topology->phase, PHASE_IDLE, SEQ_CST);
+        set_timer(env, r, AGAIN_NS);
+        return OK;
+    }
+    c->write->holder = c->parts;
+    c->write->drop = written;
+    c->parts = NULL;
+    if (c->write->changes.used == 0) return nothing_new(env, r);
+    start_write(env, r);
+    return OK;
+}
+
+/* The last parts of tasks that had ended when the barrier came to their
+ * readers; those of tasks that gave a part before wait for the next one. */
+static void take_last_parts(struct checkpoints *c)
+{
+    struct checkpoint_part **from = &c->last;
+    while (*from) {
+        struct checkpoint_part *p = *from;
+        bool later = false;
+        for (const struct checkpoint_part *q = c->parts; q; q = q->next)
+            later |= q->task == p->task;
+        if (later) {
+            from = &p->next;
+            continue;
+        }
+        *from = p->next;
+        p->next = c->parts;
+        c->parts = p;
+    }
+}
+
+static err aligned(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    c->mark = 0;
+    take_last_parts(c);
+    err e = commit(env, r);
+    return e == OK ? reload_switch(env, r) : e;
+}
+
+static err answered(struct env *env, struct root *r, uint32_t task)
+{
+    struct checkpoints *c = &r->checkpoints;
+    if (c->mark == 0 || c->answered[task]) return OK;
+    c->answered[task] = true;
+    if (++c->answers < r->topology->config.plan->tasks) return OK;
+    return aligned(env, r);
+}
+
+static err begin(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    unsigned tasks = r->topology->config.plan->tasks;
+    c->soon = false;
+    c->mark = (r->marks += 2) | 1;
+    c->final = c->stopping;
+    c->answers = 0;
+    memset(c->answered, 0, tasks * sizeof *c->answered);
+    err e = root_tell_tasks(env, r, OWED_BARRIER, true);
+    for (unsigned i = 0; e == OK && i < tasks; i++)
+        if (r->has_ended[i]) e = answered(env, r, i);
+    return e;
+}
+
+/* ---- when ---- */
+
+static bool all_live(const struct root *r)
+{
+    for (unsigned i = 0; i < r->topology->config.plan->tasks; i++)
+        if (topology_task_id(r->topology, i) == 0) return false;
+    return true;
+}
+
+static bool is_quiet(const struct root *r)
+{
+    uint64_t unsettled = 0;
+    for (unsigned i = 0; i < r->topology->config.plan->tasks; i++)
+        unsettled += at_load(&r->topology->tasks[i].unsettled, RELAXED);
+    return unsettled == 0;
+}
+
+err checkpoint_timer(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    c->timer = 0;
+    if (r->over) return OK;
+    if (c->write && c->retry) start_write(env, r);
+    if (c->write) return OK;
+    if (c->retry) return commit(env, r);
+    if (c->mark) return OK;
+    bool all_ended = r->ended == r->topology->config.plan->tasks;
+    bool wait = r->loading || !all_live(r) ||
+                (c->stopping && !is_quiet(r) && env_now(env) < c->stop_ns);
+    if (!wait || all_ended) return begin(env, r);
+    set_timer(env, r, AGAIN_NS);
+    return OK;
+}
+
+/* A tenth of the time may go into commits, and half of it must not. */
+static void adapt(struct checkpoints *c, int64_t took_ns)
+{
+    if (took_ns * 10 < c->interval_ns && c->interval_ns >= 2 * INTERVAL_MIN_NS)
+        c->interval_ns /= 2;
+    if (took_ns * 2 > c->interval_ns && c->interval_ns < INTERVAL_MAX_NS)
+        c->interval_ns *= 2;
+}
+
+/* ---- the answer ---- */
+
+/* What is under way comes again in the next run. */
+static err stop(struct env *env, struct root *r)
+{
+    err e = root_finish(env, r, ERR_STOPPED);
+    r->end.unsettled = 0;
+    return e;
+}
+
+static err go_on(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    bool all_ended = r->ended == r->topology->config.plan->tasks;
+    /* The answer in hand holds the write: tasks shall find their layers free.
+     */
+    written(c->write);
+    c->write->drop = NULL;
+    c->write->parts = NULL;
+    store_write_drop(env, c->write);
+    c->write = NULL;
+    at_store(&r->topology->phase, PHASE_IDLE, SEQ_CST);
+    if (c->newest.ended)
+        return root_finish(env, r, r->draining ? ERR_STOPPED : OK);
+    if (c->final) return stop(env, r);
+    err e = root_tell_tasks(env, r, OWED_DECIDED, false);
+    if (e != OK) return e;
+    if (all_ended) return begin(env, r);
+    set_timer(env, r, c->stopping || c->soon ? 0 : c->interval_ns);
+    c->soon = false;
+    return OK;
+}
+
+/* Tasks have gathered much for it. */
+void checkpoint_soon(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    if (r->over || c->soon) return;
+    c->soon = true;
+    if (!c->mark && !c->write && !c->retry) set_timer(env, r, 0);
+}
+
+static err nothing_new(struct env *env, struct root *r)
+{
+    at_store(&r->topology->stalled, false, SEQ_CST);
+    r->checkpoints.interval_ns = INTERVAL_NS;
+    return go_on(env, r);
+}
+
+static err decided(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    c->newest = c->next;
+    if (c->told) {
+        log_write(node_log(env_node(env)), "topology", -1, LOG_INFO,
+                  "checkpoints are written again, tuples flow");
+        root_start_clock(r->topology, env_now(env));
+    }
+    c->told = false;
+    c->retry_ns = RETRY_FIRST_NS;
+    at_store(&r->topology->stalled, false, SEQ_CST);
+    adapt(c, env_now(env) - c->began_ns);
+    return go_on(env, r);
+}
+
+/* The topology stands until it can be written. */
+static void refused(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    at_store(&r->topology->stalled, true, SEQ_CST);
+    if (!c->told) root_stop_clock(r->topology, env_now(env));
+    if (!c->told)
+        log_write(node_log(env_node(env)), "topology", -1, LOG_ERROR,
+                  "a checkpoint can't be written: %s; nothing new is emitted "
+                  "until it can",
+                  c->write->why);
+    c->told = c->retry = true;
+    set_timer(env, r, c->retry_ns);
+    if (c->retry_ns < RETRY_MAX_NS) c->retry_ns *= 2;
+}
+
+/* Only another process may find out what the store has. */
+static err broken(struct env *env, struct root *r)
+{
+    log_write(node_log(env_node(env)), "topology", -1, LOG_ERROR, "%s",
+              r->checkpoints.write->why);
+    return root_finish(env, r, ERR_CRASHED);
+}
+
+err checkpoint_stored(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    if (r->over) return OK;
+    if (c->write->outcome == OK) return decided(env, r);
+    if (c->write->outcome == ERR_CRASHED) return broken(env, r);
+    refused(env, r);
+    return OK;
+}
+
+/* ---- what happens meanwhile ---- */
+
+err checkpoint_part_came(struct env *env, struct root *r, const struct msg *m)
+{
+    struct checkpoints *c = &r->checkpoints;
+    struct checkpoint_part *p = *(struct checkpoint_part **)msg_body(m);
+    struct checkpoint_part **list = p->mark ? &c->parts : &c->last;
+    if (p->mark && (p->mark != c->mark || c->answered[p->task])) return OK;
+    ref_take(&p->ref);
+    p->next = *list;
+    *list = p;
+    return p->mark ? answered(env, r, p->task) : OK;
+}
+
+err checkpoint_task_started(struct env *env, struct root *r, uint32_t task)
+{
+    if (r->checkpoints.mark == 0 ||
+        r->topology->tasks[task].component->kind != COMPONENT_SPOUT)
+        return OK;
+    return root_tell(env, r, task, OWED_BARRIER);
+}
+
+err checkpoint_task_ended(struct env *env, struct root *r, uint32_t task)
+{
+    return answered(env, r, task);
+}
+
+err checkpoint_end(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    if (c->mark || c->write || c->retry) return OK; /* go_on() will */
+    return begin(env, r);
+}
+
+/* The sources emit nothing new; what is under way gets some time. */
+err checkpoint_stop(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    c->stopping = true;
+    c->stop_ns = env_now(env) + STOP_WAIT_NS;
+    at_store(&r->topology->active, false, SEQ_CST);
+    err e = root_tell_tasks(env, r, OWED_ACTIVE, true);
+    if (e == OK && !c->mark && !c->write && !c->retry) set_timer(env, r, 0);
+    return e;
+}
+
+err checkpoint_rewound(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    struct topology *t = r->topology;
+    drop_parts(env, c->parts);
+    drop_parts(env, c->last);
+    c->parts = c->last = NULL;
+    c->mark = 0;
+    c->retry = c->final = false;
+    memset(c->stood, 0, t->config.plan->tasks * sizeof *c->stood);
+    r->ended = 0;
+    for (unsigned i = 0; i < t->config.plan->tasks; i++)
+        r->ended += r->has_ended[i] = t->tasks[i].ended;
+    at_store(&t->phase, PHASE_IDLE, SEQ_CST);
+    set_timer(env, r, c->interval_ns);
+    return OK;
+}
+
+/* ---- life ---- */
+
+/* What sinks have written since it began is known by a checkpoint only: nothing
+ * moves before the first one. */
+static bool is_exact(const struct topology *t)
+{
+    return t->config.plan->guarantee == EXACTLY_ONCE;
+}
+
+err checkpoint_init(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    struct topology *t = r->topology;
+    if (t->config.store == NULL) return OK;
+    c->answered = mem_zero(t->config.plan->tasks, sizeof *c->answered);
+    c->stood = mem_zero(t->config.plan->tasks, sizeof *c->stood);
+    if (c->answered == NULL || c->stood == NULL) return ERR_NOMEM;
+    c->interval_ns =
+        t->config.checkpoint_ns ? t->config.checkpoint_ns : INTERVAL_NS;
+    c->retry_ns = RETRY_FIRST_NS;
+    err e = checkpoint_restore(t, &c->newest);
+    for (unsigned i = 0; e == OK && i < t->config.plan->tasks; i++)
+        r->ended += r->has_ended[i] = t->tasks[i].ended;
+    if (e == OK) set_timer(env, r, is_exact(t) ? 0 : c->interval_ns);
+    return e;
+}
+
+void checkpoint_fini(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    deadline_cancel(env, &c->timer);
+    drop_parts(env, c->parts);
+    drop_parts(env, c->last);
+    store_write_drop(env, c->write);
+    mem_free(c->answered);
+    mem_free(c->stood);
+}
