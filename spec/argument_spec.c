@@ -37,7 +37,7 @@ SPEC(argument, what_is_no_level_says_what_is_wrong)
         {"c=CRITICAL", "'CRITICAL' is no level; give trace, debug"},
         {"c=", "'' is no level"},
         {"c=warning", "'warning' is no level"},
-        {"c", "give COMPONENT=LEVEL"},
+        {"c", "'c' names no component; give COMPONENT=LEVEL"},
         {"=warn", "give COMPONENT=LEVEL"},
         {"", "give COMPONENT=LEVEL"},
     };

@@ -87,7 +87,7 @@ static struct msg *any_batch(struct env *env, struct rng *rng, unsigned *arity)
         at = put_value(rng, at, 0);
     b->used = (uint32_t)(at - b->data);
     if (rng_below(rng, 3) > 0) put_anchors(rng, b);
-    if (count == 0) b->marker = (uint32_t)rng_below(rng, 3);
+    if (count == 0) b->marker = (uint32_t)rng_below(rng, BATCH_DRY + 1);
     return m;
 }
 
@@ -211,7 +211,7 @@ SPEC(batch, is_refused_when_a_count_lies)
         err e;
     } lies[] = {
         {AT_MARKER, BATCH_END, ERR_FORMAT}, /* a marker has no tuples */
-        {AT_MARKER, BATCH_RELOAD + 1, ERR_FORMAT},
+        {AT_MARKER, BATCH_MARK + 1, ERR_FORMAT},
         {AT_COUNT, 1, ERR_FORMAT},
         {AT_COUNT, 3, ERR_TRUNCATED},
         {AT_COUNT, UINT32_MAX, ERR_BIG},

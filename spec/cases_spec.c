@@ -1,8 +1,8 @@
 /* The conformance cases that Apache Storm's own tests make, and the spec that
- * shows each here. One that has none says why. The table is printed with the
- * seeds and the numbers of threads on which each was seen to hold in this run;
- * a case whose spec is gone, or has shown less than its scope, fails it. B3,
- * B6, B7 and B8 come with the cluster. */
+ * shows each here. The table is printed with the seeds and the numbers of
+ * threads on which each was seen to hold in this run; a case whose spec is
+ * gone, or has shown less than its scope, fails it. B3, B6, B7 and B8 come with
+ * the cluster. */
 #include "spec/spec.h"
 #include <stdio.h>
 
@@ -15,58 +15,50 @@ enum scope {
 
 struct conformance {
     const char *id;
-    const char *spec; /* NULL: open */
+    const char *spec;
     enum scope scope;
-    const char *why; /* it is open */
 };
 
 static const struct conformance cases[] = {
-    {"A1", "grouping.a1_counts_words_and_sums_in_order", EVERYWHERE, NULL},
-    {"A2", "grouping.a2_gives_all_tasks_a_copy", EVERYWHERE, NULL},
-    {"A3", "grouping.a3_shuffles_exactly_evenly", EVERYWHERE, NULL},
+    {"A1", "grouping.a1_counts_words_and_sums_in_order", EVERYWHERE},
+    {"A2", "grouping.a2_gives_all_tasks_a_copy", EVERYWHERE},
+    {"A3", "grouping.a3_shuffles_exactly_evenly", EVERYWHERE},
     {"A5", "grouping.a5_sends_equal_bytes_of_all_senders_to_one_task",
-     EVERYWHERE, NULL},
-    {"A7", "grouping.a7_gives_a_partial_key_two_tasks_in_turn", EVERYWHERE,
-     NULL},
-    {"A7", "grouping.a7_gives_other_keys_other_tasks", EVERYWHERE, NULL},
-    {"A8", "grouping.a8_shuffles_less_to_a_task_that_lags_behind", EVERYWHERE,
-     NULL},
-    {"A11", "grouping.a11_sends_each_tuple_once", EVERYWHERE, NULL},
-    {"A13", NULL, ONCE,
-     "there is no system stream: ticks have the control lane"},
-    {"A14", "grouping.a14_exclaims_twice", EVERYWHERE, NULL},
-    {"B1", "definition.tells_what_is_wrong_with_inputs", ONCE, NULL},
-    {"B2", "definition.tells_what_is_wrong_with_a_component", ONCE, NULL},
-    {"B4", "definition.tells_what_is_wrong_with_a_topology", ONCE, NULL},
-    {"C1", "acking.c1_joins_three_trees", EVERYWHERE, NULL},
-    {"C4", "acking.c4_fails_what_is_held_after_exactly_the_timeout", EVERYWHERE,
-     NULL},
-    {"C6a", "acker.c6_acks_when_all_edges_have_come_twice", SIMULATED, NULL},
-    {"C6b", "acker.c6_acks_though_the_acks_came_before_the_root", SIMULATED,
-     NULL},
+     EVERYWHERE},
+    {"A7", "grouping.a7_gives_a_partial_key_two_tasks_in_turn", EVERYWHERE},
+    {"A7", "grouping.a7_gives_other_keys_other_tasks", EVERYWHERE},
+    {"A8", "grouping.a8_shuffles_less_to_a_task_that_lags_behind", EVERYWHERE},
+    {"A11", "grouping.a11_sends_each_tuple_once", EVERYWHERE},
+    {"A13", "definition.tells_that_there_is_no_system_stream", ONCE},
+    {"A14", "grouping.a14_exclaims_twice", EVERYWHERE},
+    {"B1", "definition.tells_what_is_wrong_with_inputs", ONCE},
+    {"B2", "definition.tells_what_is_wrong_with_a_component", ONCE},
+    {"B4", "definition.tells_what_is_wrong_with_a_topology", ONCE},
+    {"C1", "acking.c1_joins_three_trees", EVERYWHERE},
+    {"C4", "acking.c4_fails_what_is_held_after_exactly_the_timeout",
+     EVERYWHERE},
+    {"C6a", "acker.c6_acks_when_all_edges_have_come_twice", SIMULATED},
+    {"C6b", "acker.c6_acks_though_the_acks_came_before_the_root", SIMULATED},
     {"C6c", "acker.c6_gives_each_root_one_verdict_in_any_order_of_arrival",
-     SIMULATED, NULL},
-    {"C6d", "acker.c6_forgets_what_comes_after_the_verdict", SIMULATED, NULL},
-    {"C6a-d", "acker.c6_gives_each_root_one_verdict_on_real_threads", THREADED,
-     NULL},
-    {"C6e", "acking.c6_keeps_a_root_open_while_its_time_is_reset", EVERYWHERE,
-     NULL},
-    {"C6f", "acking.c6_acks_at_once_what_no_task_reads", EVERYWHERE, NULL},
+     SIMULATED},
+    {"C6d", "acker.c6_forgets_what_comes_after_the_verdict", SIMULATED},
+    {"C6a-d", "acker.c6_gives_each_root_one_verdict_on_real_threads", THREADED},
+    {"C6e", "acking.c6_keeps_a_root_open_while_its_time_is_reset", EVERYWHERE},
+    {"C6f", "acking.c6_acks_at_once_what_no_task_reads", EVERYWHERE},
     {"C7", "acking.c7_tells_an_ack_at_once_where_nothing_is_tracked",
-     EVERYWHERE, NULL},
+     EVERYWHERE},
     {"C8", "acking.c8_asks_for_no_more_while_as_many_are_pending_as_may_be",
-     EVERYWHERE, NULL},
-    {"C9", "acking.c9_ticks_and_nothing_else_comes", EVERYWHERE, NULL},
-    {"C10", "hooks.c10_count_what_a_bolt_does", EVERYWHERE, NULL},
-    {"C11", "acking.c11_starts_nothing_before_it_is_active", EVERYWHERE, NULL},
+     EVERYWHERE},
+    {"C9", "acking.c9_ticks_and_nothing_else_comes", EVERYWHERE},
+    {"C10", "hooks.c10_count_what_a_bolt_does", EVERYWHERE},
+    {"C11", "acking.c11_starts_nothing_before_it_is_active", EVERYWHERE},
     {"C12", "acking.c12_merges_the_components_config_over_the_topologys",
-     THREADED, NULL},
+     THREADED},
     {"C14", "edge.c14_loses_and_reorders_nothing_and_keeps_its_window",
-     SIMULATED, NULL},
+     SIMULATED},
     {"C14", "acking.c14_loses_and_reorders_nothing_behind_a_full_edge",
-     EVERYWHERE, NULL},
-    {"J2", "history.j2_averages_over_the_last_three_parts_of_a_minute", ONCE,
-     NULL},
+     EVERYWHERE},
+    {"J2", "history.j2_averages_over_the_last_three_parts_of_a_minute", ONCE},
 };
 
 static void print_case(const struct conformance *c,
@@ -75,7 +67,7 @@ static void print_case(const struct conformance *c,
     char seeds[32], threads[32] = "";
     unsigned long long n = shown->seeds;
     if (!shown->ran)
-        snprintf(seeds, sizeof seeds, c->spec ? "not run" : "open");
+        snprintf(seeds, sizeof seeds, "not run");
     else if (n == 0)
         snprintf(seeds, sizeof seeds, c->scope == ONCE ? "once" : "");
     else
@@ -84,8 +76,7 @@ static void print_case(const struct conformance *c,
         if (shown->threads & 1u << k)
             used += (unsigned)snprintf(threads + used, sizeof threads - used,
                                        "%s%u", used ? ", " : "threads ", k);
-    printf("case %-5s  %-9s  %-15s  %s\n", c->id, seeds, threads,
-           c->spec ? c->spec : c->why);
+    printf("case %-5s  %-9s  %-15s  %s\n", c->id, seeds, threads, c->spec);
 }
 
 static bool shows_enough(const struct conformance *c,
@@ -105,11 +96,10 @@ SPEC(cases, have_a_spec_each)
 {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct conformance *c = &cases[i];
-        struct spec_scope shown = {.ran = false};
-        if (c->spec && !spec_exists(c->spec))
+        if (!spec_exists(c->spec))
             spec_fail(__FILE__, __LINE__, "case %s: there is no spec %s", c->id,
                       c->spec);
-        if (c->spec) shown = spec_scope(c->spec);
+        struct spec_scope shown = spec_scope(c->spec);
         print_case(c, &shown);
         if (shown.ran && !shows_enough(c, &shown))
             spec_fail(__FILE__, __LINE__,

@@ -28,7 +28,7 @@ SPEC(connector, is_found_by_its_name_and_stands_in_order)
         CHECK(connector_named(c->name) == c);
         before = c->name;
     }
-    CHECK_EQ(count, 5);
+    CHECK_EQ(count, 6);
     CHECK(connector_named("fil") == NULL);
     CHECK(connector_named("files") == NULL);
     CHECK(connector_at(1000) == NULL);
@@ -342,7 +342,7 @@ SPEC(kept, lines_are_there_until_they_are_dropped)
         while (next < MOST) {
             uint32_t count = (uint32_t)(next % sizeof letters);
             CHECK_EQ(
-                kept_add(&k, (const uint8_t *)letters, count, &tokens[next]),
+                kept_add(&k, (const uint8_t *)letters, count, 0, &tokens[next]),
                 OK);
             there[next++] = true;
             for (uint64_t i = 0; i < drops; i++) {
@@ -369,10 +369,11 @@ SPEC(kept, lines_take_no_more_room_than_what_is_not_settled)
 {
     struct kept k = {0};
     uint64_t first, tokens[100] = {0};
-    CHECK_EQ(kept_add(&k, (const uint8_t *)"y", 1, &first), OK);
+    CHECK_EQ(kept_add(&k, (const uint8_t *)"y", 1, 7, &first), OK);
     for (int i = 0; i < 100000; i++) {
         if (i >= 100) kept_drop(&k, tokens[i % 100]);
-        CHECK_EQ(kept_add(&k, (const uint8_t *)"x", 1, &tokens[i % 100]), OK);
+        CHECK_EQ(kept_add(&k, (const uint8_t *)"x", 1, 9, &tokens[i % 100]),
+                 OK);
     }
     CHECK(k.room <= 256);
     CHECK_EQ(kept_get(&k, first)->bytes[0], 'y'); /* which stays for ever */

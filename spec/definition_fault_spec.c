@@ -29,10 +29,7 @@ static const struct fault of_topologies[] = {
      "\"100ms\""},
     {"guarantee = \"twice\",",
      "guarantee of the topology is 'twice'; give \"at-least-once\" or "
-     "\"at-most-once\""},
-    {"guarantee = \"exactly-once\",",
-     "guarantee \"exactly-once\" needs the store, which this version doesn't "
-     "have; use \"at-least-once\""},
+     "\"at-most-once\" or \"exactly-once\""},
     {"max_pending = 0,",
      "max_pending of the topology is 0; give a whole number from 1 to "
      "1000000"},
@@ -44,7 +41,8 @@ static const struct fault of_topologies[] = {
      "1000000"},
     {"config = 1,", "config of the topology is 1; give a table"},
     {"state = \"durable\",",
-     "'state' of a topology is not in this version; leave it out"},
+     "'state' is no option of a topology; there are: config, guarantee, "
+     "hooks, initial, max_pending, timeout"},
     {"7,", "the topology holds something that is no spout, bolt or sink; "
            "write spout \"name\" { … }"},
     {"shuffle \"nums\",",
@@ -66,7 +64,50 @@ static const struct fault of_components[] = {
     {"bolt \"b\" { from = shuffle \"nums\", qqq = 1, " NOTHING " },",
      "'qqq' is no option of a bolt; there are: acking, budget, cleanup, "
      "combine, config, every, execute, executors, fields, finish, from, hooks, "
-     "memory, on_error, on_reload, prepare, streams, tasks, tick"},
+     "memory, on_error, on_reload, prepare, retries, state, streams, tasks, "
+     "tick, window"},
+    {"guarantee = \"exactly-once\", spout \"s\" { stdin {} },",
+     "spout 's' reads stdin, which can't be read again after a crash; bring it "
+     "into a file or a queue first, or use guarantee = \"at-least-once\""},
+    {"guarantee = \"exactly-once\", spout \"s\" { fields = {\"n\"}, next = "
+     "print "
+     "},",
+     "spout 's' says to no checkpoint where it is, and exactly-once begins "
+     "again there; give it state = \"durable\" and go by self.state, or use "
+     "guarantee = \"at-least-once\""},
+    {"guarantee = \"exactly-once\", bolt \"b\" { from = shuffle \"nums\", "
+     "acking = \"manual\", " NOTHING " },",
+     "bolt 'b' has acking = \"manual\", and with exactly-once nothing is "
+     "acked; "
+     "leave it out, or use guarantee = \"at-least-once\""},
+    {"guarantee = \"exactly-once\", sink \"s\" { from = global \"nums\", "
+     "stdout {} },",
+     "sink 's' writes to stdout, from which nothing can be taken back; write "
+     "to "
+     "a file, or use guarantee = \"at-least-once\""},
+    {"guarantee = \"exactly-once\", sink \"s\" { from = global \"nums\", "
+     "execute = print },",
+     "sink 's' is Lua, and what that has done can't be taken back; write to a "
+     "file, read that with a topology of its own, or use guarantee = "
+     "\"at-least-once\""},
+    {"bolt \"b\" { from = shuffle \"nums\", retries = 2, " NOTHING " },",
+     "retries of bolt 'b' is for guarantee \"exactly-once\"; leave it out"},
+    {"guarantee = \"exactly-once\", spout \"s\" { list {{1}}, fields = "
+     "{\"n\"}, "
+     "retries = 2 },",
+     "retries of spout 's' is for bolts and sinks with guarantee "
+     "\"exactly-once\"; leave it out"},
+    {"bolt \"b\" { from = shuffle \"nums\", state = true, " NOTHING " },",
+     "state of bolt 'b' is true; give \"durable\""},
+    {"bolt \"b\" { from = shuffle \"nums\", state = \"durable\", words \"n\" "
+     "},",
+     "bolt 'b' has state, but words keeps none of yours; give it to a "
+     "component "
+     "with functions"},
+    {"spout \"s\" { list {{1}}, fields = {\"n\"}, state = \"durable\" },",
+     "spout 's' has state, but list keeps none of yours; give it to a "
+     "component "
+     "with functions"},
     {"bolt \"b\" { from = shuffle \"nums\", acking = \"mine\", " NOTHING " },",
      "acking of bolt 'b' is 'mine'; give \"auto\" or \"manual\""},
     {"bolt \"b\" { from = shuffle \"nums\", on_error = 1, " NOTHING " },",
@@ -137,7 +178,7 @@ static const struct fault of_components[] = {
     {"spout \"s\" { next = print, from = shuffle \"nums\" },",
      "'from' is no option of a spout; there are: ack, activate, budget, "
      "cleanup, config, deactivate, every, executors, fail, fields, hooks, "
-     "memory, next, on_reload, open, retries, streams, tasks, tick"},
+     "memory, next, on_reload, open, retries, state, streams, tasks, tick"},
 };
 
 static const struct fault of_fields[] = {
@@ -415,6 +456,6 @@ SPEC(definition, tells_which_connectors_fit)
     char *errors = definition_errors(
         "return topology \"t\" {\n spout \"s\" { stdout {} } }");
     CHECK_HAS(errors, "t.lua:2: stdout can't be a source; there are: file, "
-                      "generator, list, stdin");
+                      "generator, list, queue, stdin");
     mem_free(errors);
 }

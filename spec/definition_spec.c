@@ -58,6 +58,11 @@ SPEC(definition, tells_where_a_file_fails_while_it_runs)
                             "text; give it one");
     definition_check_errors("local x =",
                             "t.lua:1: unexpected symbol near <eof>");
+    definition_check_errors("local x = {\n1\n2 }",
+                            "t.lua:3: '}' expected (to close '{' at line 1) "
+                            "near '2'; a comma may be missing before it");
+    definition_check_errors("local x = { 1",
+                            "t.lua:1: '}' expected near <eof>");
     definition_check_errors(
         "x = 1", "t.lua:1: global 'x' is assigned; declare it local");
     definition_check_errors(
@@ -530,6 +535,31 @@ SPEC(definition, spreads_tasks_over_executors)
     CHECK_TEXT(why, "'executors' of 'b' has changed");
     definition_free(next);
     definition_free(now);
+}
+
+/* Ticks and the life of tasks don't travel as tuples here: who comes from Storm
+ * is told what takes the place of its __system. */
+SPEC(definition, tells_that_there_is_no_system_stream)
+{
+    static const char *const froms[] = {"s:__system", "__system",
+                                        "__system:__tick"};
+    for (size_t i = 0; i < sizeof froms / sizeof froms[0]; i++) {
+        char source[512], expected[512];
+        snprintf(source, sizeof source,
+                 "return topology 't' {\n"
+                 "  spout 's' { list { {'a'} }, fields = {'word'} },\n"
+                 "  bolt 'b' { from = { fields('s', 'word'), global '%s' },\n"
+                 "    execute = function() end } }\n",
+                 froms[i]);
+        snprintf(expected, sizeof expected,
+                 "t.lua:3: bolt 'b' reads '%s', but the engine sends no tuples "
+                 "of its own: a bolt ticks with every = \"1s\", and hooks tell "
+                 "what tasks do",
+                 froms[i]);
+        char *errors = definition_errors(source);
+        CHECK_TEXT(errors, expected);
+        mem_free(errors);
+    }
 }
 
 /* Each step copies the whole text: instructions alone would last for hours. */

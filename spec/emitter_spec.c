@@ -645,7 +645,7 @@ static err mark(struct env *env, void *context)
     s->emitter.epoch = 9;
     put_word(s, "before", 1);
     emitter_keep(&s->emitter);
-    CHECK_EQ(emitter_mark(&s->emitter, BATCH_RELOAD, 33), OK);
+    CHECK_EQ(emitter_mark(&s->emitter, BATCH_MARK, 33), OK);
     put_word(s, "after", 2);
     emitter_keep(&s->emitter);
     return OK;
@@ -668,7 +668,7 @@ SPEC(emitter, puts_a_marker_behind_all_that_was_emitted_on_every_port)
                     CHECK_EQ(b->data[0] & 31, markers ? 5 : 6);
                     continue;
                 }
-                CHECK_EQ(b->marker, BATCH_RELOAD);
+                CHECK_EQ(b->marker, BATCH_MARK);
                 CHECK_EQ(b->number, 33);
                 CHECK_EQ(b->epoch, 9);
                 CHECK_EQ(b->task, TASK);
@@ -721,6 +721,71 @@ SPEC(emitter, names_the_roots_of_what_a_crash_drops)
         CHECK_EQ(emitter_route(&s->emitter, 0, &s->inputs[0], edges, 1), OK);
         run_deed(s, crash);
         CHECK_EQ(sim_got(s->sim, s->consumers[0], EXECUTOR_BATCH), 0);
+        station_free(s);
+    }
+}
+
+/* ---- many roots ---- */
+
+enum { LIST = 4 };
+
+static struct batch *put_some(struct station *s, unsigned count)
+{
+    uint8_t values[2 * VALUE_SCALAR_MAX], *end = value_put_int(values, 7);
+    end = value_put_int(end, 8);
+    for (unsigned i = 0; i < count; i++)
+        CHECK(emitter_put(&s->emitter, 0, values, (uint32_t)(end - values)));
+    for (unsigned i = 0; i < s->ports[0]; i++)
+        if (port_of(s, 0, 0, i)->open)
+            return batch_of(port_of(s, 0, 0, i)->open);
+    return NULL;
+}
+
+static err put_of_one_list(struct env *env, void *context)
+{
+    struct station *s = context;
+    struct emitter *e = &s->emitter;
+    struct root_list list = {0};
+    e->env = env;
+    for (unsigned i = 0; i < LIST; i++)
+        CHECK_EQ(roots_append(&list, i + 1, 0), OK);
+    e->root = ROOT_LIST;
+    e->roots = &list;
+    e->one_list = true;
+    struct batch *b = put_some(s, 3);
+    CHECK_EQ(b->anchors, LIST);
+    emitter_undo(e);
+    CHECK_EQ(b->anchors + b->count, 0);
+    b = put_some(s, 3);
+    emitter_keep(e);
+    CHECK_EQ(b->anchors, LIST);
+    CHECK_EQ(b->count, 3);
+    for (unsigned i = 0; i < LIST; i++) {
+        CHECK_EQ(batch_anchor(b, i)->root, i + 1);
+        CHECK_EQ(batch_anchor(b, i)->tuples, i + 1 == LIST ? 3 : 0);
+        CHECK(batch_anchor(b, i)->edge == list.roots[i].edges);
+    }
+    b = put_some(s, 2); /* another call: edges of its own */
+    emitter_keep(e);
+    CHECK_EQ(b->anchors, 2 * LIST);
+    CHECK_EQ(batch_anchor(b, 2 * LIST - 1)->tuples, 2);
+    e->one_list = false; /* each may be of another list */
+    b = put_some(s, 2);
+    emitter_keep(e);
+    CHECK_EQ(b->anchors, 4 * LIST);
+    CHECK_EQ(b->count, 7);
+    e->root = 0;
+    emitter_flush(e);
+    roots_fini(&list);
+    return OK;
+}
+
+SPEC(emitter, writes_a_list_that_all_of_a_call_is_of_once_a_batch)
+{
+    FOR_SEEDS(20)
+    {
+        struct station *s = station_new(spec_seed, 1);
+        run_deed(s, put_of_one_list);
         station_free(s);
     }
 }

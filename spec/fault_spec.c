@@ -4,6 +4,7 @@
 #include "actors/connectors/format.h"
 #include "core/alloc.h"
 #include "core/runtime.h"
+#include "core/store_memory.h"
 #include "lua/component.h"
 #include "lua/definition.h"
 #include "spec/fault.h"
@@ -18,6 +19,7 @@
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
 enum {
+    CHECKPOINT_NS = 5 * 1000 * 1000, /* of stories that keep state */
     STEPS_MAX = 200000,
     ONCE = 1,
     BURST = 50, /* how many fail in the second pass */
@@ -302,10 +304,22 @@ static void kill_one(struct trial *t)
     t->kills--;
 }
 
+static void make_store(struct trial *t)
+{
+    fault_pause();
+    t->memory = store_memory_new();
+    struct store_backend backend = store_memory_backend(t->memory);
+    t->store = store_new(&backend);
+    fault_go_on();
+}
+
 static void run(struct trial *t)
 {
+    if (plan_is_durable(&t->definition->plan)) make_store(t);
     struct topology_config config = {
         .plan = &t->definition->plan,
+        .store = t->store,
+        .checkpoint_ns = CHECKPOINT_NS,
         .ackers = 1 + (unsigned)sim_random(t->sim, 2),
         .restarts = t->kills ? 1000 : 0,
         .ended = on_ended,
@@ -367,6 +381,8 @@ static void trial_fini(struct trial *t)
 {
     sim_kill_node(t->node);
     topology_free(t->topology);
+    store_free(t->store);
+    store_memory_free(t->memory);
     definition_free(t->definition);
     definition_free(t->next);
     for (unsigned i = 0; i < t->count; i++)

@@ -1,6 +1,7 @@
 #include "spec/fault_story.h"
 #include "core/metric.h"
 #include "core/runtime.h"
+#include "core/sim_disk.h"
 #include "spec/spec.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -420,6 +421,106 @@ static void check_letters(struct trial *t)
     CHECK_EQ(lines_of(t, "the moon") + lines_of(t, "over the moon"), t->count);
 }
 
+/* Checkpoints are taken all the time; a task that crashes takes all back. */
+static const char state[] =
+    "local words = { 'one', 'two', 'three', 'four' }\n"
+    "return topology 'state' {\n"
+    "  spout 'in' { fields = {'word'}, generator { rate = 1000, count = 40,\n"
+    "    make = function(i) return words[i % 4 + 1] end } },\n"
+    "  bolt 'count' { from = fields('in', 'word'), state = 'durable',\n"
+    "    fields = {'word', 'n'}, tasks = 2,\n"
+    "    execute = function(self, word)\n"
+    "      self.state:add(word)\n"
+    "      self.state:push('all', word)\n"
+    "    end,\n"
+    "    finish = function(self)\n"
+    "      for k, n in pairs(self.state) do\n"
+    "        if k ~= 'all' then self.emit(k, n) end\n"
+    "      end\n"
+    "    end },\n"
+    "  sink 'out' { from = global 'count', null {} },\n"
+    "}\n";
+
+static void check_state(struct trial *t)
+{
+    static const char *const words[] = {"one", "two", "three", "four"};
+    for (int i = 0; i < 4; i++) {
+        unsigned n = sum_of(t, words[i]);
+        if (n < 10 || (n > 10 && all_restarts(t) == 0 && failed(t, "in") == 0))
+            spec_fail(__FILE__, __LINE__, "%u times '%s', not 10", n, words[i]);
+    }
+}
+
+/* A number goes through three kinds of windows, or is late at one of them. */
+static const char windows[] =
+    "return topology 'windows' {\n"
+    "  spout 'numbers' { retries = 'forever', generator { count = 40 },\n"
+    "    fields = {'n'} },\n"
+    "  bolt 'counted' { from = shuffle 'numbers', fields = {'n'},\n"
+    "    window = tumbling { length = '7 tuples' },\n"
+    "    execute = function(self, window)\n"
+    "      for _, t in ipairs(window.new) do self.emit(t.n) end end },\n"
+    "  bolt 'timed' { from = shuffle 'counted', fields = {'n', 'k'},\n"
+    "    window = sliding { length = '4s', every = '2s', timestamp = 'n',\n"
+    "      lag = '1s', late = 'late', early = '10ms', allowed = '3s' },\n"
+    "    execute = function(self, window)\n"
+    "      for _, t in ipairs(window.new) do self.emit(t.n, t.n % 2) end\n"
+    "    end },\n"
+    "  bolt 'keyed' { from = shuffle 'timed:late', fields = {'n', 'k'},\n"
+    "    map(function(n) return n, n % 2 end) },\n"
+    "  bolt 'sessions' { from = { shuffle 'timed', shuffle 'keyed' },\n"
+    "    fields = {'n'}, window = session { gap = '3s', by = 'k' },\n"
+    "    execute = function(self, window)\n"
+    "      for _, t in ipairs(window.tuples) do self.emit(t.n) end end },\n"
+    "  bolt 'joined' { from = { global 'sessions', global 'counted' },\n"
+    "    window = tumbling { length = '1h' },\n"
+    "    join('sessions.n', full 'counted.n', {'sessions.n'}) },\n"
+    "  sink 'out' { from = global 'joined', null {} },\n"
+    "}\n";
+
+static void check_windows(struct trial *t)
+{
+    if (restarts(t, "out") > 0) return; /* it may have lost what it heard */
+    for (unsigned i = 1; i <= 40; i++) {
+        char line[16];
+        unsigned n = 0;
+        snprintf(line, sizeof line, "%u", i);
+        for (unsigned k = 0; k < t->count; k++)
+            if (strcmp(t->lines[k], line) == 0) n++;
+        if (n == 0) spec_fail(__FILE__, __LINE__, "%u was lost", i);
+    }
+}
+
+/* Through a queue into a file, and counted, each once. */
+static const char exactly[] =
+    "local words = { 'one', 'two', 'three', 'four' }\n"
+    "return topology 'exactly' { guarantee = 'exactly-once',\n"
+    "  spout 'in' { fields = {'word'}, generator { rate = 1000, count = 40,\n"
+    "    make = function(i) return words[i % 4 + 1] end } },\n"
+    "  sink 'queue' { from = shuffle 'in', queue 'words' },\n"
+    "  spout 'read' { fields = {'word'},\n"
+    "    queue { name = 'words', ends = true } },\n"
+    "  bolt 'count' { from = global 'read', count_by 'word' },\n"
+    "  bolt 'best' { from = global 'count', top(9, 'count') },\n"
+    "  bolt 'sum' { from = global 'best', fields = {'word', 'count'},\n"
+    "    reduce_by('word', 'count', function(a, b) return a + b end) },\n"
+    "  sink 'copy' { from = global 'read', file { path = '/copy' } },\n"
+    "  sink 'out' { from = global 'sum', null {} },\n"
+    "}\n";
+
+/* What is told at the end may be told again by the next actor. */
+static void check_exactly(struct trial *t)
+{
+    size_t bytes;
+    const uint8_t *copy = sim_disk_get(sim_disk(t->node), "/copy", &bytes);
+    for (unsigned i = 0; i < t->count; i++)
+        if (strstr(t->lines[i], "\t10") == NULL)
+            spec_fail(__FILE__, __LINE__, "'%s' is not 10", t->lines[i]);
+    CHECK(t->count >= 4);
+    if (copy) CHECK_EQ(bytes, 10 * strlen("one\ntwo\nthree\nfour\n"));
+    CHECK(copy != NULL);
+}
+
 const struct story stories[STORIES] = {
     {"word count", word_count, 0, check_word_count, 0},
     {"reload", reload, 10000000, check_reload, 0},
@@ -432,4 +533,7 @@ const struct story stories[STORIES] = {
     {"combined", combined, 0, check_native, 0},
     {"reduced", reduced, 0, check_native, 0},
     {"letters", letters, 0, check_letters, 2},
+    {"state", state, 0, check_state, 0},
+    {"windows", windows, 0, check_windows, 0},
+    {"exactly", exactly, 0, check_exactly, 0},
 };

@@ -10,7 +10,7 @@
 enum {
     LINES_MAX = 16384, /* a spout that tries at once tries often */
     TASKS_MAX = 16,
-    STORIES = 11,
+    STORIES = 14,
 };
 
 struct trial;
@@ -29,6 +29,8 @@ struct trial {
     struct sim_node *node;
     struct definition *definition, *next; /* owned */
     struct topology *topology;            /* owned */
+    struct store_memory *memory;          /* owned; NULL: nothing is kept */
+    struct store *store;                  /* owned */
     char *lines[LINES_MAX];               /* owned: what came out */
     unsigned count;
     bool ended;

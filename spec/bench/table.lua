@@ -152,6 +152,35 @@ local EXPERIMENTS = {
     },
   },
   {
+    name = "words kept", report = "words",
+    programs = {
+      { "memory",
+        RUN .. "topologies/word_count.lua --threads 2 --quiet --set input={book}" },
+      { "engine",
+        RUN .. "spec/bench/words_kept.lua --threads 2 --quiet --data build/bench/kept --fresh --set input={book}" },
+    },
+    rows = {
+      { "word count that stays, CPU", value = "cpu", peers = { "memory" }, times = 1.5 },
+      { "word count that stays, wall", value = "wall", peers = { "memory" } },
+    },
+  },
+  {
+    name = "keys", report = "line", messages = 4000000, quick = 100000,
+    programs = {
+      { "engine", RUN .. "spec/bench/keys.lua --quiet --data build/bench/keys --fresh --set count={n}" },
+    },
+    rows = { { "a million changed keys, longest pause", value = "gap_ms", at_most = 20 } },
+  },
+  {
+    -- LMDB itself puts 1,000 records a commit, then gets them.
+    name = "queue", report = "line", messages = 1000000, quick = 100000,
+    programs = {
+      { "lmdb", "build/release/bench-queue bare {n}" },
+      { "engine", "build/release/bench-queue engine {n} build/engine run" },
+    },
+    rows = { { "queue, 100 bytes, written and read", value = "rate", peers = { "lmdb" }, ahead = 0.6 } },
+  },
+  {
     name = "json", report = "line", messages = 1000000, quick = 20000,
     programs = {
       { "jansson", "build/release/bench-json jansson null {n}" },
@@ -287,6 +316,7 @@ local VALUES = {
   bytes = { "B", "less", function(run) return run.said.bytes end },
   kb = { "KB", "less", function(run) return run.said.bytes and run.said.bytes / 1e3 end },
   mb = { "MB", "less", function(run) return run.said.bytes and run.said.bytes / 1e6 end },
+  gap_ms = { "ms", "less", function(run) return run.said.gap_ms end },
   mean_ms = { "ms", "less", function(run) return run.said.mean_ms end },
   p99_ms = { "ms", "less", function(run) return run.said.p99_ms end },
   cores = { "cores", "less", function(run) return run.said.cores end },
@@ -436,7 +466,8 @@ end
 local function missing(command)
   local program = command:match("%S+")
   if not os.execute("command -v '" .. program .. "' >/dev/null 2>&1") then return program end
-  for word in command:gmatch("%S+") do
+  -- What follows --data is made.
+  for word in command:gsub("%-%-data %S+", ""):gmatch("%S+") do
     local folder = word:match("^(%w+)/[%w._/-]+$")
     local ours = folder == "build" or folder == "spec" or folder == "topologies"
     if ours and not exists(word) then return word end

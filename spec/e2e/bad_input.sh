@@ -154,20 +154,6 @@ e2e_a_topology_without_spout_is_refused() {
     says "t.lua:1: the topology has no spout; add spout \"name\" { … }"
 }
 
-e2e_what_a_later_version_brings_is_said_so() {
-    cat > t.lua <<'LUA'
-return topology "later" {
-  guarantee = "exactly-once",
-  spout "in" { list { { 1 } }, fields = { "n" } },
-  bolt "b" { from = shuffle "in", state = "durable", execute = function(self) end },
-}
-LUA
-    engine run t.lua
-    exits 78
-    says "t.lua:1: guarantee \"exactly-once\" needs the store"
-    says "t.lua:4: 'state' of bolt 'b' is not in this version"
-}
-
 e2e_a_global_write_is_told_to_be_local() {
     with_first_line 'count = 1'
     engine run t.lua

@@ -207,10 +207,18 @@ e2e_help_names_every_option_of_run() {
     done
 }
 
+e2e_store_help_has_a_line_for_each_of_its_verbs() {
+    engine store --help
+    exits 0
+    for verb in ls get check backup compact; do
+        grep -qE "^  $verb FOLDER" out || fail "store --help does not name $verb"
+    done
+}
+
 e2e_the_version_is_one_line_and_json_is_json() {
     engine version
     exits 0
-    grep -qE '^engine [0-9]+\.[0-9]+\.[0-9]+( [0-9a-f]{12}\+?)? \(Lua 5\.4\.[0-9]+, libevent [^ ,]+, jansson [0-9.]+, xxHash [0-9.]+\)$' out || fail "seen: $(seen out)"
+    grep -qE '^engine [0-9]+\.[0-9]+\.[0-9]+( [0-9a-f]{12}\+?)? \(Lua 5\.4\.[0-9]+, libevent [^ ,]+, jansson [0-9.]+, LMDB [0-9.]+, xxHash [0-9.]+\)$' out || fail "seen: $(seen out)"
     cp out once
     engine --version
     exits 0

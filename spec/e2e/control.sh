@@ -72,7 +72,7 @@ e2e_a_run_that_hangs_is_named_where_a_name_is_not_found() {
     start_apart beat
     local id
     id=$(id_of beat)
-    kill -STOP "$pid"
+    stop_still "$pid"
     engine stop beat
     exits 2
     says "no run that answers is 'beat'; run $id doesn't: it may hang, or be suspended"
@@ -81,9 +81,18 @@ e2e_a_run_that_hangs_is_named_where_a_name_is_not_found() {
     exits 0
 }
 
+# The signal is delivered some time after kill has come back.
+stands() { ! sed 's/.*) //' "/proc/$1/task"/*/stat | grep -qv '^T'; }
+
+stop_still() {
+    local id
+    kill -STOP "$@"
+    for id in "$@"; do until_so "$id stands" stands "$id"; done
+}
+
 e2e_a_run_that_dies_while_it_is_asked_is_not_listed() {
     start_apart beat
-    kill -STOP "$pid"
+    stop_still "$pid"
     "$ENGINE" ps > out 2> err &
     local visitor=$!
     STARTED+=("$visitor")
@@ -98,7 +107,7 @@ e2e_a_run_that_dies_while_it_is_asked_is_not_listed() {
 
 e2e_stop_is_well_when_the_run_ends_before_it_is_told() {
     start_apart beat
-    kill -STOP "$pid"
+    stop_still "$pid"
     (sleep 0.3; kill -CONT "$pid"; kill -TERM "$pid") &
     engine stop beat
     exits 0
@@ -115,7 +124,7 @@ e2e_runs_that_hang_are_waited_for_together() {
         answers() { "$ENGINE" stats "$i" > /dev/null 2>&1; }
         until_so "it answers" answers
     done
-    kill -STOP "${hung[@]}"
+    stop_still "${hung[@]}"
     began=$SECONDS
     engine stop beat
     exits 0

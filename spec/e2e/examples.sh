@@ -24,6 +24,20 @@ e2e_example_web_log_finds_what_awk_finds() {
     same slow expected
 }
 
+e2e_example_busy_counts_what_awk_counts() {
+    has_data access.log
+    engine run --quiet "$ROOT/topologies/busy.lua" --set input="$DATA/access.log" --set n=1000
+    exits 0
+    awk -F '[][/: ]+' '
+        { at = ($4 - 1) * 86400 + $7 * 3600 + $8 * 60 + $9 # of January
+          for (end = int((at + 599) / 600) * 600; end < at + 3600; end += 600) n[end - 3600]++ }
+        END { for (t in n) if (t >= 0)
+                  printf "2001-01-%02d %02d:%02d\t%d\n", t / 86400 + 1, t % 86400 / 3600, t % 3600 / 60, n[t] }' "$DATA/access.log" |
+        sort > expected
+    grep ^2001 out | cut -f 1,2 | sort > hours
+    same hours expected
+}
+
 e2e_example_join_sums_what_awk_sums() {
     has_data airports.csv flights-airport.csv
     engine run --quiet "$ROOT/topologies/join.lua" --set airports="$DATA/airports.csv" --set routes="$DATA/flights-airport.csv"

@@ -139,10 +139,22 @@ e2e_one_call_may_hold_64_mb() {
 }
 
 e2e_a_wrong_number_of_values_is_not_padded_or_cut() {
-    one_fails "stream 'default' has 1 fields, emit got 0 values" 'self.emit()'
-    one_fails "stream 'default' has 1 fields, emit got 2 values" 'self.emit(("aa"):gsub("a", "b"))'
+    one_fails "stream 'default' has 1 field, emit got 0 values" 'self.emit()'
+    one_fails "stream 'default' has 1 field, emit got 2 values" 'self.emit(("aa"):gsub("a", "b"))'
     says "emit((s:gsub(…)))"
     traced
+}
+
+e2e_values_for_a_stream_without_fields_are_told() {
+    cat > t.lua <<'LUA'
+return topology "failing" {
+  spout "in" { list { { 1 } }, fields = { "n" }, retries = 0 },
+  bolt "bad" { from = shuffle "in", execute = function(self, n) self.emit(n) end },
+}
+LUA
+    engine run t.lua
+    fails_well 1
+    says "t.lua:3: stream 'default' has no fields, emit got 1 value; name them: fields = { \"…\" }"
 }
 
 e2e_emit_with_a_colon_is_told() {

@@ -90,7 +90,7 @@ static void walk(struct batch *b, unsigned arity)
     uint32_t tuples = 0;
     assert(b->room % 8 == 0);
     assert(b->used + (uint64_t)b->anchors * sizeof(struct anchor) <= b->room);
-    assert(b->marker <= BATCH_RELOAD);
+    assert(b->marker <= BATCH_DRY);
     for (uint32_t i = 0; i < b->anchors; i++) {
         const struct anchor *a = batch_anchor(b, i);
         assert((const uint8_t *)a >= b->data + b->used);

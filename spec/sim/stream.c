@@ -331,6 +331,15 @@ static struct stream *stream_new(const char *text, struct lua_runtime *runtime)
     return s;
 }
 
+static struct store *store;
+static int64_t checkpoint_ns;
+
+void stream_use_store(struct store *s, int64_t ns)
+{
+    store = s;
+    checkpoint_ns = ns;
+}
+
 static int64_t loop_bytes;
 
 void stream_limit_loops(int64_t bytes)
@@ -342,6 +351,8 @@ static void start(struct stream *s, unsigned ackers)
 {
     struct topology_config config = {
         .plan = &s->definition->plan,
+        .store = store,
+        .checkpoint_ns = checkpoint_ns,
         .ackers = ackers,
         .restarts = 1000,
         .loop_bytes = loop_bytes,

@@ -10,6 +10,7 @@
 #define SPEC_SIM_STREAM_H
 
 #include "actors/stream/topology.h"
+#include "core/store.h"
 #include "spec/sim/sim.h"
 
 struct stream;
@@ -43,6 +44,9 @@ unsigned stream_most_in_turn(struct stream *stream);
 /* Loads the text and starts it; a faulty one fails the spec. */
 struct stream *stream_start(struct sim *sim, struct sim_node *node,
                             const char *text);
+/* Of the streams started next: where their checkpoints go, and the time between
+ * two of them; NULL: there are none. Borrowed until they are freed. */
+void stream_use_store(struct store *store, int64_t checkpoint_ns);
 /* Of the streams started next: what may wait on a loop's way back; 0: as a
  * run's may. */
 void stream_limit_loops(int64_t bytes);

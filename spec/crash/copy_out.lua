@@ -1,0 +1,6 @@
+-- What run.sh kills: writes what copy.lua has put into a queue to a file.
+return topology "copy-out" {
+  guarantee = "exactly-once",
+  spout "numbers" { queue { name = "numbers", ends = true }, fields = { "n" } },
+  sink "out" { from = global "numbers", file { path = "copy.txt" } },
+}
