@@ -21,7 +21,7 @@ LABEL org.opencontainers.image.title="engine" \
 # What build/engine links beside libc; Lua is in the binary.
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      libevent-core-2.1-7 libjansson4 >/dev/null \
+      libevent-core-2.1-7 libjansson4 liblmdb0 >/dev/null \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old \
       /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
  && groupadd --gid 10001 engine \

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 JOBS=${JOBS:-$(nproc)}
-PACKAGES_BUILD="gcc make libc6-dev liblua5.4-dev libevent-dev libxxhash-dev libjansson-dev zlib1g-dev libzstd-dev"
+PACKAGES_BUILD="gcc make libc6-dev liblua5.4-dev libevent-dev libxxhash-dev libjansson-dev liblmdb-dev zlib1g-dev libzstd-dev"
 PACKAGES_DATA="bible-kjv bible-kjv-text"
 TABLES=vega-datasets@2.11.0 # of npm's registry
 TABLES_SHA256=d888f3d9f0a9799a2f6066e5dbe5ed40eb86f75b4568b493d9bdd55e9652050a
@@ -63,7 +63,7 @@ OPT_fuzz    := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-
 LNK_fuzz    := -fsanitize=address,undefined,fuzzer
 CFLAGS  := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARN) -I. -isystem /usr/include/lua5.4 -pthread -MMD -MP $(OPT_$(FLAVOUR))
 LDFLAGS := -pthread $(LNK_$(FLAVOUR))
-LIBS    := -l:liblua5.4.a -levent_core -levent_pthreads -ljansson -lm -ldl
+LIBS    := -l:liblua5.4.a -levent_core -levent_pthreads -ljansson -llmdb -lm -ldl
 ENGINE  := $(wildcard core/*.c actors/*/*.c lua/*.c cli/*.c)
 SPECS   := $(filter-out spec/fuzz_%.c,$(wildcard spec/*.c)) $(wildcard spec/sim/*.c)
 obj      = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
@@ -88,6 +88,11 @@ $(OUT)/bench-limit $(OUT)/bench-clock $(OUT)/bench-words: $(OUT)/bench-%: $(OUT)
 	$(CC) $(LDFLAGS) -o $@ $^
 $(OUT)/bench-%: $(OUT)/obj/spec/bench/%.o $(call obj,$(ENGINE)) $(LUA)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+# What stands between a run and its disk, and what makes a folder of its trace.
+$(OUT)/crash-disk.so: spec/crash/disk.c spec/crash/disk.h
+	$(CC) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
+$(OUT)/crash-power: spec/crash/power.c spec/crash/disk.h
+	$(CC) $(CFLAGS) -o $@ $<
 # What our JSON is measured by, and agrees with.
 $(OUT)/bench-json $(OUT)/fuzz-json: LIBS += -ljansson
 $(OUT)/fuzz-%: $(OUT)/obj/spec/fuzz/%.o $(call obj,$(ENGINE)) $(LUA)
@@ -194,7 +199,15 @@ tell() {
     elif [ $status -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
     PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
     printf '%-22s %5d passed %3d failed %5d s\n' "$name" "$passed" "$failed" $((SECONDS - began))
-    [ "$failed" -eq 0 ] || { echo "--- the end of $log"; tail -60 "$log"; }
+    [ "$failed" -eq 0 ] || failures "$log"
+}
+
+# failures LOG: what failed, with what was said of it, and how the log ends.
+failures() {
+    echo "--- the failures of $1"
+    grep -B 30 -E '^\[  FAILED  \] [a-z_0-9]+\.|^FAILED|SUMMARY: |ended without a result' "$1" | grep -vE '^\[ +OK ' | head -300 || true
+    echo "--- the end of $1"
+    tail -20 "$1"
 }
 
 # The thread sanitizer never forgets the frames that Lua's errors jump over, and
@@ -209,6 +222,7 @@ tsan_specs() {
         cat "$log"
         line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1 || true)
         if [ -z "$line" ]; then
+            echo "$module ended without a result"
             failed=$((failed + 1))
             continue
         fi
@@ -258,6 +272,9 @@ test_() { # build everything and run all specs, sanitizers included
     build_benches
     tell bench-answers bench_answers
     tell endurance endurance_briefly
+    tell crash spec/crash/run.sh build/engine 20
+    make_flavour release build/release/crash-disk.so build/release/crash-power
+    tell power spec/crash/power.sh build/engine build/release 40
     local target
     for target in $(fuzz_targets); do
         tell "fuzz-$target" fuzz_one "$target" "${FUZZ_SECONDS:-60}"
@@ -269,11 +286,22 @@ test_() { # build everything and run all specs, sanitizers included
 sim() { # the simulated world at full size: sim [TIMES the suite's seeds]
     need $PACKAGES_BUILD $PACKAGES_TEST
     make_flavour asan spec
-    local factor=${1:-10} status=0 began=$SECONDS
+    local factor=${1:-10} status=0 began=$SECONDS module
     mkdir -p build/test
-    ENGINE_SEEDS_FACTOR=$factor build/asan/spec stream. 2>&1 | tee build/test/sim.log | grep -vE '^\[ +(RUN|OK)' || status=1
-    echo "sim: $factor times the suite's seeds, $(tail -1 build/test/sim.log), $((SECONDS - began)) s"
+    : > build/test/sim.log
+    for module in stream. checkpoint. state. store. registry. windows.; do
+        ENGINE_SEEDS_FACTOR=$factor build/asan/spec $module 2>&1 | tee -a build/test/sim.log | grep -vE '^\[ +(RUN|OK)' || status=1
+    done
+    echo "sim: $factor times the suite's seeds, $(awk '/ passed, .* failed$/ { p += $1; f += $3 } END { print p " passed, " f " failed" }' build/test/sim.log), $((SECONDS - began)) s"
     return $status
+}
+
+crash() { # kill runs that keep state, cut their power, fail their disk: crash [KILLS, 1000]
+    need $PACKAGES_BUILD $PACKAGES_TEST
+    build
+    make_flavour release build/release/crash-disk.so build/release/crash-power
+    spec/crash/run.sh build/engine "${1:-1000}" | sed '$d'
+    spec/crash/power.sh build/engine build/release $((${1:-1000} * 2)) | sed '$d'
 }
 
 fuzz_targets() { local f; for f in spec/fuzz/*.c; do f=${f##*/}; echo "${f%.c}"; done; }
@@ -366,6 +394,6 @@ verb=${1:-build}
 [ $# -gt 0 ] && shift
 case "$verb" in
     test) test_ "$@" ;;
-    build|data|run|sim|fuzz|bench|lint|image|install|help) "$verb" "$@" ;;
+    build|data|run|sim|crash|fuzz|bench|lint|image|install|help) "$verb" "$@" ;;
     *) say "build.sh: there is no verb '$verb'; these there are:"; help >&2; exit 2 ;;
 esac

@@ -72,7 +72,7 @@ TRY
 # Threads, clocks, chance and files come from the node, so that the simulated
 # world can give others. Strings and comments may name them.
 worlds() {
-    files core actors lua | grep -vE '^(core/(real|loop|job|scheduler|disk|net_real)\.c|actors/connectors/pipe\.c|lua/watchdog\.c)$' |
+    files core actors lua | grep -vE '^(core/(real|loop|job|scheduler|disk|net_real|store_lmdb)\.c|actors/connectors/pipe\.c|lua/watchdog\.c)$' |
         while read -r file; do
             sed -E 's/"([^"\\]|\\.)*"/""/g; s@/\*.*@@; s@^ *\* .*@@' "$file" |
                 grep -nE '\b(clock_gettime|gettimeofday|time|rand|random|getrandom|pthread_create|(nano|u)?sleep|f?open|openat|socket|accept4?|send|recv)\(' |
@@ -93,7 +93,7 @@ formats() {
 }
 
 scripts() {
-    shellcheck --severity=warning --format=gcc build.sh .ci/run .ci/*.sh spec/e2e/run.sh
+    shellcheck --severity=warning --format=gcc build.sh .ci/run .ci/*.sh spec/e2e/run.sh spec/crash/run.sh
 }
 
 sources() {
