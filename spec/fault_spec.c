@@ -94,6 +94,22 @@ static int disk_sync(void *context, int file)
     return error;
 }
 
+static int disk_truncate(void *context, int file, int64_t bytes)
+{
+    fault_pause();
+    int error = inner->disk->truncate(inner->disk->context, file, bytes);
+    fault_go_on();
+    return error;
+}
+
+static int disk_sync_names(void *context, const char *path)
+{
+    fault_pause();
+    int error = inner->disk->sync_names(inner->disk->context, path);
+    fault_go_on();
+    return error;
+}
+
 static int disk_close(void *context, int file)
 {
     fault_pause();
@@ -149,6 +165,8 @@ static const struct disk guarded_disk = {
     .read = disk_read,
     .write = disk_write,
     .sync = disk_sync,
+    .truncate = disk_truncate,
+    .sync_names = disk_sync_names,
     .close = disk_close,
     .look = disk_look,
     .rename = disk_rename,

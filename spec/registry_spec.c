@@ -349,7 +349,7 @@ STORY(a_session_that_is_gone_has_nothing_any_more, 50)
     create(m, "live/m", REGISTRY_EPHEMERAL);
     CHECK_EQ(lock_key(m, "locks/l", &fence), OK);
     run_for(m, "leader", &c);
-    await_lead(&c);
+    await_lead(&c, 1);
     CHECK(w->place->expire(w, m->session_number));
     await_gone(m);
     CHECK_EQ(c.lost, 1);
@@ -484,7 +484,7 @@ STORY(two_contenders_elect_one_leader, 200)
         await_seen(&sight, sight.revision);
     uint64_t fence = a->kept[0].fence;
     int first = a->kept[0].owner == m[1]->session_number;
-    await_lead(&c[first]);
+    await_lead(&c[first], 1);
     CHECK_EQ(c[first].fence, fence);
     CHECK_EQ(c[1 - first].led, 0);
     switch (rng_below(&rng, 3)) { /* its session ends, or it resigns */
@@ -492,16 +492,14 @@ STORY(two_contenders_elect_one_leader, 200)
     case 1: leave(m[first], ERR_KILLED); break;
     default: resign(&c[first]);
     }
-    await_lead(&c[1 - first]);
+    await_lead(&c[1 - first], 1);
     CHECK(c[1 - first].fence > fence);
     CHECK_EQ(c[first].led, 1);
     CHECK_EQ(c[first].lost, 0); /* it knows */
     /* Somebody takes it away: it is lost, and then won anew. */
     fence = c[1 - first].fence;
     delete_key(judge, "leader", REGISTRY_ANY);
-    while (c[1 - first].led < 2)
-        get(judge, "leader");
-    await_lead(&c[1 - first]);
+    await_lead(&c[1 - first], 2);
     CHECK_EQ(c[1 - first].lost, 1);
     CHECK(c[1 - first].fence > fence);
 }

@@ -778,12 +778,18 @@ void resign(struct candidate *c)
     tell_to(c->member, do_resign, c);
 }
 
+struct leading {
+    const struct candidate *candidate;
+    unsigned times;
+};
+
 static bool does_lead(const void *arg)
 {
-    return ((const struct candidate *)arg)->fence != 0;
+    const struct leading *l = arg;
+    return l->candidate->fence != 0 && l->candidate->led >= l->times;
 }
 
-void await_lead(struct candidate *c)
+void await_lead(struct candidate *c, unsigned times)
 {
-    world_wait(c->member->world, does_lead, c);
+    world_wait(c->member->world, does_lead, &(struct leading){c, times});
 }

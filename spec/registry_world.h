@@ -144,7 +144,8 @@ void await_seen(struct sight *sight, uint64_t revision);
 err lock_key(struct member *m, const char *key, uint64_t *fence);
 void run_for(struct member *m, const char *key, struct candidate *c);
 void resign(struct candidate *c);
-void await_lead(struct candidate *c);
+/* Until it leads, having come to it so many times. */
+void await_lead(struct candidate *c, unsigned times);
 
 struct registry_op put_op(const char *key, const char *value, uint64_t expect);
 struct registry_op create_op(const char *key, const char *value,
