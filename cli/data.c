@@ -1,8 +1,10 @@
 #include "cli/data.h"
 #include "actors/connectors/queue.h"
+#include "actors/stream/reveal.h"
 #include "core/store_lmdb.h"
 #include "core/store_memory.h"
 #include <stdio.h>
+#include <string.h>
 
 static int refuse(const struct run_options *o, const char *why)
 {
@@ -52,6 +54,23 @@ int data_read(struct data *data, const struct run_options *o,
     if (e == OK) return EXIT_WELL;
     refuse(o, why);
     return e == ERR_FORMAT ? EXIT_DEFINITION : EXIT_FAILED;
+}
+
+int data_reveal(struct data *data, const struct run_options *o,
+                const struct plan *plan)
+{
+    struct reveal *names;
+    err e = reveal_read(data->store, plan, &names);
+    if (e != OK) return refuse(o, err_text(e));
+    if (names == NULL) return EXIT_WELL;
+    reveal_run(names, &disk_real);
+    if (names->error)
+        verb_say("%s can't be renamed to %s: %s; make that possible and start "
+                 "it again",
+                 reveal_from(names), reveal_to(names), strerror(names->error));
+    int code = names->error ? EXIT_FAILED : EXIT_WELL;
+    ref_drop(NULL, &names->job.ref);
+    return code;
 }
 
 const char *data_survives(const struct data *data)

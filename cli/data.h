@@ -22,6 +22,11 @@ void data_close(struct data *data);
  * code after having said why it can't go on from it. */
 int data_read(struct data *data, const struct run_options *options,
               const struct plan *plan, struct ledger_checkpoint *out);
+/* Files that the last checkpoint of a topology that has ended makes appear do,
+ * if a kill came between. EXIT_WELL, or the exit code after having said why
+ * they can't. Blocks. */
+int data_reveal(struct data *data, const struct run_options *options,
+                const struct plan *plan);
 /* What survives, for a person; borrowed. */
 const char *data_survives(const struct data *data);
 

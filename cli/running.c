@@ -352,6 +352,8 @@ int running_read_data(struct running *r)
                          &r->checkpoint);
     r->finished = code == EXIT_WELL && r->checkpoint.ended;
     if (r->finished)
+        code = data_reveal(&host->data, &host->options, &r->definition->plan);
+    if (r->finished && code == EXIT_WELL)
         TELL(r,
              "%s has ended: checkpoint %llu in %s is its last; --fresh begins "
              "anew",

@@ -73,7 +73,8 @@ static bool take_record(struct bytes key, struct record *r)
     *r = (struct record){.kind = *(const char *)key.at};
     struct bytes rest = bytes_of((const uint8_t *)key.at + 1, key.count - 1);
     if (!take_name(&rest, &r->topology)) return false;
-    if (r->kind == 'c') return rest.count == 0;
+    if (r->kind == LEDGER_CHECKPOINT || r->kind == LEDGER_NAMES)
+        return rest.count == 0;
     if (!take_name(&rest, &r->component) || rest.count < 4) return false;
     r->index = value_load32(rest.at);
     r->key = bytes_of((const uint8_t *)rest.at + 4, rest.count - 4);
@@ -136,7 +137,7 @@ static bool next_topology(struct shelf *s, char name[LEDGER_KEY_MAX])
     err e = store_seek(s->view, bytes_of(from, (size_t)count), &key, &value);
     if (e == OK && name[0] && is_named(bytes_of(key.at, key.count - 1), from))
         e = store_next(s->view, &key, &value);
-    if (e != OK || !take_record(key, &r) || r.kind != 'c' ||
+    if (e != OK || !take_record(key, &r) || r.kind != LEDGER_CHECKPOINT ||
         r.topology.count >= LEDGER_KEY_MAX)
         return false;
     memcpy(name, r.topology.at, r.topology.count);

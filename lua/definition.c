@@ -511,6 +511,8 @@ static void take_component(lua_State *L, struct loader *l,
     c->rewinds = connector ? c->class->rewinds : c->durable || name;
     c->transacts = c->class->transacts;
     c->keeps = c->class->keep && (connector || c->durable);
+    c->checkpointed =
+        c->class->checkpointed && c->class->checkpointed(c->config);
 }
 
 /* Lua's plan is at the top of the stack. */

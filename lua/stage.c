@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Of the machine's budget, for one thing that happens in a trial. */
-enum { STEP_COST = 20 };
+enum { CALL_COST = 200, STEP_COST = 20 };
 /* Rows of a trial in the keys of its ids: spout and number. */
 enum { ROW_BITS = 40 };
 
@@ -398,7 +398,8 @@ static struct run *check_run(lua_State *L)
 static void went(lua_State *L, const struct run *run, err e, uint64_t before)
 {
     if (e != OK) luaL_error(L, "%s", trial_why(run->trial));
-    vm_charge(L, (trial_steps(run->trial) - before) * STEP_COST);
+    uint64_t steps = trial_steps(run->trial) - before;
+    vm_charge(L, CALL_COST + steps * STEP_COST);
 }
 
 static void settle(lua_State *L, const struct run *run)

@@ -343,6 +343,16 @@ static const struct fault of_connectors[] = {
     {"sink \"s\" { from = shuffle \"nums\", file { path = \"p\", rotate = 9, "
      "keep = 0 } },",
      "keep is the number of files before; give 1 to 1000"},
+    {"sink \"s\" { from = shuffle \"nums\", file { path = \"p\", segments = 9, "
+     "rotate = 9 } },",
+     "segments go on behind those that are there; remove append and rotate"},
+    {"sink \"s\" { from = shuffle \"nums\", file { path = \"p\", every = 9 } "
+     "},",
+     "every is an option of segments; add segments = \"64MB\""},
+    {"guarantee = \"exactly-once\", sink \"s\" { from = shuffle \"nums\", "
+     "file { path = \"p\", rotate = 9 } },",
+     "sink 's' has rotate, and what it has renamed can't be taken back; use "
+     "segments, or use guarantee = \"at-least-once\""},
     {"sink \"s\" { from = shuffle \"nums\", file { paths = { \"p\" } } },",
      "paths is an option of file as a source; as a sink it writes one file: "
      "remove it"},

@@ -491,7 +491,7 @@ static void check_windows(struct trial *t)
     }
 }
 
-/* Through a queue into a file, and counted, each once. */
+/* Through a queue into a file and segments, and counted, each once. */
 static const char exactly[] =
     "local words = { 'one', 'two', 'three', 'four' }\n"
     "return topology 'exactly' { guarantee = 'exactly-once',\n"
@@ -505,20 +505,34 @@ static const char exactly[] =
     "  bolt 'sum' { from = global 'best', fields = {'word', 'count'},\n"
     "    reduce_by('word', 'count', function(a, b) return a + b end) },\n"
     "  sink 'copy' { from = global 'read', file { path = '/copy' } },\n"
+    "  sink 'parts' { from = global 'read',\n"
+    "    file { path = 'parts', segments = 10 } },\n"
     "  sink 'out' { from = global 'sum', null {} },\n"
     "}\n";
+
+static size_t bytes_of_parts(struct sim_disk *disk)
+{
+    char path[32];
+    size_t sum = 0, bytes = 0;
+    for (unsigned i = 1;; i++, sum += bytes) {
+        snprintf(path, sizeof path, "parts-%08u", i);
+        if (sim_disk_get(disk, path, &bytes) == NULL) return sum;
+    }
+}
 
 /* What is told at the end may be told again by the next actor. */
 static void check_exactly(struct trial *t)
 {
-    size_t bytes;
-    const uint8_t *copy = sim_disk_get(sim_disk(t->node), "/copy", &bytes);
+    size_t bytes, all = 10 * strlen("one\ntwo\nthree\nfour\n");
+    struct sim_disk *disk = sim_disk(t->node);
+    const uint8_t *copy = sim_disk_get(disk, "/copy", &bytes);
     for (unsigned i = 0; i < t->count; i++)
         if (strstr(t->lines[i], "\t10") == NULL)
             spec_fail(__FILE__, __LINE__, "'%s' is not 10", t->lines[i]);
     CHECK(t->count >= 4);
-    if (copy) CHECK_EQ(bytes, 10 * strlen("one\ntwo\nthree\nfour\n"));
     CHECK(copy != NULL);
+    if (copy) CHECK_EQ(bytes, all);
+    CHECK_EQ(bytes_of_parts(disk), all);
 }
 
 const struct story stories[STORIES] = {

@@ -34,6 +34,9 @@
  * path.0, path.1, … On a full disk it waits and tries again, nothing is lost.
  * `rotate = "64MB"` begins a new file before a tuple that would make it larger:
  * it becomes path.1, what that was path.2, up to path.5 (`keep = 5`).
+ * `segments = "64MB"` writes a file for each so many bytes or minute (`every`),
+ * which appears under its name when a checkpoint has it whole (see segment.h):
+ * a reader never sees a line that is taken back.
  * Paths are relative to where the engine was started. */
 #include "actors/connectors/connector.h"
 #include "actors/connectors/reader.h"
@@ -41,9 +44,62 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATH, PATHS, FORMAT, HEADER, FOLLOW, APPEND, ROTATE, KEEP };
+enum {
+    PATH,
+    PATHS,
+    FORMAT,
+    HEADER,
+    FOLLOW,
+    APPEND,
+    ROTATE,
+    KEEP,
+    SEGMENTS,
+    EVERY,
+};
 
 enum { KEEP_DEFAULT = 5, KEEP_MAX = 1000 };
+#define EVERY_DEFAULT_NS (INT64_C(60000) * 1000 * 1000)
+
+static const struct option options[] = {
+    [PATH] = {.name = "path",
+              .type = OPTION_TEXT,
+              .required = true,
+              .instead = "paths",
+              .doc = "of the file, relative to where engine was started; as a "
+                     "source with * ? [ ] of several"},
+    [PATHS] = {.name = "paths",
+               .type = OPTION_TEXTS,
+               .doc = "as a source: several, one after another"},
+    [FORMAT] = {.name = "format",
+                .type = OPTION_CHOICE,
+                .choices = "text json csv",
+                .doc = "of the lines; text if not given"},
+    [HEADER] = {.name = "header",
+                .type = OPTION_FLAG,
+                .doc = "as a source of csv: the first line names the columns; "
+                       "true if not given"},
+    [FOLLOW] = {.name = "follow",
+                .type = OPTION_FLAG,
+                .doc = "as a source: wait for more at the end, as tail -F"},
+    [APPEND] = {.name = "append",
+                .type = OPTION_FLAG,
+                .doc = "as a sink: continue the file instead of replacing it"},
+    [ROTATE] = {.name = "rotate",
+                .type = OPTION_SIZE,
+                .doc = "as a sink: begin a new file before it is larger"},
+    [KEEP] = {.name = "keep",
+              .type = OPTION_COUNT,
+              .doc = "as a sink: of the files before, path.1 and on; 5 if not "
+                     "given"},
+    [SEGMENTS] = {.name = "segments",
+                  .type = OPTION_SIZE,
+                  .doc = "as a sink: a file for each so many bytes, which "
+                         "appears when a checkpoint has it whole"},
+    [EVERY] = {.name = "every",
+               .type = OPTION_DURATION,
+               .doc = "as a sink: a segment that is as old is whole, too; "
+                      "\"1min\" if not given"},
+};
 
 static bool is(const struct option_value *format, const char *name)
 {
@@ -88,14 +144,29 @@ static const struct component_class source = {
 static err sink_make(struct component_context *context, void *self)
 {
     const struct option_value *keep = connector_option(context, KEEP);
+    const struct option_value *every = connector_option(context, EVERY);
     const struct writer_plan plan = {
         .path = connector_option(context, PATH)->text,
         .append = connector_option(context, APPEND)->flag,
         .format = connector_option(context, FORMAT)->text,
         .rotate_bytes = connector_option(context, ROTATE)->number,
         .keep = keep->set ? (unsigned)keep->number : KEEP_DEFAULT,
+        .segment_bytes = connector_option(context, SEGMENTS)->number,
+        .segment_ns = every->set ? every->number : EVERY_DEFAULT_NS,
     };
     return writer_make(context, self, &plan);
+}
+
+static const char *untransacted(const void *config)
+{
+    const struct connector_config *c = config;
+    return c->values[ROTATE].set ? options[ROTATE].name : NULL;
+}
+
+static bool checkpointed(const void *config)
+{
+    const struct connector_config *c = config;
+    return c->values[SEGMENTS].set;
 }
 
 static const struct component_class sink = {
@@ -112,52 +183,23 @@ static const struct component_class sink = {
     .resume = writer_resume,
     .job_done = writer_job_done,
     .prepare = writer_prepare,
+    .untransacted = untransacted,
+    .checkpointed = checkpointed,
     .snapshot = writer_snapshot,
+    .reveal = writer_reveal,
     .restore = writer_restore,
-};
-
-static const struct option options[] = {
-    [PATH] = {.name = "path",
-              .type = OPTION_TEXT,
-              .required = true,
-              .instead = "paths",
-              .doc = "of the file, relative to where engine was started; as a "
-                     "source with * ? [ ] of several"},
-    [PATHS] = {.name = "paths",
-               .type = OPTION_TEXTS,
-               .doc = "as a source: several, one after another"},
-    [FORMAT] = {.name = "format",
-                .type = OPTION_CHOICE,
-                .choices = "text json csv",
-                .doc = "of the lines; text if not given"},
-    [HEADER] = {.name = "header",
-                .type = OPTION_FLAG,
-                .doc = "as a source of csv: the first line names the columns; "
-                       "true if not given"},
-    [FOLLOW] = {.name = "follow",
-                .type = OPTION_FLAG,
-                .doc = "as a source: wait for more at the end, as tail -F"},
-    [APPEND] = {.name = "append",
-                .type = OPTION_FLAG,
-                .doc = "as a sink: continue the file instead of replacing it"},
-    [ROTATE] = {.name = "rotate",
-                .type = OPTION_SIZE,
-                .doc = "as a sink: begin a new file before it is larger"},
-    [KEEP] = {.name = "keep",
-              .type = OPTION_COUNT,
-              .doc = "as a sink: of the files before, path.1 and on; 5 if not "
-                     "given"},
 };
 
 /* Of the options of the other role: the first that is set. */
 static const char *stray(const struct option_value *values, bool as_sink)
 {
     static const unsigned sources[] = {PATHS, HEADER, FOLLOW};
-    static const unsigned sinks[] = {APPEND, ROTATE, KEEP};
-    for (unsigned i = 0; i < 3; i++) {
-        unsigned option = as_sink ? sources[i] : sinks[i];
-        if (values[option].set) return options[option].name;
-    }
+    static const unsigned sinks[] = {APPEND, ROTATE, KEEP, SEGMENTS, EVERY};
+    const unsigned *others = as_sink ? sources : sinks;
+    unsigned count = as_sink ? sizeof sources / sizeof sources[0]
+                             : sizeof sinks / sizeof sinks[0];
+    for (unsigned i = 0; i < count; i++)
+        if (values[others[i]].set) return options[others[i]].name;
     return NULL;
 }
 
@@ -175,6 +217,12 @@ static const char *source_fault(const struct option_value *values)
 
 static const char *sink_fault(const struct option_value *values)
 {
+    bool segments = values[SEGMENTS].set;
+    if (segments && (values[ROTATE].set || values[APPEND].flag))
+        return "segments go on behind those that are there; remove append and "
+               "rotate";
+    if (values[EVERY].set && !segments)
+        return "every is an option of segments; add segments = \"64MB\"";
     if (!values[KEEP].set) return NULL;
     if (!values[ROTATE].set)
         return "keep is an option of rotate; add rotate = \"64MB\"";

@@ -2,6 +2,7 @@
 #include "actors/connectors/fault.h"
 #include "actors/connectors/pipe.h"
 #include "actors/connectors/rotate.h"
+#include "actors/connectors/segment.h"
 #include "core/alloc.h"
 #include "core/atomic.h"
 #include "core/disk.h"
@@ -17,6 +18,8 @@
 #define RETRY_MAX_NS   (30 * SECOND_NS)
 
 enum { STDOUT = 1, ALONE_LOOK_NS = 1000 * 1000 };
+
+#define NO_SEGMENT INT64_MIN
 
 /* The file and the job that writes it: it may outlive the task. */
 struct writer_file {
@@ -49,6 +52,13 @@ struct writer_file {
     unsigned keep;
     int64_t rotate_bytes; /* 0: never */
     int64_t bytes, limit; /* rotated: of the file; it is full */
+    /* Segments: see segment.h. */
+    struct segments segments;
+    int64_t
+        segment_bytes; /* one that has as many is whole; 0: there are none */
+    bool due;          /* the one that is open is whole, however short */
+    uint64_t number;   /* of the one that is written; 0: not known yet */
+    uint64_t whole;    /* of the one that was closed last, to be revealed */
     char path[];
 };
 
@@ -64,11 +74,22 @@ static void file_free(struct env *env, struct ref *ref)
     mem_free(f);
 }
 
+/* The path of the segment that is written. 0, or errno. */
+static int name_segment(struct writer_file *f)
+{
+    uint64_t last = 0;
+    int e = f->number ? 0 : segment_last(f->disk, &f->segments, &last);
+    if (e == 0 && f->number == 0) f->number = last + 1;
+    return e ? e : segment_name(f->path, &f->segments, f->number, false);
+}
+
 /* A replaced file is written at its end too: a job of a task that has died
  * may still be writing, and neither may overwrite the other. */
 static int open_file(struct writer_file *f)
 {
     const struct disk *disk = f->disk;
+    int e = f->segment_bytes ? name_segment(f) : 0;
+    if (e) return -e;
     f->pipe = pipe_at(disk, f->path);
     if (f->pipe && f->exact) return -ESPIPE;
     if (f->pipe) return f->rotate_bytes ? -EINVAL : pipe_open(f->path, true);
@@ -104,9 +125,33 @@ static int go_back(struct writer_file *f, int fd)
     return -e;
 }
 
+/* It has more than the header. */
+static bool has_lines(const struct writer_file *f)
+{
+    return f->open && f->bytes > (int64_t)f->head.used;
+}
+
+/* The open segment is to be closed. */
+static bool is_whole(const struct writer_file *f)
+{
+    return f->segment_bytes && has_lines(f) &&
+           (f->due || f->bytes >= f->segment_bytes);
+}
+
 static bool is_unsynced(const struct writer_file *f)
 {
-    return f->owned && !f->pipe && f->open && (f->unsynced || !f->named);
+    return f->owned && !f->pipe && f->open &&
+           (f->unsynced || !f->named || is_whole(f));
+}
+
+/* It is on the disk; the next one is begun by what comes next. */
+static void close_segment(struct writer_file *f)
+{
+    f->disk->close(f->disk->context, f->fd);
+    f->open = f->append = f->due = false;
+    f->bytes = 0;
+    f->head_written = f->head.used; /* until there is one to write it into */
+    f->whole = f->number++;
 }
 
 /* 0, or errno. */
@@ -119,6 +164,7 @@ static int sync_file(struct writer_file *f)
     f->lost = e != 0;
     f->named = e == 0;
     f->unsynced = e != 0;
+    if (e == 0 && is_whole(f)) close_segment(f);
     return -e;
 }
 
@@ -143,6 +189,8 @@ static int end_last_line(struct writer_file *f)
 static bool begin_file(struct writer_file *f)
 {
     if (f->open) return true;
+    if (f->segment_bytes && f->resume < 0 && f->written == f->out.used)
+        return false; /* no segment is without lines */
     struct disk_info info = {0};
     int fd = open_file(f);
     if (fd >= 0 && !f->pipe) f->disk->look(f->disk->context, NULL, fd, &info);
@@ -243,8 +291,9 @@ static void write_all(struct writer_file *f)
     if (f->to_sync) f->error = sync_file(f);
     if (f->error || !f->last) return;
     f->closed = true;
+    if (f->owned && f->open)
+        f->error = -f->disk->close(f->disk->context, f->fd);
     f->open = false;
-    if (f->owned) f->error = -f->disk->close(f->disk->context, f->fd);
 }
 
 static void file_work(struct node *node, struct job *job)
@@ -257,9 +306,9 @@ static void file_work(struct node *node, struct job *job)
 /* ---- life ---- */
 
 static struct writer_file *file_new(struct component_context *context,
-                                    const char *path)
+                                    const char *path, bool segments)
 {
-    size_t room = strlen(path) + 16;
+    size_t room = segments ? PATH_MAX : strlen(path) + 16;
     struct writer_file *f = mem_zero(1, sizeof *f + room);
     if (f == NULL) return NULL;
     ref_init(&f->job.ref, file_free);
@@ -281,7 +330,8 @@ err writer_make(struct component_context *context, struct writer *w,
                 const struct writer_plan *plan)
 {
     const char *path = plan->path;
-    struct writer_file *f = file_new(context, path ? path : "stdout");
+    bool segments = plan->segment_bytes > 0;
+    struct writer_file *f = file_new(context, path ? path : "stdout", segments);
     if (f == NULL) return ERR_NOMEM;
     w->file = f;
     w->tracked = executor_tracks(context);
@@ -292,7 +342,14 @@ err writer_make(struct component_context *context, struct writer *w,
     f->append = plan->append || *context->begun;
     f->rotate_bytes = f->limit = plan->rotate_bytes;
     f->keep = plan->keep;
-    if (path == NULL) {
+    f->segment_bytes = plan->segment_bytes;
+    w->segment_ns = plan->segment_ns;
+    w->segment_began_ns = NO_SEGMENT;
+    if (segments) {
+        bool one = context->component->tasks == 1;
+        f->segments = (struct segments){path, one ? -1 : (int)context->index};
+        f->append = false; /* what no checkpoint knows is nobody's */
+    } else if (path == NULL) {
         f->fd = STDOUT;
         f->pipe = f->open = f->begun = true;
     } else if (context->component->tasks > 1) {
@@ -308,6 +365,7 @@ err writer_make(struct component_context *context, struct writer *w,
         ref_drop(context->env, &f->job.ref);
         return e;
     }
+    if (segments) f->head_written = f->head.used;
     w->before = *context->left;
     *context->left = NULL;
     return OK;
@@ -343,6 +401,17 @@ static void swap(struct buffer *a, struct buffer *b)
     *b = c;
 }
 
+/* Is the segment that is written old enough? */
+static bool is_due(struct component_context *context, struct writer *w)
+{
+    const struct writer_file *f = w->file;
+    int64_t now_ns = env_now(context->env);
+    if (f->segment_bytes == 0) return false;
+    if (!has_lines(f) || w->segment_began_ns == NO_SEGMENT)
+        w->segment_began_ns = now_ns;
+    return w->preparing && now_ns - w->segment_began_ns >= w->segment_ns;
+}
+
 static void start(struct component_context *context, struct writer *w)
 {
     struct writer_file *f = w->file;
@@ -352,7 +421,9 @@ static void start(struct component_context *context, struct writer *w)
         w->gathered.used = w->ends.used = f->written = f->end = 0;
         f->last = w->finishing;
     }
-    f->to_sync = w->preparing || (w->finishing && w->checkpoints);
+    f->to_sync = w->gathered.used == 0 &&
+                 (w->preparing || (w->finishing && w->checkpoints));
+    f->due = w->finishing || is_due(context, w);
     at_store(&f->running, true, RELAXED);
     w->busy = true;
     ref_take(&f->job.ref);
@@ -429,6 +500,7 @@ enum step writer_finish(struct component_context *context, void *self)
 {
     struct writer *w = self;
     w->finishing = true; /* settle() follows */
+    w->file->whole = 0;
     return STEP_DONE;
 }
 
@@ -553,7 +625,10 @@ enum step writer_job_done(struct component_context *context, void *self,
 enum step writer_prepare(struct component_context *context, void *self)
 {
     struct writer *w = self;
+    struct writer_file *f = w->file;
     w->preparing = true;
+    f->whole = 0; /* of a job that doesn't sync it is none of its business */
+    if (!w->busy) f->due = is_due(context, w);
     return go_on(context, w);
 }
 
@@ -563,23 +638,62 @@ err writer_snapshot(struct component_context *context, void *self,
 {
     const struct writer *w = self;
     const struct writer_file *f = w->file;
-    uint8_t at[VALUE_SCALAR_MAX];
+    uint8_t at[2 * VALUE_SCALAR_MAX];
     if (!f->begun || !f->owned || f->pipe || w->rotates) return OK;
     uint8_t *end = value_put_int(at, f->bytes);
+    if (f->segment_bytes) end = value_put_int(end, (int64_t)f->number);
     return buffer_append(out, at, (size_t)(end - at));
+}
+
+err writer_reveal(struct component_context *context, void *self,
+                  struct buffer *out)
+{
+    const struct writer_file *f = ((struct writer *)self)->file;
+    char from[PATH_MAX], to[PATH_MAX];
+    if (f->whole == 0) return OK;
+    if (segment_name(from, &f->segments, f->whole, false) != 0 ||
+        segment_name(to, &f->segments, f->whole, true) != 0)
+        return ERR_LIMIT;
+    size_t used = out->used;
+    err e = buffer_append(out, from, strlen(from) + 1);
+    if (e == OK) e = buffer_append(out, to, strlen(to) + 1);
+    if (e != OK) out->used = used;
+    return e;
+}
+
+/* One of the numbers that say where it stood. */
+static bool take_number(const uint8_t **at, const uint8_t *end, int64_t *number)
+{
+    struct value v;
+    const uint8_t *next;
+    if (value_check(*at, end, &next) != OK) return false;
+    value_get(*at, &v);
+    *at = next;
+    *number = v.as.integer;
+    return v.type == VALUE_INT && v.as.integer >= 0;
 }
 
 err writer_restore(struct component_context *context, void *self,
                    struct bytes position)
 {
     struct writer_file *f = ((struct writer *)self)->file;
-    const uint8_t *at = position.at, *next;
-    struct value v;
-    if (value_check(at, at + position.count, &next) != OK) return ERR_FORMAT;
-    value_get(at, &v);
-    if (v.type != VALUE_INT || v.as.integer < 0) return ERR_FORMAT;
-    f->resume = v.as.integer;
-    f->append = true;
+    const uint8_t *at = position.at, *end = at + position.count;
+    int64_t number = 0;
+    if (!take_number(&at, end, &f->resume)) return ERR_FORMAT;
+    if ((at < end) != (f->segment_bytes > 0)) {
+        snprintf(context->error, sizeof context->error,
+                 f->segment_bytes
+                     ? "the newest checkpoint knows %s as one file; leave out "
+                       "segments, or begin anew with --fresh"
+                     : "the newest checkpoint knows segments of %s; give it "
+                       "segments again, or begin anew with --fresh",
+                 f->path);
+        return ERR_FORMAT;
+    }
+    if (at < end && !take_number(&at, end, &number)) return ERR_FORMAT;
+    f->number = (uint64_t)number;
+    if (f->segment_bytes && f->resume == 0) f->resume = -1; /* it had none */
+    f->append = f->segment_bytes == 0 || f->resume > 0;
     return OK;
 }
 

@@ -13,6 +13,9 @@
 #include "core/log.h"
 #include "core/node.h"
 #include "core/value.h"
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -25,6 +28,7 @@ enum {
 #define INTERVAL_MAX_NS (INT64_C(60000) * MS)
 #define RETRY_MAX_NS    (INT64_C(5000) * MS)
 #define STOP_WAIT_NS    (INT64_C(2000) * MS)
+enum { REFUSED_BYTES = 2 * PATH_MAX };
 
 /* ---- parts ---- */
 
@@ -34,6 +38,7 @@ static void free_part(struct env *env, struct ref *ref)
     if (p->state) p->state->drop(p->state);
     if (p->rows) p->rows->drop(p->rows);
     buffer_fini(&p->position);
+    buffer_fini(&p->names);
     mem_free(p);
 }
 
@@ -130,6 +135,12 @@ bool checkpoint_aligns(const struct root *r)
     return r->checkpoints.mark != 0;
 }
 
+/* One aligns, is written, or its files get their names. */
+static bool in_hand(const struct checkpoints *c)
+{
+    return c->mark || c->write || c->retry || c->revealing;
+}
+
 /* Without memory for a timer it comes at once. */
 static void set_timer(struct env *env, struct root *r, int64_t after_ns)
 {
@@ -156,6 +167,32 @@ static err put_task(struct store_write *w, struct root *r,
                            task->index, &row);
 }
 
+static err put_names(struct root *r, const struct checkpoint_part *p)
+{
+    struct checkpoints *c = &r->checkpoints;
+    if (p->names.used == 0) return OK;
+    if (c->reveal == NULL) c->reveal = reveal_new();
+    if (c->reveal == NULL) return ERR_NOMEM;
+    return reveal_add(c->reveal, bytes_of(p->names.data, p->names.used));
+}
+
+static err put_all_names(struct store_write *w, struct root *r)
+{
+    const struct checkpoints *c = &r->checkpoints;
+    struct bytes names = bytes_of(NULL, 0);
+    if (c->reveal)
+        names = bytes_of(c->reveal->names.data, c->reveal->names.used);
+    if (names.count == 0 && !c->named) return OK;
+    return ledger_put_names(w, r->topology->config.plan, names);
+}
+
+static void drop_reveal(struct env *env, struct checkpoints *c)
+{
+    if (c->reveal) ref_drop(env, &c->reveal->job.ref);
+    c->reveal = NULL;
+    c->revealing = false;
+}
+
 static void add_part(struct store_write *w, struct store_part *part)
 {
     if (part == NULL) return;
@@ -169,6 +206,7 @@ static err put_parts(struct store_write *w, struct root *r)
     for (struct checkpoint_part *p = r->checkpoints.parts; e == OK && p;
          p = p->next) {
         e = put_task(w, r, p);
+        if (e == OK) e = put_names(r, p);
         add_part(w, p->state);
         add_part(w, p->rows);
     }
@@ -189,10 +227,12 @@ static struct store_write *make_write(struct env *env, struct root *r)
     struct store_write *w = store_write_new(t->config.store);
     if (w == NULL) return NULL;
     err e = put_parts(w, r);
-    if (e == OK && (w->parts || w->changes.used || c->next.ended))
-        e = ledger_put(w, t->config.plan, &c->next);
+    bool new = w->parts || w->changes.used || c->next.ended;
+    if (e == OK && new) e = put_all_names(w, r);
+    if (e == OK && new) e = ledger_put(w, t->config.plan, &c->next);
     if (e == OK) return w;
     memset(c->stood, 0, t->config.plan->tasks * sizeof *c->stood);
+    drop_reveal(env, c);
     store_write_drop(env, w);
     return NULL;
 }
@@ -205,6 +245,15 @@ static void start_write(struct env *env, struct root *r)
     r->checkpoints.retry = false;
     r->checkpoints.began_ns = env_now(env);
     store_start(env, w, TOPOLOGY_STORED);
+}
+
+/* To be told of by TOPOLOGY_REVEALED. */
+static void start_reveal(struct env *env, struct root *r)
+{
+    struct job *job = &r->checkpoints.reveal->job;
+    ref_take(&job->ref); /* the answer's */
+    r->checkpoints.retry = false;
+    job_start(env, job, TOPOLOGY_REVEALED);
 }
 
 static err nothing_new(struct env *env, struct root *r);
@@ -305,6 +354,8 @@ err checkpoint_timer(struct env *env, struct root *r)
     struct checkpoints *c = &r->checkpoints;
     c->timer = 0;
     if (r->over) return OK;
+    if (c->revealing && c->retry) start_reveal(env, r);
+    if (c->revealing) return OK;
     if (c->write && c->retry) start_write(env, r);
     if (c->write) return OK;
     if (c->retry) return commit(env, r);
@@ -336,17 +387,23 @@ static err stop(struct env *env, struct root *r)
     return e;
 }
 
-static err go_on(struct env *env, struct root *r)
+/* The answer in hand holds the write: tasks shall find their layers free. */
+static void let_go(struct env *env, struct checkpoints *c)
 {
-    struct checkpoints *c = &r->checkpoints;
-    bool all_ended = r->ended == r->topology->config.plan->tasks;
-    /* The answer in hand holds the write: tasks shall find their layers free.
-     */
+    if (c->write == NULL) return;
     written(c->write);
     c->write->drop = NULL;
     c->write->parts = NULL;
     store_write_drop(env, c->write);
     c->write = NULL;
+}
+
+static err go_on(struct env *env, struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    bool all_ended = r->ended == r->topology->config.plan->tasks;
+    let_go(env, c);
+    drop_reveal(env, c);
     at_store(&r->topology->phase, PHASE_IDLE, SEQ_CST);
     if (c->newest.ended)
         return root_finish(env, r, r->draining ? ERR_STOPPED : OK);
@@ -365,20 +422,12 @@ void checkpoint_soon(struct env *env, struct root *r)
     struct checkpoints *c = &r->checkpoints;
     if (r->over || c->soon) return;
     c->soon = true;
-    if (!c->mark && !c->write && !c->retry) set_timer(env, r, 0);
+    if (!in_hand(c)) set_timer(env, r, 0);
 }
 
-static err nothing_new(struct env *env, struct root *r)
-{
-    at_store(&r->topology->stalled, false, SEQ_CST);
-    r->checkpoints.interval_ns = INTERVAL_NS;
-    return go_on(env, r);
-}
-
-static err decided(struct env *env, struct root *r)
+static err done(struct env *env, struct root *r)
 {
     struct checkpoints *c = &r->checkpoints;
-    c->newest = c->next;
     if (c->told) {
         log_write(node_log(env_node(env)), "topology", -1, LOG_INFO,
                   "checkpoints are written again, tuples flow");
@@ -387,21 +436,43 @@ static err decided(struct env *env, struct root *r)
     c->told = false;
     c->retry_ns = RETRY_FIRST_NS;
     at_store(&r->topology->stalled, false, SEQ_CST);
-    adapt(c, env_now(env) - c->began_ns);
     return go_on(env, r);
 }
 
-/* The topology stands until it can be written. */
-static void refused(struct env *env, struct root *r)
+static err nothing_new(struct env *env, struct root *r)
+{
+    r->checkpoints.interval_ns = INTERVAL_NS;
+    return done(env, r);
+}
+
+static err decided(struct env *env, struct root *r)
 {
     struct checkpoints *c = &r->checkpoints;
+    c->newest = c->next;
+    adapt(c, env_now(env) - c->began_ns);
+    c->named = c->revealing = c->reveal != NULL;
+    if (!c->revealing) return done(env, r);
+    start_reveal(env, r);
+    return OK;
+}
+
+static void refused(struct env *env, struct root *r, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The topology stands until it can be done. */
+static void refused(struct env *env, struct root *r, const char *format, ...)
+{
+    struct checkpoints *c = &r->checkpoints;
+    char why[REFUSED_BYTES];
+    va_list args;
     at_store(&r->topology->stalled, true, SEQ_CST);
     if (!c->told) root_stop_clock(r->topology, env_now(env));
+    va_start(args, format);
+    vsnprintf(why, sizeof why, format, args);
+    va_end(args);
     if (!c->told)
         log_write(node_log(env_node(env)), "topology", -1, LOG_ERROR,
-                  "a checkpoint can't be written: %s; nothing new is emitted "
-                  "until it can",
-                  c->write->why);
+                  "%s; nothing new is emitted until it can", why);
     c->told = c->retry = true;
     set_timer(env, r, c->retry_ns);
     if (c->retry_ns < RETRY_MAX_NS) c->retry_ns *= 2;
@@ -421,7 +492,27 @@ err checkpoint_stored(struct env *env, struct root *r)
     if (r->over) return OK;
     if (c->write->outcome == OK) return decided(env, r);
     if (c->write->outcome == ERR_CRASHED) return broken(env, r);
-    refused(env, r);
+    refused(env, r, "a checkpoint can't be written: %s", c->write->why);
+    return OK;
+}
+
+/* What a process before had decided is done. */
+static err begun(struct env *env, struct root *r)
+{
+    drop_reveal(env, &r->checkpoints);
+    at_store(&r->topology->phase, PHASE_IDLE, SEQ_CST);
+    set_timer(env, r, 0);
+    return OK;
+}
+
+err checkpoint_revealed(struct env *env, struct root *r)
+{
+    const struct reveal *v = r->checkpoints.reveal;
+    if (r->over) return OK;
+    if (v->error == 0 && r->checkpoints.write) return done(env, r);
+    if (v->error == 0) return begun(env, r);
+    refused(env, r, "%s can't be renamed to %s: %s", reveal_from(v),
+            reveal_to(v), strerror(v->error));
     return OK;
 }
 
@@ -455,7 +546,7 @@ err checkpoint_task_ended(struct env *env, struct root *r, uint32_t task)
 err checkpoint_end(struct env *env, struct root *r)
 {
     struct checkpoints *c = &r->checkpoints;
-    if (c->mark || c->write || c->retry) return OK; /* go_on() will */
+    if (in_hand(c)) return OK; /* go_on() will */
     return begin(env, r);
 }
 
@@ -467,7 +558,7 @@ err checkpoint_stop(struct env *env, struct root *r)
     c->stop_ns = env_now(env) + STOP_WAIT_NS;
     at_store(&r->topology->active, false, SEQ_CST);
     err e = root_tell_tasks(env, r, OWED_ACTIVE, true);
-    if (e == OK && !c->mark && !c->write && !c->retry) set_timer(env, r, 0);
+    if (e == OK && !in_hand(c)) set_timer(env, r, 0);
     return e;
 }
 
@@ -510,10 +601,14 @@ err checkpoint_init(struct env *env, struct root *r)
         t->config.checkpoint_ns ? t->config.checkpoint_ns : INTERVAL_NS;
     c->retry_ns = RETRY_FIRST_NS;
     err e = checkpoint_restore(t, &c->newest);
+    if (e == OK) e = reveal_read(t->config.store, t->config.plan, &c->reveal);
     for (unsigned i = 0; e == OK && i < t->config.plan->tasks; i++)
         r->ended += r->has_ended[i] = t->tasks[i].ended;
-    if (e == OK) set_timer(env, r, is_exact(t) ? 0 : c->interval_ns);
-    return e;
+    if (e != OK) return e;
+    c->named = c->revealing = c->retry = c->reveal != NULL;
+    if (c->revealing) at_store(&t->phase, PHASE_COMMITTING, SEQ_CST);
+    set_timer(env, r, c->revealing || is_exact(t) ? 0 : c->interval_ns);
+    return OK;
 }
 
 void checkpoint_fini(struct env *env, struct root *r)
@@ -523,6 +618,7 @@ void checkpoint_fini(struct env *env, struct root *r)
     drop_parts(env, c->parts);
     drop_parts(env, c->last);
     store_write_drop(env, c->write);
+    drop_reveal(env, c);
     mem_free(c->answered);
     mem_free(c->stood);
 }

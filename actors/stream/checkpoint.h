@@ -17,6 +17,7 @@ struct checkpoint_part {
     uint64_t mark; /* of the barrier; 0: the task has ended, it is its last */
     bool has_position;
     struct buffer position;
+    struct buffer names;      /* of files that appear with it; see reveal.h */
     struct store_part *state; /* owned; NULL: nothing has changed */
     struct store_part *rows;  /* likewise: what the class has of its own */
     struct checkpoint_part *next;

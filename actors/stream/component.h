@@ -78,8 +78,12 @@ struct component_class {
     bool stays;
     bool heavy;     /* turns touch much memory: env_stay() */
     bool rewinds;   /* a source, and */
-    bool transacts; /* a sink: see plan.h */
-    bool reduces;   /* it combines for readers that reduce (input_plan) */
+    bool transacts; /* a sink: see plan.h; but for what config asks of it: the
+                     * option's name, borrowed; NULL: nothing does */
+    const char *(*untransacted)(const void *config);
+    /* Likewise: it is one that needs checkpoints. NULL: none does. */
+    bool (*checkpointed)(const void *config);
+    bool reduces; /* it combines for readers that reduce (input_plan) */
 
     /* What differs between two configs of a component that a running task
      * doesn't take over: an option's name, borrowed. NULL: nothing does. A
@@ -160,6 +164,10 @@ struct component_class {
      * then; TOKEN_NONE: all are. NULL: it begins anew. */
     err (*snapshot)(struct component_context *context, void *self,
                     uint64_t oldest, struct buffer *out);
+    /* Files that appear with the checkpoint which snapshot() was for: appends
+     * their old and new names as reveal.h says. NULL: there are never any. */
+    err (*reveal)(struct component_context *context, void *self,
+                  struct buffer *out);
     /* ERR_FORMAT: context->error says what is wrong with it. */
     err (*restore)(struct component_context *context, void *self,
                    struct bytes position);

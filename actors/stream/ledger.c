@@ -4,7 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CHECKPOINT_VERSION = 1, TASK_VERSION = 1, FORGET_AT_ONCE = 10000 };
+enum {
+    CHECKPOINT_VERSION = 1,
+    TASK_VERSION = 1,
+    NAMES_VERSION = 1,
+    FORGET_AT_ONCE = 10000,
+};
 
 /* ---- keys ---- */
 
@@ -118,7 +123,7 @@ err ledger_put(struct store_write *write, const struct plan *plan,
 {
     struct ledger_key key;
     struct buffer row = {0};
-    err e = topology_key('c', plan->name, &key);
+    err e = topology_key(LEDGER_CHECKPOINT, plan->name, &key);
     if (e == OK) e = put_checkpoint(&row, plan, checkpoint);
     if (e == OK)
         e = store_put(write, ledger_bytes(&key), bytes_of(row.data, row.used));
@@ -197,7 +202,7 @@ static err find_checkpoint(struct store_view *view, const char *name,
     struct ledger_key key;
     struct bytes bytes;
     *out = (struct ledger_checkpoint){0};
-    err e = topology_key('c', name, &key);
+    err e = topology_key(LEDGER_CHECKPOINT, name, &key);
     if (e == OK) e = store_get(view, ledger_bytes(&key), &bytes);
     if (e != OK) {
         snprintf(why, STORE_WHY_BYTES, "%s", err_text(e));
@@ -260,6 +265,39 @@ err ledger_read_task(struct store_view *view, const struct plan *plan,
     return row.bad ? ERR_FORMAT : OK;
 }
 
+/* ---- names ---- */
+
+err ledger_put_names(struct store_write *write, const struct plan *plan,
+                     struct bytes names)
+{
+    struct ledger_key key;
+    struct buffer row = {0};
+    err e = topology_key(LEDGER_NAMES, plan->name, &key);
+    if (e == OK && names.count == 0)
+        return store_remove(write, ledger_bytes(&key));
+    if (e == OK) e = put_int(&row, NAMES_VERSION);
+    if (e == OK) e = put_bytes(&row, names);
+    if (e == OK)
+        e = store_put(write, ledger_bytes(&key), bytes_of(row.data, row.used));
+    buffer_fini(&row);
+    return e;
+}
+
+err ledger_read_names(struct store_view *view, const struct plan *plan,
+                      struct bytes *out)
+{
+    struct ledger_key key;
+    struct bytes bytes;
+    *out = bytes_of(NULL, 0);
+    err e = topology_key(LEDGER_NAMES, plan->name, &key);
+    if (e == OK) e = store_get(view, ledger_bytes(&key), &bytes);
+    if (e != OK) return e == ERR_NOTFOUND ? OK : e;
+    struct row row = row_of(bytes);
+    if (next_int(&row) > NAMES_VERSION) return ERR_FORMAT;
+    *out = next_bytes(&row);
+    return row.bad ? ERR_FORMAT : OK;
+}
+
 /* ---- --fresh ---- */
 
 /* Some of the records that begin with the key; *more: there may be others. */
@@ -295,7 +333,8 @@ static err forget_some(struct store *store, const struct ledger_key *begin,
 err ledger_forget(struct store *store, const char *name,
                   char why[STORE_WHY_BYTES])
 {
-    static const char kinds[] = {'c', LEDGER_TASK, LEDGER_STATE};
+    static const char kinds[] = {LEDGER_CHECKPOINT, LEDGER_NAMES, LEDGER_TASK,
+                                 LEDGER_STATE};
     struct ledger_key key;
     for (size_t i = 0; i < sizeof kinds; i++) {
         bool more = true;

@@ -3,6 +3,7 @@
  *   c NAME                          the newest checkpoint, and of which tasks
  *   t NAME 0 COMPONENT 0 INDEX      where the task stood then
  *   s NAME 0 COMPONENT 0 INDEX KEY  what it kept
+ *   n NAME                          files that it makes appear (reveal.h)
  * A record begins with the version of its layout; a newer one than this binary
  * knows is refused. */
 #ifndef ACTORS_STREAM_LEDGER_H
@@ -13,7 +14,12 @@
 
 enum { LEDGER_KEY_MAX = 200 };
 
-enum ledger_kind { LEDGER_TASK = 't', LEDGER_STATE = 's' };
+enum ledger_kind {
+    LEDGER_CHECKPOINT = 'c',
+    LEDGER_NAMES = 'n',
+    LEDGER_TASK = 't',
+    LEDGER_STATE = 's',
+};
 
 struct ledger_key {
     size_t count;
@@ -24,7 +30,7 @@ static inline struct bytes ledger_bytes(const struct ledger_key *key)
     return bytes_of(key->at, key->count);
 }
 
-/* ERR_LIMIT: the names are too long. */
+/* Of a task or of state. ERR_LIMIT: the names are too long. */
 err ledger_key(enum ledger_kind kind, const struct plan *plan,
                const struct component_plan *component, unsigned index,
                struct ledger_key *out);
@@ -57,6 +63,13 @@ err ledger_read_task(struct store_view *view, const struct plan *plan,
 err ledger_put_task(struct store_write *write, const struct plan *plan,
                     const struct component_plan *component, unsigned index,
                     const struct ledger_task *task);
+
+/* The old and new names of files, see reveal.h; none: without bytes. What is
+ * read is borrowed while the view is. */
+err ledger_read_names(struct store_view *view, const struct plan *plan,
+                      struct bytes *out);
+err ledger_put_names(struct store_write *write, const struct plan *plan,
+                     struct bytes names);
 
 /* Removes all records of the topology of this name. Blocks. */
 err ledger_forget(struct store *store, const char *name,

@@ -55,7 +55,8 @@ unsigned plan_executor(const struct component_plan *c, unsigned index)
 bool plan_is_durable(const struct plan *plan)
 {
     for (unsigned i = 0; i < plan->count; i++)
-        if (plan->components[i].durable || plan->components[i].keeps)
+        if (plan->components[i].durable || plan->components[i].keeps ||
+            plan->components[i].checkpointed)
             return true;
     return plan->guarantee == EXACTLY_ONCE;
 }

@@ -116,9 +116,10 @@ struct component_plan {
     int retries;
     int64_t every_ns; /* tick; 0: none */
     enum on_error on_error;
-    bool manual;  /* acking: the component may hold tuples */
-    bool durable; /* it keeps state from checkpoint to checkpoint */
-    bool keeps;   /* its class gives rows to checkpoints */
+    bool manual;       /* acking: the component may hold tuples */
+    bool durable;      /* it keeps state from checkpoint to checkpoint */
+    bool keeps;        /* its class gives rows to checkpoints */
+    bool checkpointed; /* its config asks for them */
     /* What promise.h goes by: */
     bool rewinds;   /* spout: goes back to where a checkpoint saw it */
     bool transacts; /* sink: takes back what no checkpoint has decided */
@@ -155,7 +156,8 @@ char *arena_text(struct arena *arena, const char *text, size_t bytes);
 unsigned plan_executor(const struct component_plan *c, unsigned index);
 
 /* Must all its tasks go back to a checkpoint when one crashes? A component
- * keeps state or rows, or nothing may be done twice. It needs a store then. */
+ * keeps state or rows or asks for them, or nothing may be done twice. It needs
+ * a store then. */
 bool plan_is_durable(const struct plan *plan);
 
 /* Numbers the tasks. Call it when all components are in place. */

@@ -68,6 +68,13 @@ static void check_bolt(struct faults *f, const struct component_plan *c)
 
 static void check_sink(struct faults *f, const struct component_plan *c)
 {
+    const char *option =
+        c->class->untransacted ? c->class->untransacted(c->config) : NULL;
+    if (option)
+        fault(f, c,
+              "has %s, and what it has renamed can't be taken back; use "
+              "segments",
+              option);
     if (c->transacts) return;
     fault(f, c,
           runs_lua(c) ? "is Lua, and what that has done can't be taken back; "

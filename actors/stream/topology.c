@@ -503,6 +503,7 @@ static err root_receive(struct env *env, void *self, const struct msg *m)
     case MSG_AGAIN: return checkpoint_timer(env, r);
     case TOPOLOGY_PART: return checkpoint_part_came(env, r, m);
     case TOPOLOGY_STORED: return checkpoint_stored(env, r);
+    case TOPOLOGY_REVEALED: return checkpoint_revealed(env, r);
     case TOPOLOGY_SOON: checkpoint_soon(env, r); return OK;
     case TOPOLOGY_REWOUND: return checkpoint_rewound(env, r);
     case TOPOLOGY_STARTED: return started(env, r, *(uint32_t *)msg_body(m));

@@ -76,6 +76,7 @@ enum topology_kind {
     TOPOLOGY_PART,     /* executor: struct checkpoint_part *, a reference */
     TOPOLOGY_SOON,     /* executor: much is gathered for a checkpoint */
     TOPOLOGY_STORED,   /* store: struct store_write * */
+    TOPOLOGY_REVEALED, /* struct reveal *: its job is done */
     TOPOLOGY_REWOUND,  /* supervisor: all tasks begin at the checkpoint */
     TOPOLOGY_ACTIVATE, /* from outside: spouts emit; the first one starts all */
     TOPOLOGY_DEACTIVATE, /* from outside: spouts emit nothing new */

@@ -7,6 +7,7 @@
 
 #include "actors/stream/checkpoint.h"
 #include "actors/stream/ledger.h"
+#include "actors/stream/reveal.h"
 #include "actors/stream/topology.h"
 #include "core/deadline.h"
 #include "core/supervisor.h"
@@ -72,9 +73,12 @@ struct checkpoints {
     struct checkpoint_part *parts; /* references: of the one in hand */
     struct checkpoint_part *last;  /* and of tasks that have ended */
     struct store_write *write;     /* a reference; NULL: none is made */
-    bool retry; /* the write failed, or there was no memory for it */
-    bool told;  /* that it can't be written */
-    bool soon;  /* the next one comes as soon as it can */
+    struct reveal *reveal; /* likewise: what is done when it is decided */
+    bool named;            /* the store has names of files */
+    bool revealing;        /* it was decided, and they are not done */
+    bool retry;            /* the write failed, or there was no memory for it */
+    bool told;             /* that it can't be written */
+    bool soon;             /* the next one comes as soon as it can */
     int64_t began_ns, interval_ns, retry_ns;
     deadline_id timer;
     bool stopping; /* the run ends with a checkpoint ... */
@@ -143,6 +147,7 @@ bool checkpoint_aligns(const struct root *r);
 /* Its messages, and its timer. */
 err checkpoint_part_came(struct env *env, struct root *r, const struct msg *m);
 err checkpoint_stored(struct env *env, struct root *r);
+err checkpoint_revealed(struct env *env, struct root *r);
 err checkpoint_rewound(struct env *env, struct root *r);
 err checkpoint_timer(struct env *env, struct root *r);
 /* A task has a new actor, or has ended. */

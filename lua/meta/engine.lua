@@ -450,6 +450,9 @@ function top(n, by) end
 ---@field rotate? engine.Size a sink: begin a new file before it is larger; it
 --- becomes path.1, what that was path.2
 ---@field keep? integer a sink: how many of these there are; 5
+---@field segments? engine.Size a sink: files of so many bytes, path-00000001
+--- and on, each of which appears when a checkpoint has it whole
+---@field every? engine.Duration of segments: so old it is whole, too; "1min"
 
 --- A source that brings the field "line"; with format = "json" the field
 --- "record", a view, or the keys that `fields` of the spout names; with "csv"

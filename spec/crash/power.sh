@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # power.sh ENGINE TOOLS [CUTS [SEED]] - what a power cut, a kill or a failing call in the middle of a commit leaves. Once
-# a run is recorded in which numbers go through a queue, are counted in state and end in a file, exactly once; then,
+# a run is recorded in which numbers go through a queue, are counted in state and end in a file and in segments, exactly once; then,
 # CUTS times, what a disk may have at a moment of it is built, and the runs go on from there: no store may be damaged,
 # the file must have each number once, and what the runs had told to be over must be there without them. Then the same
 # runs are killed before each of their calls that change the disk, and each of these calls fails, once and for a while.
@@ -25,6 +25,7 @@ one() {
     [ "$1" != copy ] || sets=(--set "count=$COUNT" --set "rate=$RATE")
     (cd f && timeout "$PATIENCE" "$ENGINE" run --quiet --data data "${sets[@]}" "$HERE/$1.lua" >> ../out 2>> ../err)
 }
+is_right() { cmp -s right.txt f/copy.txt && cat f/part-*.txt 2> /dev/null | cmp -s right.txt -; }
 both() { one copy && one copy_out; }
 shim() { env LD_PRELOAD="$TOOLS/crash-disk.so" CRASH_FOLDER="$FOLDER/f" "$@"; }
 RATE=1000 # several checkpoints, at an interval of 100 ms to 1 s
@@ -51,15 +52,15 @@ record() {
     shim bash -c "$(declare -f one); ENGINE='$ENGINE' HERE='$HERE' COUNT=$COUNT RATE=$RATE PATIENCE=$PATIENCE; one copy_out" || exit 1
     "$TOOLS/crash-power" trace mark
     unset CRASH_TRACE
-    cmp -s right.txt f/copy.txt || { echo "power: the recorded run is wrong"; exit 1; }
+    is_right || { echo "power: the recorded run is wrong"; exit 1; }
     read -r -a marks <<< "$("$TOOLS/crash-power" trace | awk '/mark/ { print $2 } /records/ { print $2 }' | tr '\n' ' ')"
 }
 
 # after CUT: is what was told to be over there?
 is_kept() {
-    if [ "$1" -gt "${marks[1]}" ]; then cmp -s right.txt f/copy.txt && return; fi
+    if [ "$1" -gt "${marks[1]}" ]; then is_right && return; fi
     if [ "$1" -gt "${marks[0]}" ]; then one copy_out; else both; fi
-    cmp -s right.txt f/copy.txt
+    is_right
 }
 
 # cut_some N [unsynced]: $corrupt, $lost
@@ -117,7 +118,7 @@ strike_each() { # NAME VALUES… with N for the number
                     *) say_fault "$topology, $name=${value/N/$n}: exit code $code" ;;
                 esac
                 both
-                cmp -s right.txt f/copy.txt || say_fault "$topology, $name=${value/N/$n}: lost or doubled something"
+                is_right || say_fault "$topology, $name=${value/N/$n}: lost or doubled something"
             done
         done
     done

@@ -2,7 +2,7 @@
 # run.sh ENGINE [KILLS [SEED]] - kills runs that keep state with signal 9, at moments of the seed's choice, starts them
 # again each time, lets the last one end, and looks at what is there. Half of the kills go to a run that promises
 # at-least-once (lost must be 0; what was under way at a checkpoint may be counted twice), half to one that promises
-# exactly-once, by way of a queue and into a file (both must be 0). A line of figures for each, the last line says how
+# exactly-once, by way of a queue, into a file and into segments (both must be 0). A line of figures for each, the last line says how
 # many were as they should be. Needs bash, coreutils, awk, lua5.4.
 set -u
 export LC_ALL=C
@@ -85,9 +85,11 @@ report "at-least-once" "$NUMBERS" < counts && right=$((right + 1))
 NUMBERS=$((KILLS * 20000))
 FILES=("$HERE/copy.lua" "$HERE/copy_out.lua")
 campaign
+cat part-*.txt > parts
 awk -v all="$NUMBERS" '
+    FNR == 1 && NR > 1 { lost += all - last; last = 0 }
     { if ($1 <= last) again++; else { lost += $1 - last - 1; last = $1 } }
-    END { print NR, lost + all - last, again + 0 }' copy.txt > counts
+    END { print FNR, lost + all - last, again + 0 }' copy.txt parts > counts
 report "exactly-once" 0 < counts && right=$((right + 1))
 echo "$right passed, $((2 - right)) failed"
 [ $right -eq 2 ]

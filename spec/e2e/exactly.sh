@@ -70,6 +70,32 @@ e2e_a_file_that_was_cut_is_refused() {
     says ": it was cut or replaced meanwhile; put it back, or begin anew with --fresh"
 }
 
+e2e_segments_appear_when_they_are_whole() {
+    write_copy
+    sed -i 's/path = "copy.txt"/path = "copy.txt", segments = "1KB"/' t.lua
+    for parts in 1 2; do
+        start run --data d t.lua
+        until_so "there is part $parts" test -s "copy-0000000$parts.txt"
+        kill -KILL "$pid"
+        wait "$pid" 2> killed
+        cat copy-*.txt | awk '$1 != NR' > other
+        [ ! -s other ] || fail "a segment has what it should not: $(head -1 other)"
+        cp "copy-0000000$parts.txt" seen
+    done
+    engine run --data d t.lua
+    exits 0
+    cmp seen copy-00000002.txt || fail "a segment was changed"
+    cat copy-*.txt > all
+    seq 20000 | cmp - all || fail "the segments are not what went in"
+    ls -A > there
+    grep -q part there && fail "a part is left: $(cat there)"
+    last=$(ls copy-* | tail -1)
+    engine run --data d --fresh t.lua
+    exits 0
+    cat $(ls copy-* | sed "1,/$last/d") > all
+    seq 20000 | cmp - all || fail "they do not go on behind $last"
+}
+
 e2e_a_pipe_takes_nothing_back() {
     write_copy
     sed -i 's/copy.txt/pipe/' t.lua
