@@ -111,6 +111,49 @@ static void push_tuples(lua_State *L, struct guest *g,
     lua_settop(L, metas);
 }
 
+/* It is the one whose call runs; raises. */
+static void check_firing(lua_State *L, const struct windowed *w, int window,
+                         const char *key)
+{
+    lua_pushvalue(L, window);
+    vref_push(L, &w->object);
+    if (!w->firing || !lua_rawequal(L, -1, -2))
+        luaL_error(L,
+                   "window.%s is read after the call that the window was given "
+                   "to; keep what you need of it in self",
+                   key);
+    lua_pop(L, 2);
+}
+
+/* Upvalues: the window, and how many tuples were given. */
+static int each_next(lua_State *L)
+{
+    struct guest *g = guest_of(L);
+    struct windowed *w = g->windowed;
+    size_t values = 0;
+    check_firing(L, w, lua_upvalueindex(1), "each");
+    lua_Integer i = lua_tointeger(L, lua_upvalueindex(2));
+    if (i >= (lua_Integer)w->view.count) return 0;
+    lua_pushinteger(L, i + 1);
+    lua_replace(L, lua_upvalueindex(2));
+    lua_pushinteger(L, i + 1);
+    vref_push(L, &w->metas);
+    push_event(L, g, lua_gettop(L), w->view.tuples[i], &values);
+    lua_remove(L, -2);
+    vm_charge(L, values * STEPS_A_VALUE);
+    return 2;
+}
+
+/* for i, t in window:each(): one after another, without a list of them. */
+static int window_each(lua_State *L)
+{
+    check_firing(L, guest_of(L)->windowed, 1, "each");
+    lua_settop(L, 1);
+    lua_pushinteger(L, 0);
+    lua_pushcclosure(L, each_next, 2);
+    return 1;
+}
+
 /* window.tuples, .new and .expired are made when they are first asked for. */
 static int window_index(lua_State *L)
 {
@@ -119,15 +162,13 @@ static int window_index(lua_State *L)
     const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     bool tuples = strcmp(key, "tuples") == 0, fresh = strcmp(key, "new") == 0;
     if (!tuples && !fresh && strcmp(key, "expired") != 0) {
-        lua_pushnil(L);
+        if (strcmp(key, "each") == 0)
+            lua_pushcfunction(L, window_each);
+        else
+            lua_pushnil(L);
         return 1;
     }
-    vref_push(L, &w->object);
-    if (!w->firing || !lua_rawequal(L, 1, -1))
-        return luaL_error(L,
-                          "window.%s is read after the call that the window "
-                          "was given to; keep what you need of it in self",
-                          key);
+    check_firing(L, w, 1, key);
     lua_settop(L, 2);
     if (tuples || fresh)
         push_tuples(L, g, &w->view, fresh);

@@ -90,6 +90,11 @@ static const struct fault of_components[] = {
      "sink 's' is Lua, and what that has done can't be taken back; write to a "
      "file, read that with a topology of its own, or use guarantee = "
      "\"at-least-once\""},
+    {"guarantee = \"exactly-once\", bolt \"b\" { from = shuffle \"nums\", "
+     "streams = { failed = {\"m\", \"reason\"} }, execute = print },",
+     "bolt 'b' has the field 'm' in its stream 'failed', which with "
+     "exactly-once brings what has failed for good: name fields of its inputs, "
+     "reason, component and task, or use guarantee = \"at-least-once\""},
     {"bolt \"b\" { from = shuffle \"nums\", retries = 2, " NOTHING " },",
      "retries of bolt 'b' is for guarantee \"exactly-once\"; leave it out"},
     {"guarantee = \"exactly-once\", spout \"s\" { list {{1}}, fields = "

@@ -277,3 +277,41 @@ SPEC(windows_kept, fire_as_if_nothing_had_ever_gone_wrong)
     CHECK_SEEN(refusals);
     CHECK_SEEN(failures);
 }
+
+/* 20,000 tuples of a kilobyte, and a Lua machine of 4 MB. */
+static const char larger[] =
+    "return topology 't' { guarantee = 'exactly-once',\n"
+    "  spout 'in' { fields = {'n', 'text'}, generator { count = 20000,\n"
+    "    make = function(i) return i, ('x'):rep(1000) end } },\n"
+    "  bolt 'w' { from = shuffle 'in', fields = {'n', 'first', 'second'},\n"
+    "    memory = '4MB', window = tumbling { length = '20000 tuples' },\n"
+    "    execute = function(self, window)\n"
+    "      local function sum()\n"
+    "        local all = 0\n"
+    "        for i, t in window:each() do\n"
+    "          all = all + i * t.n + #t.text\n"
+    "        end\n"
+    "        return all\n"
+    "      end\n"
+    "      self.emit(window.count, sum(), sum())\n"
+    "    end },\n"
+    "  sink 'out' { from = global 'w', null {} },\n"
+    "}\n";
+
+SPEC(windows_kept, d20_hold_more_than_their_memory)
+{
+    struct kept k;
+    char line[64];
+    uint64_t sum = 0;
+    for (uint64_t i = 1; i <= 20000; i++)
+        sum += i * i + 1000;
+    snprintf(line, sizeof line, "20000\t%llu\t%llu", (unsigned long long)sum,
+             (unsigned long long)sum);
+    kept_begin(&k);
+    struct stream *s = stream_start(k.sim, sim_node(k.sim, 1), larger);
+    CHECK_EQ(stream_run(s)->why, OK);
+    CHECK_EQ(stream_count(s), 1);
+    CHECK_TEXT(stream_line(s, 0), line);
+    stream_free(s);
+    kept_end(&k);
+}

@@ -14,6 +14,71 @@ struct letters {
 
 static const struct input_plan nobody = {.grouping = GROUPING_GLOBAL};
 
+static uint8_t *put_place(uint8_t *at, const uint8_t *values, unsigned place)
+{
+    if (values == NULL) return value_put_nil(at);
+    values = value_skip_many(values, place);
+    size_t bytes = (size_t)(value_skip(values) - values);
+    memcpy(at, values, bytes);
+    return at + bytes;
+}
+
+/* ---- by who failed them ---- */
+
+int letters_stream(const struct plan *plan, const struct component_plan *c)
+{
+    if (plan->guarantee != EXACTLY_ONCE || c->kind != COMPONENT_BOLT) return -1;
+    for (unsigned i = 0; i < c->stream_count; i++)
+        if (strcmp(c->streams[i].name, "failed") == 0) return (int)i;
+    return -1;
+}
+
+static uint8_t *put_text(uint8_t *at, const char *text, size_t count)
+{
+    return value_put_bytes(at, text, (uint32_t)count);
+}
+
+static uint8_t *put_field(uint8_t *at, const char *name,
+                          const struct component_context *context,
+                          const struct stream_plan *from, const uint8_t *values,
+                          const char *reason)
+{
+    const char *component = context->component->name;
+    for (unsigned i = 0; i < from->arity; i++)
+        if (strcmp(name, from->fields[i]) == 0) return put_place(at, values, i);
+    if (strcmp(name, "reason") == 0)
+        return put_text(at, reason, strcspn(reason, "\n"));
+    if (strcmp(name, "component") == 0)
+        return put_text(at, component, strlen(component));
+    if (strcmp(name, "task") == 0) return value_put_int(at, context->index);
+    return value_put_nil(at);
+}
+
+bool letters_put_own(struct component_context *context, unsigned source,
+                     const uint8_t *values, const char *reason)
+{
+    const struct stream_plan *from = input_stream(context, source);
+    int stream = letters_stream(context->plan, context->component);
+    if (stream < 0) return true;
+    const struct stream_plan *to = &context->component->streams[stream];
+    struct buffer tuple = {0};
+    /* Each field stands there once at most. */
+    size_t most = (size_t)(value_skip_many(values, from->arity) - values) +
+                  strlen(reason) + strlen(context->component->name) +
+                  to->arity * (size_t)VALUE_SCALAR_MAX +
+                  2 * (size_t)VALUE_HEAD_MAX + SHORT_SLACK;
+    if (buffer_reserve(&tuple, most) != OK) return false;
+    uint8_t *at = tuple.data;
+    for (unsigned i = 0; i < to->arity; i++)
+        at = put_field(at, to->fields[i], context, from, values, reason);
+    bool put = emitter_put(context->emitter, (unsigned)stream, tuple.data,
+                           (uint32_t)(at - tuple.data));
+    buffer_fini(&tuple);
+    return put;
+}
+
+/* ---- by spouts ---- */
+
 struct letter *letter_new(uint64_t token, uint32_t task, const char *reason)
 {
     size_t bytes = strcspn(reason, "\n");
@@ -81,15 +146,6 @@ static const uint8_t *caught(const struct letters *l, size_t *bytes)
     if (open == NULL || batch_of(open)->count == 0) return NULL;
     *bytes = batch_of(open)->used;
     return batch_of(open)->data;
-}
-
-static uint8_t *put_place(uint8_t *at, const uint8_t *values, unsigned place)
-{
-    if (values == NULL) return value_put_nil(at);
-    values = value_skip_many(values, place);
-    size_t bytes = (size_t)(value_skip(values) - values);
-    memcpy(at, values, bytes);
-    return at + bytes;
 }
 
 static uint8_t *put_value(uint8_t *at, unsigned value, const uint8_t *values,

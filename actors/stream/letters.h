@@ -1,5 +1,7 @@
-/* letters.h - tuples of a connector that have failed for good, on their way to
- * the spout's stream `failed`: its dead letters.
+/* letters.h - tuples that have failed for good, on their way to a stream
+ * `failed`: dead letters. Where nothing is tracked (EXACTLY_ONCE) the bolt that
+ * failed one emits it itself, in its call's place; else its spout does, if that
+ * is a connector's.
  * The class emits such a tuple once more, as in any replay(), into an emitter
  * that only catches it; what it caught leaves by the stream `failed`, with the
  * reason, under a root of its own. So a letter is replayed as any tuple is when
@@ -24,6 +26,16 @@ struct letter {
 /* The first line of the reason is copied. NULL: out of memory. Owned: one
  * mem_free(). */
 struct letter *letter_new(uint64_t token, uint32_t task, const char *reason);
+
+/* Of a bolt that has failed a tuple for good itself (see EXACTLY_ONCE): the
+ * number of its stream `failed`; -1: it has none. */
+int letters_stream(const struct plan *plan, const struct component_plan *c);
+/* Emits the tuple, whose values came by the input `source`, by that stream, if
+ * there is one: its fields are the input's of their names, nil where that has
+ * none, and why and where it failed. False: out of memory or over the limit,
+ * and the call is to be undone. */
+bool letters_put_own(struct component_context *context, unsigned source,
+                     const uint8_t *values, const char *reason);
 
 struct letters;
 

@@ -1,5 +1,6 @@
 #include "actors/stream/promise.h"
 #include "actors/stream/component.h"
+#include "actors/stream/letters.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,11 +52,47 @@ static void check_spout(struct faults *f, const struct component_plan *c)
     if (c->failed_stream != 0)
         fault(f, c,
               "has a stream 'failed', and with exactly-once it is not told "
-              "what fails: bolts try again themselves; leave it out");
+              "what fails: bolts try again themselves; give the stream to "
+              "them");
+}
+
+static bool is_of_inputs(const struct plan *plan,
+                         const struct component_plan *c, const char *field)
+{
+    for (unsigned i = 0; i < c->input_count; i++) {
+        const struct input_plan *in = &c->inputs[i];
+        const struct stream_plan *from =
+            &plan->components[in->component].streams[in->stream];
+        for (unsigned k = 0; k < from->arity; k++)
+            if (strcmp(field, from->fields[k]) == 0) return true;
+    }
+    return false;
+}
+
+static bool is_of_letters(const char *field)
+{
+    return strcmp(field, "reason") == 0 || strcmp(field, "component") == 0 ||
+           strcmp(field, "task") == 0;
+}
+
+static void check_letters(struct faults *f, const struct component_plan *c)
+{
+    int stream = letters_stream(f->plan, c);
+    if (stream < 0) return;
+    const struct stream_plan *s = &c->streams[stream];
+    for (unsigned i = 0; i < s->arity; i++)
+        if (!is_of_inputs(f->plan, c, s->fields[i]) &&
+            !is_of_letters(s->fields[i]))
+            fault(f, c,
+                  "has the field '%.60s' in its stream 'failed', which with "
+                  "exactly-once brings what has failed for good: name fields "
+                  "of its inputs, reason, component and task",
+                  s->fields[i]);
 }
 
 static void check_bolt(struct faults *f, const struct component_plan *c)
 {
+    check_letters(f, c);
     if (c->manual)
         fault(f, c,
               "has acking = \"manual\", and with exactly-once nothing is "

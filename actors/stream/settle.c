@@ -2,6 +2,7 @@
  * and sent when the activation ends, held tuples, failures, and what is lost
  * with the task's actor. */
 #include "actors/stream/executor_state.h"
+#include "actors/stream/letters.h"
 #include "core/log.h"
 #include "core/node.h"
 #include <string.h>
@@ -263,10 +264,24 @@ bool executor_retry(struct component_context *context, unsigned tries,
     return true;
 }
 
+/* It has failed for good. False: there is no memory to say so to who reads
+ * that, and it must be tried once more. */
+static bool put_letter(struct executor *x, const struct input *input,
+                       const uint8_t *begin, const char *reason)
+{
+    if (letters_put_own(&x->context, input->source, begin, reason)) {
+        emitter_keep(&x->emitter);
+        return true;
+    }
+    emitter_undo(&x->emitter);
+    x->gave_up--;
+    return false;
+}
+
 /* The first that was begun stays first: nothing overtakes a tuple that is tried
  * again. False: it was tried often enough. */
 static bool try_again(struct executor *x, struct input *input,
-                      const uint8_t *begin)
+                      const uint8_t *begin, const char *reason)
 {
     const struct component_plan *c = x->context.component;
     if (x->context.plan->guarantee != EXACTLY_ONCE ||
@@ -275,6 +290,7 @@ static bool try_again(struct executor *x, struct input *input,
     x->tries = x->tried == begin ? x->tries + 1 : 1;
     x->tried = begin;
     x->again = !tried_enough(x, x->tries);
+    if (!x->again) x->again = !put_letter(x, input, begin, reason);
     if (!x->again) return false;
     x->again_left = input->left + 1;
     input->at = begin;
@@ -294,7 +310,7 @@ void executor_fail(struct component_context *context, struct input *input,
     roots_undo(&x->roots);
     if (x->class->undo) x->class->undo(context, x->self);
     log_failure(x, reason);
-    if (try_again(x, input, begin)) return;
+    if (try_again(x, input, begin, reason)) return;
     switch (context->component->on_error) {
     case ON_ERROR_FAIL: fail_run(x, input, reason); break;
     case ON_ERROR_DROP: break; /* it counts as processed */

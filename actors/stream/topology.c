@@ -286,8 +286,7 @@ static err child_started(struct env *env, void *context, unsigned child,
                       sizeof task->number);
 }
 
-/* To the actor that is the task now. What there is no memory for is owed. */
-err root_tell(struct env *env, struct root *r, uint32_t task, enum owed what)
+static err tell(struct env *env, struct root *r, uint32_t task, enum owed what)
 {
     static const uint16_t kinds[] = {
         [OWED_LOAD] = EXECUTOR_LOAD,       [OWED_DROP] = EXECUTOR_DROP,
@@ -319,6 +318,19 @@ err root_tell(struct env *env, struct root *r, uint32_t task, enum owed what)
     r->owed[task] &= (uint8_t)~what;
     actor_post(env, id, m);
     return OK;
+}
+
+/* A barrier of before would reach who begins at the newest checkpoint: what it
+ * gives to one that is forgotten would be lost. So it goes to nobody while
+ * tasks go back, and they don't go back while it goes. */
+err root_tell(struct env *env, struct root *r, uint32_t task, enum owed what)
+{
+    int idle = PHASE_IDLE;
+    if (what != OWED_BARRIER) return tell(env, r, task, what);
+    if (!at_cas(&r->topology->phase, &idle, PHASE_TELLING, SEQ_CST)) return OK;
+    err e = tell(env, r, task, what);
+    at_store(&r->topology->phase, PHASE_IDLE, SEQ_CST);
+    return e;
 }
 
 err root_tell_tasks(struct env *env, struct root *r, enum owed what,

@@ -30,6 +30,7 @@ enum { OWED_WAIT_NS = 10 * 1000 * 1000 };
 /* Who has the store's records of the topology. */
 enum phase {
     PHASE_IDLE,
+    PHASE_TELLING,    /* of a barrier */
     PHASE_COMMITTING, /* a checkpoint is being written */
     PHASE_REWINDING,  /* its tasks go back to what is written */
 };
@@ -112,7 +113,8 @@ struct root {
 
 /* ---- topology.c ---- */
 
-/* To the actor that is the task now. What there is no memory for is owed. */
+/* To the actor that is the task now. What there is no memory for is owed. Of a
+ * barrier nobody is told while tasks go back: TOPOLOGY_REWOUND comes. */
 err root_tell(struct env *env, struct root *r, uint32_t task, enum owed what);
 err root_tell_tasks(struct env *env, struct root *r, enum owed what,
                     bool spouts_only);

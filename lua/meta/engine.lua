@@ -337,6 +337,8 @@ function session(options) end
 ---@field new engine.WindowTuple[] those that no window had before
 ---@field expired engine.WindowTuple[] those of the window before that this one hasn't
 ---@field count integer of tuples
+---@field each fun(self: engine.Window): fun(): integer, engine.WindowTuple the
+--- tuples one after another, without a list of them
 ---@field start number seconds; it has what came after it
 ---@field stop number and up to this; of counts and sessions: the times of the first and the last tuple
 ---@field early boolean the window isn't complete yet
