@@ -1,4 +1,5 @@
 #include "lua/order.h"
+#include "lua/frozen.h"
 #include "lua/tables.h"
 #include "lua/vm.h"
 #include <lauxlib.h>
@@ -196,6 +197,7 @@ static int next(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 2);
+    if (frozen_real(L, 1)) lua_replace(L, 1);
     if (vm_is_ordered(L)) return least_above(L);
     if (lua_next(L, 1)) return 2;
     lua_pushnil(L);

@@ -1,6 +1,7 @@
 #include "lua/state.h"
 #include "actors/stream/state.h"
 #include "core/sort_key.h"
+#include "lua/frozen.h"
 #include "lua/value.h"
 #include "lua/vm.h"
 #include <lauxlib.h>
@@ -120,6 +121,14 @@ static int push_value(lua_State *L, struct guest *g, const struct key *k)
     return 1;
 }
 
+/* What is in a table there is not changed by changing that. */
+static int push_frozen(lua_State *L, struct guest *g, const struct key *k)
+{
+    push_value(L, g, k);
+    frozen_make(L);
+    return 1;
+}
+
 /* The value on the top of the stack; nil removes the key. */
 static int put_value(lua_State *L, struct guest *g, const struct key *k)
 {
@@ -134,6 +143,7 @@ static int put_value(lua_State *L, struct guest *g, const struct key *k)
     return e == OK ? 0 : fail(L, e);
 }
 
+/* state:get(key): a copy of one's own. */
 static int m_get(lua_State *L)
 {
     struct guest *g = guest_at(L);
@@ -324,7 +334,7 @@ static int walk_next(lua_State *L)
         lua_replace(L, lua_upvalueindex(LAST));
         lua_settop(L, 0);
         push_key(L, key_bytes(&k));
-        push_value(L, g, &k);
+        push_frozen(L, g, &k);
         if (!lua_isnil(L, -1)) return 2; /* it was removed since */
     }
 }
@@ -368,7 +378,7 @@ static int methods_index(lua_State *L)
     struct guest *g = guest_of(L);
     struct key k;
     key_at(L, g, 2, &k);
-    return push_value(L, g, &k);
+    return push_frozen(L, g, &k);
 }
 
 /* The methods are the first upvalue. */

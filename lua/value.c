@@ -1,4 +1,5 @@
 #include "lua/value.h"
+#include "lua/frozen.h"
 #include "lua/record.h"
 #include "lua/vm.h"
 #include <lauxlib.h>
@@ -230,7 +231,7 @@ static void encode_table(lua_State *L, struct encoder *e, int index)
         refuse(L, e,
                "a value is nested deeper than 64 tables, or contains itself; "
                "flatten it, or leave the reference out");
-    if (!lua_checkstack(L, 8)) refuse(L, e, "there is no memory for a value");
+    if (!lua_checkstack(L, 10)) refuse(L, e, "there is no memory for a value");
     if (is_array(L, index, &n))
         encode_array(L, e, index, n);
     else
@@ -276,7 +277,14 @@ static void encode(lua_State *L, struct encoder *e, int index)
         wrote(e, value_put_bytes(room(L, e, length + VALUE_HEAD_MAX), bytes,
                                  (uint32_t)length));
         return;
-    case LUA_TTABLE: encode_table(L, e, index); return;
+    case LUA_TTABLE:
+        if (!frozen_real(L, index)) {
+            encode_table(L, e, index);
+            return;
+        }
+        encode_table(L, e, lua_gettop(L));
+        lua_pop(L, 1);
+        return;
     default:
         if (record_text(L, index, &text)) {
             encode_record(L, e, text);

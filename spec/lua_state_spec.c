@@ -197,9 +197,55 @@ SPEC(lua_state, keeps_a_copy)
     CHECK_TEXT(run("",
                    "local t = { 1 } state.t = t t[1] = 2\n"
                    "self.emit(state.t[1])\n"
-                   "state.t[1] = 3 self.emit(state.t[1])\n"
-                   "t = state.t t[1] = 4 state.t = t\n"
+                   "state:get('t')[1] = 3 self.emit(state.t[1])\n"
+                   "t = state:get 't' t[1] = 4 state.t = t\n"
                    "self.emit(state.t[1])",
                    1),
                "1|1|4");
+}
+
+SPEC(lua_state, gives_tables_that_are_read_as_any)
+{
+    CHECK_TEXT(run("",
+                   "state.t = { 3, 1, { x = 'a', y = array {} }, 'z' }\n"
+                   "local t, all = state.t, {}\n"
+                   "for i, v in ipairs(t) do all[i] = type(v) end\n"
+                   "self.emit(#t .. table.concat(all, ','))\n"
+                   "for k, v in pairs(t[3]) do self.emit(k) end\n"
+                   "local k, v = next(state.t[3], (next(t[3])))\n"
+                   "self.emit(k)\n"
+                   "self.emit((select('#', table.unpack(t))))\n"
+                   "self.emit(json.encode(t))\n"
+                   "state.u = t self.emit(json.encode(state.u))\n"
+                   "state:put('u', 1, t[3]) self.emit(state.u[1].x)\n"
+                   "for k, v in pairs(state) do\n"
+                   "  self.emit((pcall(function() v[1] = 1 end)))\n"
+                   "end",
+                   1),
+               "4number,number,table,string|x|y|y|4|"
+               "[3,1,{\"x\":\"a\",\"y\":[]},\"z\"]|"
+               "[3,1,{\"x\":\"a\",\"y\":[]},\"z\"]|a|false|false");
+}
+
+SPEC(lua_state, refuses_a_change_inside_a_value)
+{
+    static const char *const changes[] = {
+        "state.t.n = 2",
+        "state.t.more = 2",
+        "state.t.list[1] = 2",
+        "table.insert(state.t.list, 2)",
+        "table.sort(state.t.list)",
+        "for _, v in pairs(state) do v.n = 2 end",
+    };
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text,
+                 "state.t = { n = 1, list = { 5, 4 } }\n"
+                 "local ok, why = pcall(function() %s end)\n"
+                 "local said = why:find 'read.only; write all of it back'\n"
+                 "self.emit(tostring(ok) .. (said and ',said,' or why) ..\n"
+                 "  state.t.n .. ',' .. state.t.list[1])",
+                 changes[i]);
+        CHECK_TEXT(run("", text, 1), "false,said,1,5");
+    }
 }

@@ -261,14 +261,15 @@ function global(from) end
 ---@field [any] any
 
 --- What a task keeps: a table whose fields are read and written as any other's,
---- self.state.count = 1. A value that is a table is a copy: change it and write
---- it back. Keys are strings, numbers and booleans; a failing call's changes are
+--- self.state.count = 1. A value that is a table is read-only, and what is in
+--- it: use put or push, or change the copy that get gives and write it back.
+--- Keys are strings, numbers and booleans; a failing call's changes are
 --- taken back. pairs(self.state) walks it in the order of the keys.
 ---@class engine.State
 ---@field add fun(self: engine.State, key: engine.Key, n?: number): number adds n, or 1, to the number there; the sum
 ---@field push fun(self: engine.State, key: engine.Key, value: engine.Value) to the end of the list there
 ---@field put fun(self: engine.State, key: engine.Key, field: any, value: engine.Value?) one field of the table there
----@field get fun(self: engine.State, key: engine.Key): engine.Value? also of keys called add, get, …
+---@field get fun(self: engine.State, key: engine.Key): engine.Value? a copy of one's own; also of keys called add, get, …
 ---@field set fun(self: engine.State, key: engine.Key, value: engine.Value?) likewise
 ---@field delete fun(self: engine.State, key: engine.Key)
 ---@field each fun(self: engine.State, prefix?: string): fun(): engine.Key, engine.Value in order; of string keys that begin so
