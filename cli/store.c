@@ -2,6 +2,8 @@
  * that runs or without one. */
 #include "actors/connectors/queue.h"
 #include "actors/stream/ledger.h"
+#include "actors/stream/ttl.h"
+#include "actors/stream/windows.h"
 #include "cli/store_queues.h"
 #include "cli/store_registry.h"
 #include "cli/table.h"
@@ -163,7 +165,13 @@ static int list(struct shelf *s, int argc, char **argv)
 
 /* ---- get ---- */
 
-/* {"task":0,"key":…,"value":…} */
+/* What the engine keeps beside the user's: times, windows. */
+static bool is_own(struct bytes key)
+{
+    return key.count > 0 && *(const uint8_t *)key.at >= STATE_OWN;
+}
+
+/* {"task":0,"key":…,"value":…}; what is gone is there until it is removed. */
 static err print_state(const struct record *r, struct bytes value,
                        struct buffer *line)
 {
@@ -179,7 +187,8 @@ static err print_state(const struct record *r, struct bytes value,
     else
         json_put_scalar(&w, &key);
     json_put(&w, ",\"value\":", 9);
-    json_put_value(&w, value.at);
+    int64_t gone_ns;
+    json_put_value(&w, ttl_value(value, &gone_ns).at);
     json_put(&w, "}\n", 2);
     if (w.failed != OK) return w.failed;
     return fwrite(line->data, 1, line->used, stdout) == line->used ? OK
@@ -218,6 +227,7 @@ static int get(struct shelf *s, int argc, char **argv)
          at = store_next(s->view, &key, &value)) {
         if (!is_named(r.component, component)) continue;
         found++;
+        if (is_own(r.key)) continue;
         e = print_state(&r, value, &line);
     }
     buffer_fini(&line);
@@ -238,10 +248,20 @@ static err check_registry(struct bytes key, struct bytes value)
     return registry_store_entry(key, value, &entry, text);
 }
 
+/* One value, or several, and nothing else. */
+static bool are_values(struct bytes bytes, bool one)
+{
+    const uint8_t *at = bytes.at, *end = at + bytes.count;
+    do {
+        if (value_check(at, end, &at) != OK) return false;
+    } while (at < end && !one);
+    return at == end;
+}
+
 /* NULL: it is sound. State is one value, other records are several. */
 static const char *record_fault(struct bytes key, struct bytes value)
 {
-    const uint8_t *end = (const uint8_t *)value.at + value.count, *next;
+    int64_t gone_ns;
     struct record r;
     err queue = queue_check(key, value), registry = check_registry(key, value);
     if (queue == ERR_FORMAT || registry == ERR_FORMAT)
@@ -251,8 +271,10 @@ static const char *record_fault(struct bytes key, struct bytes value)
         return NULL;
     if (!take_record(key, &r))
         return "there is a record that engine does not know";
-    if (value_check(value.at, end, &next) == OK &&
-        (next == end || r.kind != LEDGER_STATE))
+    if (r.kind == LEDGER_STATE) value = ttl_value(value, &gone_ns);
+    bool own = r.kind == LEDGER_STATE && is_own(r.key);
+    if (own ? windows_row_is_sound(r.key, value)
+            : are_values(value, r.kind == LEDGER_STATE))
         return NULL;
     return "a record is damaged; restore a backup";
 }

@@ -55,7 +55,12 @@ static err say(char why[STORE_WHY_BYTES], int code, const char *what)
     case MDB_INVALID:
     case MDB_VERSION_MISMATCH:
     case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND: return ERR_FORMAT;
+    case MDB_PAGE_NOTFOUND:
+        snprintf(why, STORE_WHY_BYTES,
+                 "%s: it is no store, or is damaged (%s); name another folder, "
+                 "or restore a backup",
+                 what, mdb_strerror(code));
+        return ERR_FORMAT;
     default: return ERR_IO;
     }
 }
@@ -278,6 +283,10 @@ static err own(struct store_lmdb *s, const char *folder,
     err e = path_in(folder, "lock", path, why);
     if (e != OK) return e;
     s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (s->lock < 0 && errno == ENOTDIR) {
+        snprintf(why, STORE_WHY_BYTES, "it is a file; name a folder");
+        return ERR_IO;
+    }
     if (s->lock < 0)
         return say_errno(why, "the folder's file `lock` can't be opened");
     char pid[32] = "";

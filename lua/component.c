@@ -636,6 +636,7 @@ static void guest_fini(struct guest *g)
         mem_free(g->notices[i].reason);
     mem_free(g->notices);
     buffer_fini(&g->scratch);
+    buffer_fini(&g->ttl_row);
 }
 
 static void held_up(void *host)

@@ -485,6 +485,7 @@ static void take_component(lua_State *L, struct loader *l,
     c->retries = (int)number_field(L, "retries");
     c->loop = (unsigned)number_field(L, "loop");
     c->every_ns = number_field(L, "every_ns");
+    c->ttl_ns = number_field(L, "ttl_ns");
     c->on_error = (enum on_error)choice_field(L, "on_error", on_errors);
     lua_getfield(L, -1, "manual");
     c->manual = lua_toboolean(L, -1);
@@ -782,7 +783,8 @@ static bool same_component(const struct component_plan *a,
         a->class != b->class || a->tasks != b->tasks ||
         a->stream_count != b->stream_count ||
         a->names_fields != b->names_fields ||
-        a->input_count != b->input_count || a->every_ns != b->every_ns)
+        a->input_count != b->input_count || a->every_ns != b->every_ns ||
+        a->ttl_ns != b->ttl_ns)
         return false;
     for (unsigned i = 0; i < a->stream_count; i++) {
         const struct stream_plan *s = &a->streams[i], *t = &b->streams[i];

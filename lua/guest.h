@@ -81,6 +81,8 @@ struct guest {
     struct hooks hooks;
     bool emits_from;       /* such a tuple is in hand */
     struct buffer scratch; /* a tuple with tables */
+    struct buffer ttl_row; /* of self.state: scratch of ttl.h */
+    unsigned ttl_puts;     /* so often */
 };
 
 static inline struct guest *guest_of(lua_State *L)

@@ -1,5 +1,7 @@
 #include "lua/state.h"
 #include "actors/stream/state.h"
+#include "actors/stream/ttl.h"
+#include "core/node.h"
 #include "core/sort_key.h"
 #include "lua/frozen.h"
 #include "lua/value.h"
@@ -20,12 +22,18 @@ static struct bytes key_bytes(const struct key *k)
     return bytes_of(k->at, k->count);
 }
 
+static int64_t ttl_of(const struct guest *g)
+{
+    return g->context->component->ttl_ns;
+}
+
 /* ---- keys ---- */
 
 static void put_string(lua_State *L, struct key *k, struct guest *g,
                        const char *text, size_t count)
 {
-    size_t most = state_key_max(g->context->state) - 1;
+    size_t most =
+        state_key_max(g->context->state) - 1 - (ttl_of(g) ? TTL_KEY : 0);
     if (count > most)
         luaL_error(L,
                    "a key of self.state has %d bytes, and %d are allowed; "
@@ -109,10 +117,28 @@ static void check_writable(lua_State *L, struct guest *g)
                       "next, tick, prepare, open or finish");
 }
 
+static int64_t wall_ns(const struct guest *g)
+{
+    const struct world *world = node_world(env_node(g->context->env));
+    return world->wall_ns(world->context);
+}
+
+/* What is gone is none. */
+static err find(const struct guest *g, const struct key *k, struct bytes *value)
+{
+    int64_t gone_ns;
+    err e = state_get(g->context->state, key_bytes(k), value);
+    if (e != OK || value->at == NULL) return e;
+    *value = ttl_value(*value, &gone_ns);
+    if (gone_ns != INT64_MAX && ttl_of(g) && wall_ns(g) >= gone_ns)
+        *value = bytes_of(NULL, 0);
+    return OK;
+}
+
 static int push_value(lua_State *L, struct guest *g, const struct key *k)
 {
     struct bytes value;
-    err e = state_get(g->context->state, key_bytes(k), &value);
+    err e = find(g, k, &value);
     if (e != OK) return fail(L, e);
     if (value.at)
         value_push(L, value.at);
@@ -129,6 +155,17 @@ static int push_frozen(lua_State *L, struct guest *g, const struct key *k)
     return 1;
 }
 
+static err put(struct guest *g, const struct key *k, struct bytes value)
+{
+    struct state *state = g->context->state;
+    struct buffer *row = &g->ttl_row;
+    if (ttl_of(g) == 0) return state_put(state, key_bytes(k), value);
+    int64_t now_ns = wall_ns(g);
+    err e = ttl_put(state, key_bytes(k), value, now_ns + ttl_of(g), row);
+    if (e != OK || ++g->ttl_puts % TTL_SWEEP_EVERY != 0) return e;
+    return ttl_sweep(state, now_ns, row);
+}
+
 /* The value on the top of the stack; nil removes the key. */
 static int put_value(lua_State *L, struct guest *g, const struct key *k)
 {
@@ -139,7 +176,7 @@ static int put_value(lua_State *L, struct guest *g, const struct key *k)
         value_encode(L, lua_gettop(L), &g->scratch);
         value = bytes_of(g->scratch.data, g->scratch.used);
     }
-    err e = state_put(g->context->state, key_bytes(k), value);
+    err e = put(g, k, value);
     return e == OK ? 0 : fail(L, e);
 }
 
@@ -174,6 +211,53 @@ static uint8_t *put_sum(lua_State *L, uint8_t *at)
     return value_put_float(at, lua_tonumber(L, -1));
 }
 
+/* The number to be added at 3, 1 if none is given. */
+static void take_addend(lua_State *L)
+{
+    if (lua_isnoneornil(L, 3)) {
+        lua_settop(L, 2);
+        lua_pushinteger(L, 1);
+    }
+    lua_settop(L, 3);
+    if (lua_type(L, 3) != LUA_TNUMBER)
+        luaL_error(L, "self.state:add(key, n) adds a number, not a %s",
+                   luaL_typename(L, 3));
+}
+
+/* Adds it to what is there, at 4, nil for 0; the sum is at the top then. */
+static void add_to(lua_State *L)
+{
+    if (lua_isnil(L, 4)) {
+        lua_pushinteger(L, 0);
+        lua_replace(L, 4);
+    }
+    if (lua_type(L, 4) != LUA_TNUMBER)
+        luaL_error(L,
+                   "self.state:add of a key whose value is a %s; add is for "
+                   "numbers",
+                   luaL_typename(L, 4));
+    lua_pushvalue(L, 3);
+    lua_arith(L, LUA_OPADD);
+}
+
+/* A value that has its time, of when the component had a ttl. */
+static void strip_time(struct state_value *value)
+{
+    if (!value->is || value->at[0] != TTL_MARK) return;
+    value->count -= TTL_HEAD;
+    memmove(value->at, value->at + TTL_HEAD, value->count);
+}
+
+/* The sum as any other value, with its time. */
+static int add_in_time(lua_State *L, struct guest *g, const struct key *k)
+{
+    take_addend(L);
+    push_value(L, g, k);
+    add_to(L);
+    put_value(L, g, k);
+    return 1;
+}
+
 /* Integers, as most sums are: without Lua's stack. */
 static bool add_integers(lua_State *L, struct state *state,
                          const struct state_value *value)
@@ -202,26 +286,17 @@ static int m_add(lua_State *L)
     struct key k;
     key_at(L, g, 2, &k);
     check_writable(L, g);
+    if (ttl_of(g)) return add_in_time(L, g, &k);
     err e = state_change(state, key_bytes(&k), VALUE_SCALAR_MAX, &value);
     if (e != OK) return fail(L, e);
+    strip_time(&value);
     if (add_integers(L, state, &value)) return 1;
-    if (lua_isnoneornil(L, 3)) {
-        lua_settop(L, 2);
-        lua_pushinteger(L, 1);
-    }
-    if (lua_type(L, 3) != LUA_TNUMBER)
-        return luaL_error(L, "self.state:add(key, n) adds a number, not a %s",
-                          luaL_typename(L, 3));
-    lua_settop(L, 3);
-    if (value.is) {
+    take_addend(L);
+    if (value.is)
         value_push(L, value.at);
-        if (lua_type(L, -1) != LUA_TNUMBER)
-            return luaL_error(L,
-                              "self.state:add of a key whose value is a %s; "
-                              "add is for numbers",
-                              luaL_typename(L, -1));
-        lua_arith(L, LUA_OPADD);
-    }
+    else
+        lua_pushnil(L);
+    add_to(L);
     state_changed(state, &value, (size_t)(put_sum(L, value.at) - value.at));
     return 1;
 }

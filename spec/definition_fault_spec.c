@@ -65,7 +65,7 @@ static const struct fault of_components[] = {
      "'qqq' is no option of a bolt; there are: acking, budget, cleanup, "
      "combine, config, every, execute, executors, fields, finish, from, hooks, "
      "memory, on_error, on_reload, prepare, retries, state, streams, tasks, "
-     "tick, window"},
+     "tick, ttl, window"},
     {"guarantee = \"exactly-once\", spout \"s\" { stdin {} },",
      "spout 's' reads stdin, which can't be read again after a crash; bring it "
      "into a file or a queue first, or use guarantee = \"at-least-once\""},
@@ -95,6 +95,12 @@ static const struct fault of_components[] = {
      "bolt 'b' has the field 'm' in its stream 'failed', which with "
      "exactly-once brings what has failed for good: name fields of its inputs, "
      "reason, component and task, or use guarantee = \"at-least-once\""},
+    {"bolt \"b\" { from = shuffle \"nums\", ttl = 5, " NOTHING " },",
+     "bolt 'b' has ttl, which is of what it keeps in self.state; add state = "
+     "\"durable\", or leave it out"},
+    {"bolt \"b\" { from = shuffle \"nums\", ttl = 0, state = "
+     "\"durable\", " NOTHING " },",
+     "ttl of bolt 'b' is 0; give a duration like \"5s\" or \"100ms\""},
     {"bolt \"b\" { from = shuffle \"nums\", retries = 2, " NOTHING " },",
      "retries of bolt 'b' is for guarantee \"exactly-once\"; leave it out"},
     {"guarantee = \"exactly-once\", spout \"s\" { list {{1}}, fields = "
@@ -183,7 +189,8 @@ static const struct fault of_components[] = {
     {"spout \"s\" { next = print, from = shuffle \"nums\" },",
      "'from' is no option of a spout; there are: ack, activate, budget, "
      "cleanup, config, deactivate, every, executors, fail, fields, hooks, "
-     "memory, next, on_reload, open, retries, state, streams, tasks, tick"},
+     "memory, next, on_reload, open, retries, state, streams, tasks, tick, "
+     "ttl"},
 };
 
 static const struct fault of_fields[] = {

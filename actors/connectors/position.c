@@ -97,7 +97,8 @@ err reader_restore(struct component_context *context, void *self,
         .in_order = n[0].as.integer & IN_ORDER,
     };
     r->ended = n[0].as.integer & ENDED;
-    if (!r->resume.in_order && !r->plan.csv && !r->plan.follow)
+    /* Elsewhere it counts what was unpacked, or records. */
+    if (!r->plan.csv && (r->plan.follow || !r->resume.in_order))
         r->resume.wanted.bytes = r->resume.at;
     if (r->ended || path.count == 0) return OK;
     r->resume.path = mem_text(path.as.bytes, path.count);

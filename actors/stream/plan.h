@@ -115,6 +115,7 @@ struct component_plan {
      * EXACTLY_ONCE, in place by who failed it; -1: forever. */
     int retries;
     int64_t every_ns; /* tick; 0: none */
+    int64_t ttl_ns;   /* of what it keeps in self.state; 0: for ever */
     enum on_error on_error;
     bool manual;       /* acking: the component may hold tuples */
     bool durable;      /* it keeps state from checkpoint to checkpoint */

@@ -179,4 +179,8 @@ err windows_save(struct windows *w, struct buffer *out);
  * use. */
 err windows_load(struct windows *w, struct bytes saved);
 
+/* Is it a sound row of a tuple, whose key begins with STATE_OWN? True of rows
+ * that aren't of tuples. */
+bool windows_row_is_sound(struct bytes key, struct bytes row);
+
 #endif

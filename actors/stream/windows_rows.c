@@ -223,6 +223,18 @@ static err load_numbers(struct windows *w, struct saved *s, uint64_t *ids,
 
 /* ---- all tuples ---- */
 
+bool windows_row_is_sound(struct bytes key, struct bytes row)
+{
+    struct window_event event;
+    const uint8_t *at = row.at, *next = at + HEAD_BYTES;
+    if (key.count != KEY_BYTES || ((const uint8_t *)key.at)[1] != ROW_EVENT)
+        return true;
+    if (row.count < HEAD_BYTES || !get_head(at, &event)) return false;
+    return row.count == HEAD_BYTES ||
+           (value_check(next, at + row.count, &next) == OK &&
+            next == at + row.count);
+}
+
 static err load_event(struct windows *w, struct bytes key, uint64_t ids)
 {
     struct window_event saved = {.id =

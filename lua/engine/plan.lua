@@ -29,19 +29,19 @@ local KEYS = {
             every = "duration", on_reload = "function", config = "table",
             memory = "size", budget = "duration", streams = "streams",
             activate = "function", deactivate = "function",
-            hooks = "hooks", state = "state" },
+            hooks = "hooks", state = "state", ttl = "duration" },
   bolt = { from = "from", fields = "names", streams = "streams",
            tasks = "count", executors = "count", prepare = "function",
            execute = "execute", tick = "function", every = "duration", finish = "function",
            cleanup = "function", on_reload = "function", config = "table",
            memory = "size", budget = "duration", on_error = "on_error",
-           acking = "acking", hooks = "hooks", combine = "combine", state = "state",
+           acking = "acking", hooks = "hooks", combine = "combine", state = "state", ttl = "duration",
            window = "window", retries = "retries" },
   sink = { from = "from", tasks = "count", executors = "count", prepare = "function",
            execute = "execute", tick = "function", every = "duration", finish = "function",
            cleanup = "function", on_reload = "function", config = "table", memory = "size",
            budget = "duration", on_error = "on_error", acking = "acking", hooks = "hooks",
-           state = "state", retries = "retries" },
+           state = "state", ttl = "duration", retries = "retries" },
   topology = { guarantee = "guarantee", timeout = "duration", max_pending = "count",
                config = "table", initial = "initial", hooks = "hooks" },
 }
@@ -546,7 +546,7 @@ local function check(record, connectors, file)
     c.index = index
     local out = { name = c.name, kind = c.kind, line = c.line, tasks = 1,
                   retries = plan.guarantee == "exactly-once" and 3 or 5,
-                  every_ns = 0, memory = 0, budget_ns = 0, on_error = "fail", streams = {}, inputs = {} }
+                  every_ns = 0, ttl_ns = 0, memory = 0, budget_ns = 0, on_error = "fail", streams = {}, inputs = {} }
     c.out = out
     plan.components[index] = out
     if not is_name(c.name) then
@@ -573,6 +573,7 @@ local function check(record, connectors, file)
                   c.kind == "spout" and "for bolts and sinks with" or "for")
           end
         elseif key == "every" then out.every_ns = checked
+        elseif key == "ttl" then out.ttl_ns = checked
         elseif key == "acking" then out.manual = checked == "manual"
         elseif key == "state" then out.durable = checked == "durable"
         elseif key == "budget" then out.budget_ns = checked end
@@ -640,6 +641,9 @@ local function check(record, connectors, file)
         fault(c.line, "%s has no %s; add %s = function(self, …) … end%s", c.title, needed, needed,
               c.kind == "bolt" and "" or ", or a connector")
       end
+    end
+    if c.body.ttl ~= nil and c.body.state == nil then
+      fault(c.line, "%s has ttl, which is of what it keeps in self.state; add state = \"durable\", or leave it out", c.title)
     end
     local runs_without = use and use.connector or operator and OPERATORS[operator.operator].native and operator.operator
     if c.body.state and (use or operator and not gathers and not OPERATORS[operator.operator].joins) then

@@ -163,6 +163,7 @@ function global(from) end
 ---@field cleanup? fun(self: engine.Self) the last call of a task
 ---@field on_reload? fun(self: engine.Self) new code has been taken over
 ---@field state? "durable" the task keeps self.state from checkpoint to checkpoint, over restarts with --data
+---@field ttl? engine.Duration a key of self.state that wasn't written for so long is gone
 
 ---@class engine.Spout: engine.Component
 ---@field [1]? engine.Connector a source

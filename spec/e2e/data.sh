@@ -193,3 +193,53 @@ LUA
     engine test t_spec.lua
     exits 0
 }
+
+# what_is_said: of a file that became shorter while nothing ran.
+what_is_said() {
+    seq 1000 > in.txt
+    start run --data d t.lua
+    until_so "the last is there" grep -qx 1000 out.txt
+    kill -TERM "$pid"
+    finishes
+    exits 0
+    seq 500 > in.txt
+    start run --data d t.lua
+    until_so "it is said" said "in.txt is another file than when the checkpoint was taken, or was cut; it is read from its beginning"
+    kill -TERM "$pid"
+    finishes
+}
+
+e2e_a_followed_file_that_was_cut_meanwhile_is_said() {
+    cat > t.lua <<'LUA'
+return topology "cut" {
+  spout "in" { file { path = "in.txt", follow = true } },
+  sink "out" { from = shuffle "in", file { path = "out.txt" } },
+}
+LUA
+    what_is_said
+}
+
+e2e_what_was_not_written_for_so_long_is_gone() {
+    cat > t.lua <<'LUA'
+return topology "gone" {
+  spout "in" { generator { rate = 1000, count = 1000 }, fields = { "n" } },
+  bolt "keep" { from = shuffle "in", fields = { "n" }, state = "durable", ttl = "100ms",
+    execute = function(self, n) self.state[n] = n end,
+    finish = function(self)
+      local count = 0
+      for k in pairs(self.state) do count = count + 1 end
+      self.emit(count)
+    end },
+  sink "out" { from = shuffle "keep", stdout {} },
+}
+LUA
+    engine run --data d t.lua
+    exits 0
+    [ "$(seen out)" -lt 1000 ] || fail "all are there: $(seen out)"
+    engine store check d
+    exits 0
+    grep -q "sound" out || fail "seen: $(seen out)"
+    engine store get d gone keep
+    exits 0
+    grep -qF '{"task":0,"key":1000,"value":1000}' out || fail "the newest is not there"
+}

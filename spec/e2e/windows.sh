@@ -194,3 +194,25 @@ e2e_windows_refuse_a_reload_that_changes_them() {
     finishes
     exits 0
 }
+
+e2e_kept_windows_are_sound_in_the_store() {
+    cat > t.lua <<'LUA'
+return topology "kept" { guarantee = "exactly-once",
+  spout "in" { generator { rate = 1000 }, fields = { "n" } },
+  bolt "w" { from = shuffle "in", fields = { "n" }, window = tumbling { length = "100000 tuples" },
+    execute = function(self, window) self.emit(window.count) end },
+  sink "out" { from = shuffle "w", file { path = "out.txt" } },
+}
+LUA
+    kept() { engine store ls d && grep -q "^kept .* [1-9][0-9]* *$" out; }
+    start run --data d t.lua
+    until_so "there are rows" kept
+    kill -TERM "$pid"
+    finishes
+    engine store check d
+    exits 0
+    grep -q sound out || fail "seen: $(seen out)"
+    engine store get d kept w
+    exits 0
+    prints ""
+}
