@@ -90,7 +90,10 @@ static const char *const sources[] = {
     "generator { count = 400, make = function(i) return i - 1 end }",
     "list((function() local l = {} for i = 0, 399 do l[#l + 1] = {i} end "
     "return l end)())",
+    "stdin {}",
 };
+
+enum { REWINDS = 3, STDIN = 3 }; /* of them so many; and one doesn't */
 
 static void source_text(char *text, size_t bytes, uint64_t which)
 {
@@ -107,7 +110,7 @@ SPEC(checkpoint, keeps_what_was_counted_when_the_process_was_killed)
         struct kept k;
         char text[2048];
         kept_begin(&k);
-        source_text(text, sizeof text, sim_random(k.sim, 3));
+        source_text(text, sizeof text, sim_random(k.sim, REWINDS));
         kept_put_lines(&k);
         run_to_the_end(&k, text, &kills, &resumed);
         check_none_lost(&k);
@@ -117,19 +120,23 @@ SPEC(checkpoint, keeps_what_was_counted_when_the_process_was_killed)
     CHECK_SEEN(resumed);
 }
 
-/* Any task: then all go back to the newest checkpoint. */
+/* Any task: then all go back to the newest checkpoint; what can't be read again
+ * is emitted again all the same. */
 SPEC(checkpoint, goes_back_when_a_task_crashes)
 {
     static const char *const names[] = {"lines", "count", "out"};
-    uint64_t kills = 0;
+    uint64_t kills = 0, read_once = 0;
     FOR_SEEDS(80)
     {
         struct kept k;
         char text[2048];
         kept_begin(&k);
         k.fault = sim_random(k.sim, 2) ? 20 : 0;
-        source_text(text, sizeof text, sim_random(k.sim, 3));
+        uint64_t source = sim_random(k.sim, REWINDS + 1);
+        source_text(text, sizeof text, source);
         kept_put_lines(&k);
+        if (source == STDIN) kept_use_stdin(&k);
+        read_once += source == STDIN;
         struct stream *s = stream_start(k.sim, sim_node(k.sim, 1), text);
         for (int i = 0; i < 6 && !stream_ended(s); i++) {
             kept_steps(&k, 150);
@@ -143,7 +150,9 @@ SPEC(checkpoint, goes_back_when_a_task_crashes)
         stream_free(s);
         kept_end(&k);
     }
+    kept_use_stdin(NULL);
     CHECK_SEEN(kills);
+    CHECK_SEEN(read_once);
 }
 
 /* Without failures nothing is counted twice: a stop is a checkpoint. */

@@ -103,7 +103,7 @@ err checkpoint_restore(struct topology *t, struct ledger_checkpoint *newest)
 static void forget_run(struct task *task)
 {
     at_store(&task->unsettled, 0, RELAXED);
-    topology_free_state(task);
+    if (!task_holds_back(task)) topology_free_state(task);
     task->passed = 0;
     task->dry = false;
 }

@@ -562,6 +562,7 @@ static err receive_now(struct executor *x, const struct msg *m)
     case EXECUTOR_LOOK: return look(x);
     case EXECUTOR_DECIDED:
         if (x->context.state) state_thaw(x->context.state);
+        source_decided(x);
         return OK;
     case EXECUTOR_GO:
         x->going = true;

@@ -79,6 +79,7 @@ struct executor {
     /* Spouts. */
     struct pending pending; /* the task's, while this actor lives */
     struct msg *inits;      /* ACKER_INIT, filling */
+    bool holds_back;        /* task_holds_back() */
     uint32_t root_tries;
     struct letters *letters; /* owned; NULL: no stream takes what failed */
     bool replaying; /* a call of replay() is not through, maybe suspended */
@@ -167,6 +168,8 @@ void settle_lose_batch(struct executor *x, struct msg *m);
 
 /* The class is made: what was pending for the actor before it has failed. */
 err source_begin(struct executor *x);
+/* A checkpoint is decided. */
+void source_decided(struct executor *x);
 /* The actor ends: what the task's next one goes on with. */
 void source_leave(struct executor *x);
 /* The source's turn: emits until the budget is spent or there is nothing. */

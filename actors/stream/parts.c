@@ -69,6 +69,8 @@ static err fill(struct executor *x, struct checkpoint_part *p)
                                            : TOKEN_NONE,
                                &p->position);
     p->has_position = p->position.used > 0;
+    /* The last part is decided with a later barrier: nothing comes then. */
+    if (p->mark) undecided_snapshot(&x->task->undecided);
     if (e == OK && x->class->reveal)
         e = x->class->reveal(&x->context, x->self, &p->names);
     if (e == OK && x->context.component->keeps)

@@ -44,6 +44,12 @@ static bool begin_root(struct executor *x, uint64_t token)
         x->inits = settle_updates(x, ACKER_INIT);
         if (x->inits == NULL) return false;
     }
+    if (x->holds_back &&
+        undecided_reserve(&x->task->undecided,
+                          undecided_count(&x->task->undecided) +
+                              x->pending.count + x->pending.replay_count + 1) !=
+            OK)
+        return false;
     if (pending_add(&x->pending, token, x->root_tries, env_now(x->context.env),
                     &sequence) != OK)
         return false;
@@ -122,9 +128,46 @@ static int64_t retry_wait_ns(uint32_t tries)
     return wait_ms * 1000000;
 }
 
-static void release(struct executor *x, uint64_t token)
+enum {
+    SOON_TOKENS = 1 << 16, /* undecided: then a checkpoint comes soon */
+    WAIT_TOKENS = 1 << 20, /* and so many stop the spouts until it is there */
+};
+
+static void let_go(struct executor *x, uint64_t token)
 {
     if (x->class->release) x->class->release(&x->context, x->self, token);
+}
+
+static void release(struct executor *x, uint64_t token)
+{
+    struct undecided *u = &x->task->undecided;
+    if (!x->holds_back) {
+        let_go(x, token);
+        return;
+    }
+    undecided_add(u, token); /* begin_root() has made room */
+    if (undecided_count(u) >= SOON_TOKENS)
+        executor_checkpoint_soon(&x->context,
+                                 undecided_count(u) >= WAIT_TOKENS);
+}
+
+void source_decided(struct executor *x)
+{
+    uint64_t token;
+    while (undecided_take(&x->task->undecided, &token))
+        let_go(x, token);
+}
+
+/* They were settled, but all tasks have gone back behind that. */
+static err emit_undecided(struct executor *x)
+{
+    uint64_t token;
+    while (undecided_count(&x->task->undecided) > 0) {
+        if (pending_reserve(&x->pending) != OK) return ERR_NOMEM;
+        undecided_take_any(&x->task->undecided, &token);
+        pending_replay(&x->pending, token, 0, env_now(x->context.env));
+    }
+    return OK;
 }
 
 /* One clock reading an activation: many roots took the same time. */
@@ -313,7 +356,9 @@ err source_begin(struct executor *x)
         x->letters = letters_new(&x->context);
         if (x->letters == NULL) return ERR_NOMEM;
     }
-    return begin_anew(x, "its source crashed");
+    x->holds_back = task_holds_back(x->task);
+    err e = begin_anew(x, "its source crashed");
+    return e == OK && x->task->back && !x->ended ? emit_undecided(x) : e;
 }
 
 void source_leave(struct executor *x)

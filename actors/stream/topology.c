@@ -611,9 +611,17 @@ err topology_start(struct env *env, const struct topology_config *config,
     return OK;
 }
 
+bool task_holds_back(const struct task *task)
+{
+    const struct component_plan *c = task->component;
+    return c->kind == COMPONENT_SPOUT && c->class->stays &&
+           !c->class->rewinds && plan_is_durable(task->topology->config.plan);
+}
+
 void topology_free_state(struct task *task)
 {
     pending_fini(&task->pending);
+    undecided_fini(&task->undecided);
     if (task->state == NULL) return;
     struct component_context context = {
         .plan = task->topology->config.plan,

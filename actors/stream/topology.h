@@ -7,6 +7,7 @@
 #include "actors/stream/loop.h"
 #include "actors/stream/pending.h"
 #include "actors/stream/plan.h"
+#include "actors/stream/undecided.h"
 #include "core/actor.h"
 #include "core/edge.h"
 #include "core/metric.h"
@@ -41,10 +42,11 @@ struct task {
     struct loop *loop; /* that it is in; or NULL */
     struct msg look;   /* EXECUTOR_LOOK, once: its loop is over */
     /* What outlives the task's actor; written by the one that lives. */
-    struct pending pending; /* of a spout; the actor that lives has it */
-    metric_id limit;        /* of a spout: a gauge, how many may be pending */
-    void *state;            /* of a class whose state stays; owned */
-    struct ref *left;       /* what its class left; a reference, or NULL */
+    struct pending pending;     /* of a spout; the actor that lives has it */
+    struct undecided undecided; /* of one that holds_back() */
+    metric_id limit;  /* of a spout: a gauge, how many may be pending */
+    void *state;      /* of a class whose state stays; owned */
+    struct ref *left; /* what its class left; a reference, or NULL */
     unsigned starts;
     bool begun; /* its class has done what is done once */
     bool ended; /* all was emitted and told: a new actor has nothing to do */
@@ -53,6 +55,10 @@ struct task {
     uint64_t passed;            /* newest mark passed on */
     _Atomic uint64_t unsettled; /* a spout's roots, pending or to be replayed */
 };
+
+/* It reads what can't be read again, and all tasks may go back: it keeps what
+ * is settled until a checkpoint has decided that. */
+bool task_holds_back(const struct task *task);
 
 /* What a component has done so far; summed over its tasks. */
 struct component_metrics {

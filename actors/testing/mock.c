@@ -78,6 +78,7 @@ static enum step replay(struct component_context *context, void *self,
 static void ack(struct component_context *context, void *self, uint64_t token)
 {
     struct mock *mock = mock_of(context);
+    if (mock->rows[token].acked) return; /* before all tasks went back */
     mock->rows[token].acked = true;
     mock->config.settled(mock->config.context, mock, token, NULL);
 }
@@ -109,6 +110,23 @@ static void release(struct component_context *context, void *self,
                                      : "there was no memory for the reason");
 }
 
+/* The rows before it are settled. */
+static err snapshot(struct component_context *context, void *self,
+                    uint64_t oldest, struct buffer *out)
+{
+    const struct place *place = self;
+    uint64_t row = oldest < place->next ? oldest : place->next;
+    return buffer_append(out, &row, sizeof row);
+}
+
+static err restore(struct component_context *context, void *self,
+                   struct bytes position)
+{
+    struct place *place = self;
+    memcpy(&place->next, position.at, sizeof place->next);
+    return OK;
+}
+
 struct mock *mock_new(const struct mock_config *config)
 {
     struct mock *mock = mem_zero(1, sizeof *mock);
@@ -117,6 +135,7 @@ struct mock *mock_new(const struct mock_config *config)
         .name = "mock",
         .state_bytes = sizeof(struct place),
         .stays = true,
+        .rewinds = true,
         .make = make,
         .free = end,
         .next = next,
@@ -125,6 +144,8 @@ struct mock *mock_new(const struct mock_config *config)
         .notify = notify,
         .replay = replay,
         .release = release,
+        .snapshot = snapshot,
+        .restore = restore,
     };
     mock->self = mock;
     mock->config = *config;

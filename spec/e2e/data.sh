@@ -243,3 +243,29 @@ LUA
     exits 0
     grep -qF '{"task":0,"key":1000,"value":1000}' out || fail "the newest is not there"
 }
+
+e2e_lines_of_stdin_are_counted_whatever_crashes() {
+    cat > t.lua <<'LUA'
+return topology "t" {
+  spout "in" { stdin {} },
+  bolt "count" {
+    from = shuffle "in", fields = { "line", "count" }, state = "durable", every = "150ms",
+    prepare = function(self)
+      self.goes_on, self.began = self.state[1] ~= nil, now()
+    end,
+    execute = function(self, line) self.state:add(tonumber(line), 1) end,
+    tick = function(self)
+      if not self.goes_on and now() - self.began > 1.5 then error "it crashes" end
+    end,
+    finish = function(self)
+      for line, count in self.state:each() do self.emit(line, count) end
+    end,
+  },
+  sink "out" { from = global "count", stdout {} },
+}
+LUA
+    for i in $(seq 300); do echo "$i"; [ $((i % 10)) -ne 0 ] || sleep 0.1; done |
+        timeout "$PATIENCE_S" "$ENGINE" run t.lua > out 2> err
+    grep -q "it crashes" err || fail "nothing crashed"
+    equal "$(wc -l < out)" 300 "lines counted"
+}

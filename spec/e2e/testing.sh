@@ -208,6 +208,45 @@ LUA
     grep -qF "1 passed, 3 failed" out || fail "seen: $(seen out)"
 }
 
+e2e_what_a_test_feeds_goes_back_with_the_state() {
+    cat > t.lua <<'LUA'
+return topology "t" {
+  spout "lines" { stdin {} },
+  bolt "count" {
+    from = fields("lines", "line"), fields = { "line", "n" }, state = "durable",
+    execute = function(self, line)
+      if line == "bad" then error("it is bad", 0) end
+      self.emit(line, self.state:add(line, 1))
+    end,
+  },
+  sink "out" { from = global "count", null {} },
+}
+LUA
+    cat > t_spec.lua <<'LUA'
+local run = load_topology "t.lua"
+test "rows before the checkpoint don't come again" (function()
+  local t = run.start { lines = { {"a"}, {"b"}, {"a"} } }
+  t:advance "2s"
+  t:crash("count", 0)
+  expect(t:stop().count):is_bag { {"a", 1}, {"a", 2}, {"b", 1} }
+end)
+test "a feeder is told at once, and once" (function()
+  local t = run.start { lines = feeder }
+  t:feed("lines", "good", { "a" })
+  t:feed("lines", "bad", { "bad" })
+  expect(t.acked):is { "good" }
+  expect(t.failed.bad.reason):is "it is bad"
+  t:crash("count", 0)
+  t:advance "2s"
+  expect(t.acked):is { "good" }
+  t:feed("lines", "more", { "a" })
+  expect(t.out.count):is { {"a", 1}, {"a", 1}, {"a", 2} }
+end)
+LUA
+    engine test t_spec.lua
+    exits 0
+}
+
 e2e_specs_share_modules() {
     echo 'return { double = function(list) local all = {} for i, v in ipairs(list) do all[2 * i - 1], all[2 * i] = v, v end return all end }' > helpers.lua
     cat > t_spec.lua <<'LUA'

@@ -1,7 +1,9 @@
 #include "spec/sim/kept.h"
+#include "core/sim_disk.h"
 #include "spec/sim/stream.h"
 #include "spec/spec.h"
 #include <stdio.h>
+#include <unistd.h>
 
 static err maybe_fail(void *context)
 {
@@ -39,6 +41,24 @@ void kept_put_lines(struct kept *k)
                                  width, i);
     }
     sim_file_put(sim_node(k->sim, 1), "lines.txt", lines, used);
+}
+
+void kept_use_stdin(struct kept *k)
+{
+    static int own = -1;
+    if (own < 0) own = dup(STDIN_FILENO);
+    if (k == NULL) {
+        CHECK(dup2(own, STDIN_FILENO) >= 0);
+        return;
+    }
+    size_t bytes;
+    const uint8_t *lines =
+        sim_disk_get(sim_disk(sim_node(k->sim, 1)), "lines.txt", &bytes);
+    FILE *file = tmpfile();
+    CHECK(file && fwrite(lines, 1, bytes, file) == bytes);
+    rewind(file);
+    CHECK(dup2(fileno(file), STDIN_FILENO) >= 0);
+    fclose(file);
 }
 
 void kept_steps(struct kept *k, uint64_t most)

@@ -22,6 +22,9 @@ void kept_begin(struct kept *k);
 void kept_end(struct kept *k);
 /* The file lines.txt of the node: in each line its number, from 0, as %0*d. */
 void kept_put_lines(struct kept *k);
+/* What kept_put_lines() has put there is the standard input, too, from its
+ * beginning; NULL: the process has its own back. */
+void kept_use_stdin(struct kept *k);
 /* Goes on for a while. */
 void kept_steps(struct kept *k, uint64_t most);
 
