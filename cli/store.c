@@ -80,7 +80,8 @@ static bool take_record(struct bytes key, struct record *r)
     if (!take_name(&rest, &r->component) || rest.count < 4) return false;
     r->index = value_load32(rest.at);
     r->key = bytes_of((const uint8_t *)rest.at + 4, rest.count - 4);
-    return r->kind == LEDGER_TASK || r->kind == LEDGER_STATE;
+    return r->kind == LEDGER_TASK || r->kind == LEDGER_STATE ||
+           r->kind == LEDGER_BACKLOG;
 }
 
 static bool is_named(struct bytes name, const char *text)

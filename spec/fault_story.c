@@ -491,13 +491,22 @@ static void check_windows(struct trial *t)
     }
 }
 
-/* Through a queue into a file and segments, and counted, each once. */
+/* Round a loop, through a queue into a file and segments, and counted, each
+ * once. */
 static const char exactly[] =
     "local words = { 'one', 'two', 'three', 'four' }\n"
     "return topology 'exactly' { guarantee = 'exactly-once',\n"
     "  spout 'in' { fields = {'word'}, generator { rate = 1000, count = 40,\n"
     "    make = function(i) return words[i % 4 + 1] end } },\n"
-    "  sink 'queue' { from = shuffle 'in', queue 'words' },\n"
+    "  bolt 'turn' { from = { shuffle 'in', shuffle 'again' },\n"
+    "    streams = { default = {'word', 'left'}, done = {'word'} },\n"
+    "    execute = { ['in'] = function(self, word) self.emit(word, 2) end,\n"
+    "      again = function(self, word, left)\n"
+    "        if left > 1 then return self.emit(word, left - 1) end\n"
+    "        self.emit_to('done', word) end } },\n"
+    "  bolt 'again' { from = shuffle 'turn', fields = {'word', 'left'},\n"
+    "    map(function(word, left) return word, left end) },\n"
+    "  sink 'queue' { from = shuffle 'turn:done', queue 'words' },\n"
     "  spout 'read' { fields = {'word'},\n"
     "    queue { name = 'words', ends = true } },\n"
     "  bolt 'count' { from = global 'read', count_by 'word' },\n"

@@ -128,6 +128,60 @@ SPEC(recovery, e5_aligns_where_ways_meet_again)
     CHECK_SEEN(t.crashes);
 }
 
+/* Each number goes round n % 7 + 1 times, and says at last by how many times
+ * more or less the state has seen it. */
+static const char rounds[] =
+    "return topology 't' { guarantee = 'exactly-once',\n"
+    "  spout 'lines' { file { path = 'lines.txt' } },\n"
+    "  bolt 'step' { from = { fields('lines', 'line'), fields('again', 'n') "
+    "},\n"
+    "    tasks = 2, retries = 20, state = 'durable',\n"
+    "    streams = { default = {'n', 'left'}, done = {'n', 'more'} },\n"
+    "    execute = { lines = function(self, n)\n"
+    "      self.emit(n, tonumber(n) % 7)\n"
+    "      self.state:add(n)\n"
+    "      if random() < 0.05 then error 'not now' end\n"
+    "    end, again = function(self, n, left)\n"
+    "      self.state:add(n)\n"
+    "      if left > 0 then return self.emit(n, left - 1) end\n"
+    "      self.emit_to('done', n, self.state[n] - tonumber(n) % 7 - 2)\n"
+    "    end } },\n"
+    "  bolt 'again' { from = shuffle 'step', tasks = 2, fields = {'n', "
+    "'left'},\n"
+    "    execute = function(self, n, left) self.emit(n, left) end },\n"
+    "  sink 'copy' { from = global 'step:done', file { path = 'out.txt' } },\n"
+    "}\n";
+
+static void check_rounds(struct tale *t)
+{
+    size_t bytes;
+    CHECK_EQ(count_lines(t, "out.txt"), KEPT_LINES);
+    check_counts(t, 1);
+    const char *at = (const char *)sim_disk_get(disk_of(t), "out.txt", &bytes);
+    for (const char *end = at + bytes; at < end;) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        CHECK(stop && stop - at > 2 && memcmp(stop - 2, "\t0", 2) == 0);
+        at = stop + 1;
+    }
+}
+
+SPEC(recovery, takes_along_what_goes_round_a_loop)
+{
+    struct tale t = {.text = rounds,
+                     .victims = {"lines", "step", "again", "copy"}};
+    FOR_SEEDS(300)
+    {
+        kept_begin(&t.k);
+        kept_put_lines(&t.k);
+        t.k.fault = sim_random(t.k.sim, 3) ? 0 : 20;
+        tell(&t);
+        check_rounds(&t);
+        kept_end(&t.k);
+    }
+    CHECK_SEEN(t.kills);
+    CHECK_SEEN(t.crashes);
+}
+
 /* ---- commits ---- */
 
 static const char copy[] =

@@ -28,9 +28,16 @@
 enum batch_marker {
     BATCH_DATA, /* tuples */
     BATCH_END,  /* the source task has ended */
-    BATCH_MARK, /* new code, or a checkpoint: see topology.h's marks */
+    BATCH_MARK, /* new code, or a checkpoint */
     BATCH_DRY,  /* the source has no more input: what comes, comes again */
 };
+
+/* Marks have numbers that rise. Those of checkpoints are odd; those of new code
+ * are its version. */
+static inline bool mark_is_barrier(uint64_t mark)
+{
+    return mark & 1;
+}
 
 struct anchor {
     uint64_t root;

@@ -96,6 +96,8 @@ static void lay_loops(struct topology *t)
 {
     for (unsigned i = 0; i < t->config.plan->loops; i++) {
         t->loops[i].topology = t;
+        t->loops[i].look =
+            (struct msg){.kind = TOPOLOGY_LOOP, .flags = MSG_EMBEDDED};
         t->loops[i].most_bytes =
             t->config.loop_bytes ? t->config.loop_bytes : LOOP_BYTES_MAX;
     }
@@ -110,14 +112,12 @@ void channels_lay(struct topology *t)
         const struct component_plan *to = &plan->components[c];
         for (unsigned k = 0; k < to->tasks; k++) {
             struct task *task = &t->tasks[to->first_task + k];
-            *task = (struct task){
-                .topology = t,
-                .component = to,
-                .number = to->first_task + k,
-                .index = k,
-                .loop = loop_of(t, to),
-                .look = {.kind = EXECUTOR_LOOK, .flags = MSG_EMBEDDED},
-                .inputs = &t->input_lists[next]};
+            *task = (struct task){.topology = t,
+                                  .component = to,
+                                  .number = to->first_task + k,
+                                  .index = k,
+                                  .loop = loop_of(t, to),
+                                  .inputs = &t->input_lists[next]};
             for (unsigned i = 0; i < to->input_count; i++) {
                 const struct component_plan *from =
                     &plan->components[to->inputs[i].component];
@@ -129,6 +129,8 @@ void channels_lay(struct topology *t)
                     channel->input = i;
                     place_in_loop(channel, loop_of(t, from), task->loop,
                                   to->inputs[i].back);
+                    task->heads |=
+                        to->inputs[i].back && plan->guarantee == EXACTLY_ONCE;
                     t->input_lists[next++] = channel;
                     task->input_count++;
                 }

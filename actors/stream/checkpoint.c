@@ -39,6 +39,7 @@ static void free_part(struct env *env, struct ref *ref)
     if (p->rows) p->rows->drop(p->rows);
     buffer_fini(&p->position);
     buffer_fini(&p->names);
+    buffer_fini(&p->backlog);
     mem_free(p);
 }
 
@@ -68,6 +69,23 @@ static void written(struct store_write *write)
 
 /* ---- going back ---- */
 
+/* Until the task has put it on its way again it counts as one batch. */
+static err restore_backlog(struct topology *t, struct store_view *view,
+                           struct task *task)
+{
+    struct bytes backlog;
+    if (!task->heads) return OK;
+    err e = ledger_read_backlog(view, t->config.plan, task->component,
+                                task->index, &backlog);
+    bool has = e == OK && backlog.count > 0;
+    if (has && !task->backlogged)
+        at_add(&task->loop->pending, LOOP_BATCH, SEQ_CST);
+    if (!has && task->backlogged)
+        at_sub(&task->loop->pending, LOOP_BATCH, SEQ_CST);
+    task->backlogged = has;
+    return e;
+}
+
 static err restore_task(struct topology *t, struct store_view *view,
                         struct task *task)
 {
@@ -76,7 +94,21 @@ static err restore_task(struct topology *t, struct store_view *view,
                              &was);
     task->ended = e == OK && was.ended;
     task->back = true;
-    return e;
+    return e == OK ? restore_backlog(t, view, task) : e;
+}
+
+/* Its marks are behind the checkpoint, and it has ended if its task has. */
+static void restore_channel(struct topology *t, struct channel *c)
+{
+    bool ended = t->tasks[c->from].ended;
+    bool had_ended = at_swap(&c->ended, ended, SEQ_CST);
+    if (c->into && had_ended && !ended)
+        at_add(&c->into->pending, LOOP_WAY, SEQ_CST);
+    if (c->into && !had_ended && ended)
+        at_sub(&c->into->pending, LOOP_WAY, SEQ_CST);
+    at_store(&c->marker, 0, SEQ_CST);
+    at_store(&c->dry, false, SEQ_CST);
+    c->came = 0;
 }
 
 err checkpoint_restore(struct topology *t, struct ledger_checkpoint *newest)
@@ -91,12 +123,10 @@ err checkpoint_restore(struct topology *t, struct ledger_checkpoint *newest)
     for (unsigned i = 0; e == OK && i < t->config.plan->tasks; i++)
         e = restore_task(t, view, &t->tasks[i]);
     store_unview(view);
-    for (unsigned i = 0; i < t->channel_count; i++) {
-        struct channel *c = &t->channels[i];
-        at_store(&c->ended, t->tasks[c->from].ended, SEQ_CST);
-        at_store(&c->marker, 0, SEQ_CST);
-        at_store(&c->dry, false, SEQ_CST);
-    }
+    for (unsigned i = 0; i < t->channel_count; i++)
+        restore_channel(t, &t->channels[i]);
+    for (unsigned i = 0; i < t->config.plan->loops; i++)
+        at_store(&t->loops[i].over, false, SEQ_CST);
     return e;
 }
 
@@ -167,6 +197,19 @@ static err put_task(struct store_write *w, struct root *r,
                            task->index, &row);
 }
 
+/* What was there before is removed, if there may be something. */
+static err put_backlog(struct store_write *w, struct root *r,
+                       const struct checkpoint_part *p)
+{
+    const struct task *task = topology_task(r->topology, p->task);
+    bool *was = &r->checkpoints.backlogged[p->task];
+    if (!task->heads || (!*was && p->backlog.used == 0)) return OK;
+    *was = p->backlog.used > 0;
+    return ledger_put_backlog(w, r->topology->config.plan, task->component,
+                              task->index,
+                              bytes_of(p->backlog.data, p->backlog.used));
+}
+
 static err put_names(struct root *r, const struct checkpoint_part *p)
 {
     struct checkpoints *c = &r->checkpoints;
@@ -206,11 +249,22 @@ static err put_parts(struct store_write *w, struct root *r)
     for (struct checkpoint_part *p = r->checkpoints.parts; e == OK && p;
          p = p->next) {
         e = put_task(w, r, p);
+        if (e == OK) e = put_backlog(w, r, p);
         if (e == OK) e = put_names(r, p);
         add_part(w, p->state);
         add_part(w, p->rows);
     }
     return e;
+}
+
+/* What the store has isn't known any more: all is written again. */
+static void forget_stored(struct root *r)
+{
+    struct checkpoints *c = &r->checkpoints;
+    for (unsigned i = 0; i < r->topology->config.plan->tasks; i++) {
+        c->stood[i] = 0;
+        c->backlogged[i] = true;
+    }
 }
 
 /* All parts are there, those of ended tasks, too. */
@@ -231,7 +285,7 @@ static struct store_write *make_write(struct env *env, struct root *r)
     if (e == OK && new) e = put_all_names(w, r);
     if (e == OK && new) e = ledger_put(w, t->config.plan, &c->next);
     if (e == OK) return w;
-    memset(c->stood, 0, t->config.plan->tasks * sizeof *c->stood);
+    forget_stored(r);
     drop_reveal(env, c);
     store_write_drop(env, w);
     return NULL;
@@ -532,8 +586,7 @@ err checkpoint_part_came(struct env *env, struct root *r, const struct msg *m)
 
 err checkpoint_task_started(struct env *env, struct root *r, uint32_t task)
 {
-    if (r->checkpoints.mark == 0 ||
-        r->topology->tasks[task].component->kind != COMPONENT_SPOUT)
+    if (r->checkpoints.mark == 0 || !root_is_source(r, task, OWED_BARRIER))
         return OK;
     return root_tell(env, r, task, OWED_BARRIER);
 }
@@ -571,13 +624,13 @@ err checkpoint_rewound(struct env *env, struct root *r)
     c->parts = c->last = NULL;
     c->mark = 0;
     c->retry = c->final = false;
-    memset(c->stood, 0, t->config.plan->tasks * sizeof *c->stood);
+    forget_stored(r);
     r->ended = 0;
     for (unsigned i = 0; i < t->config.plan->tasks; i++)
         r->ended += r->has_ended[i] = t->tasks[i].ended;
     at_store(&t->phase, PHASE_IDLE, SEQ_CST);
     set_timer(env, r, c->interval_ns);
-    return OK;
+    return root_look_at_loops(env, r);
 }
 
 /* ---- life ---- */
@@ -596,7 +649,9 @@ err checkpoint_init(struct env *env, struct root *r)
     if (t->config.store == NULL) return OK;
     c->answered = mem_zero(t->config.plan->tasks, sizeof *c->answered);
     c->stood = mem_zero(t->config.plan->tasks, sizeof *c->stood);
-    if (c->answered == NULL || c->stood == NULL) return ERR_NOMEM;
+    c->backlogged = mem_zero(t->config.plan->tasks, sizeof *c->backlogged);
+    if (!c->answered || !c->stood || !c->backlogged) return ERR_NOMEM;
+    forget_stored(r);
     c->interval_ns =
         t->config.checkpoint_ns ? t->config.checkpoint_ns : INTERVAL_NS;
     c->retry_ns = RETRY_FIRST_NS;
@@ -608,7 +663,7 @@ err checkpoint_init(struct env *env, struct root *r)
     c->named = c->revealing = c->retry = c->reveal != NULL;
     if (c->revealing) at_store(&t->phase, PHASE_COMMITTING, SEQ_CST);
     set_timer(env, r, c->revealing || is_exact(t) ? 0 : c->interval_ns);
-    return OK;
+    return root_look_at_loops(env, r);
 }
 
 void checkpoint_fini(struct env *env, struct root *r)
@@ -621,4 +676,5 @@ void checkpoint_fini(struct env *env, struct root *r)
     drop_reveal(env, c);
     mem_free(c->answered);
     mem_free(c->stood);
+    mem_free(c->backlogged);
 }

@@ -20,6 +20,7 @@ struct checkpoint_part {
     struct buffer names;      /* of files that appear with it; see reveal.h */
     struct store_part *state; /* owned; NULL: nothing has changed */
     struct store_part *rows;  /* likewise: what the class has of its own */
+    struct buffer backlog;    /* of a loop's head; see backlog.c */
     struct checkpoint_part *next;
 };
 

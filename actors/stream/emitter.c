@@ -53,7 +53,6 @@ static err have_markers(struct emitter *e)
             struct route *route = &e->streams[i].routes[k];
             for (uint32_t p = 0; p < route->port_count; p++) {
                 struct port *port = &route->ports[p];
-                if (port->back) continue;
                 if (port->marker == NULL) port->marker = batch_new(e->env, 0);
                 if (port->marker == NULL) return ERR_NOMEM;
             }
@@ -510,6 +509,14 @@ bool emitter_flush_plain(struct emitter *e)
     return e->open_ports != NULL;
 }
 
+/* The only mark that who is told of it first waits for. */
+static bool comes_round(const struct emitter *e, enum batch_marker marker,
+                        uint64_t number)
+{
+    return e->barriers_come_round && marker == BATCH_MARK &&
+           mark_is_barrier(number);
+}
+
 err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number)
 {
     if (have_markers(e) != OK) return ERR_NOMEM;
@@ -519,7 +526,7 @@ err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number)
             struct route *route = &e->streams[i].routes[k];
             for (uint32_t p = 0; p < route->port_count; p++) {
                 struct port *port = &route->ports[p];
-                if (port->back) continue; /* it would come round */
+                if (port->back && !comes_round(e, marker, number)) continue;
                 struct batch *b = batch_of(port->marker);
                 b->task = e->task;
                 b->epoch = e->epoch;

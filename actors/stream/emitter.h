@@ -58,8 +58,9 @@ struct emitter {
     struct out_stream *streams; /* owned; by the component's stream number */
     unsigned stream_count;
     uint32_t task, epoch;
-    bool reduces;  /* it can combine what is reduced by a function */
-    uint64_t call; /* number of the call in hand */
+    bool reduces;             /* it can combine what is reduced by a function */
+    bool barriers_come_round; /* they go by back edges, too */
+    uint64_t call;            /* number of the call in hand */
     uint64_t root; /* of the tuple in hand; 0: untracked; or ROOT_LIST */
     struct root_list *roots; /* ROOT_LIST: these; borrowed */
     /* ROOT_LIST: all that the call in hand emits is of the same list, which
@@ -106,7 +107,8 @@ void emitter_flush(struct emitter *e);
 /* But for what is being combined, which gets better with time. True: there is
  * some. */
 bool emitter_flush_plain(struct emitter *e);
-/* To every port of every stream, behind all that was emitted. Each port has an
+/* To every port of every stream, but for back edges, and behind all that was
+ * emitted. Each port has an
  * envelope for one made beforehand. ERR_NOMEM: none was sent. */
 err emitter_mark(struct emitter *e, enum batch_marker marker, uint64_t number);
 /* Has a port used up its credit, so that the task is parked? */

@@ -50,7 +50,8 @@ static void say_ended(struct executor *x)
 
 err executor_end(struct executor *x)
 {
-    err e = parts_give(x, 0);
+    err e = backlog_look(x);
+    if (e == OK) e = parts_give(x, 0);
     if (e == OK) e = emitter_mark(&x->emitter, BATCH_END, 0);
     if (e != OK) return e;
     x->ended = x->task->ended = true;
@@ -96,7 +97,7 @@ static bool inputs_ended(struct executor *x)
 
 /* ---- bolts: batches and markers ---- */
 
-static void hold_batch(struct channel *c, struct msg *m)
+void channel_hold(struct channel *c, struct msg *m)
 {
     m->next = NULL;
     if (c->held_first)
@@ -225,8 +226,8 @@ static err prepared(struct executor *x)
 /* The mark has come on every channel that still flows: act, pass it on. */
 static err switch_if_aligned(struct executor *x)
 {
-    uint64_t newest = 0;
-    if (x->suspended != CALL_NONE || x->marker != 0) return OK;
+    uint64_t newest = x->told;
+    if (x->suspended != CALL_NONE || x->marker != 0 || x->ended) return OK;
     for (unsigned i = 0; i < x->task->input_count; i++) {
         uint64_t marker = at_load(&x->task->inputs[i]->marker, SEQ_CST);
         if (marker > newest) newest = marker;
@@ -283,6 +284,7 @@ static err after_switch(struct executor *x)
 static err look(struct executor *x)
 {
     err e = switch_if_aligned(x);
+    if (e == OK) e = backlog_look(x);
     if (e == OK) e = dry_if_all_are(x);
     return e == OK ? finish_if_over(x) : e;
 }
@@ -315,8 +317,16 @@ static err run_batch(struct executor *x, struct msg *m)
 static err take_batch(struct executor *x, struct msg *m)
 {
     struct channel *c = m->by->context;
+    if (c->back && x->task->heads) {
+        err e = backlog_came(x, c, batch_of(m));
+        if (e != OK) {
+            if (batch_of(m)->marker == BATCH_DATA) note_left(x, m);
+            settle_lose_batch(x, m);
+            return e;
+        }
+    }
     if (!waits(x, c) && c->held_first == NULL) return run_batch(x, m);
-    hold_batch(c, m);
+    channel_hold(c, m);
     return OK;
 }
 
@@ -362,6 +372,15 @@ static bool awaits_job(enum call call)
     return call == CALL_SETTLE || call == CALL_PREPARE;
 }
 
+/* What was restored waits, as spouts do, for the first checkpoint. */
+static err go(struct executor *x)
+{
+    if (is_spout(x) || !x->opened) return OK;
+    err e =
+        x->going && !topology_is_stalled(x->topology) ? release_held(x) : OK;
+    return e == OK ? look(x) : e;
+}
+
 static err opened(struct executor *x)
 {
     x->opened = true;
@@ -373,7 +392,7 @@ static err opened(struct executor *x)
         if (e != OK) return e;
     }
     if (is_spout(x)) env_again(x->context.env);
-    return is_spout(x) ? OK : look(x);
+    return go(x);
 }
 
 /* With the call's name where that is not plain: what fails a tuple may read the
@@ -534,7 +553,10 @@ static err switch_wanted(struct executor *x, uint64_t version)
 {
     if (version <= x->task->passed)
         return mark_is_barrier(version) ? OK : say_switched(x, version);
-    if (!is_spout(x)) return OK;
+    if (!is_spout(x)) {
+        x->told = version;
+        return look(x);
+    }
     x->marker_wanted = version;
     return source_put_marker(x);
 }
@@ -563,11 +585,11 @@ static err receive_now(struct executor *x, const struct msg *m)
     case EXECUTOR_DECIDED:
         if (x->context.state) state_thaw(x->context.state);
         source_decided(x);
-        return OK;
+        return x->task->heads ? go(x) : OK;
     case EXECUTOR_GO:
         x->going = true;
         env_again(x->context.env);
-        return is_spout(x) || !x->opened ? OK : look(x);
+        return go(x);
     default: return is_spout(x) ? source_receive(x, m) : ERR_BADMSG;
     }
 }
@@ -771,6 +793,7 @@ static err executor_init(struct env *env, void *self, const void *args)
                          env_random(env));
     if (e != OK) return e;
     x->emitter.epoch = topology_epoch(x->topology);
+    x->emitter.barriers_come_round = x->context.plan->guarantee == EXACTLY_ONCE;
     enter(x, env);
     e = connect(env, x);
     if (e == OK) e = prepare(env, x);
@@ -783,7 +806,7 @@ static err executor_init(struct env *env, void *self, const void *args)
         emitter_fini(&x->emitter);
         return e;
     }
-    if (is_spout(x)) e = source_begin(x);
+    e = is_spout(x) ? source_begin(x) : backlog_restore(x);
     if (e == OK) e = executor_after(x, CALL_OPEN, open_class(x));
     if (e != OK) /* after make(), the end is terminate()'s */
         executor_kind.terminate(env, x, e);
@@ -826,6 +849,7 @@ static void executor_terminate(struct env *env, void *self, err why)
         msg_free(env, m);
     }
     if (x->last_word) msg_free(env, x->last_word);
+    backlog_drop(x);
     roots_fini(&x->roots);
     deadline_id *timers[] = {&x->sleep_timer, &x->idle_timer, &x->replay_timer,
                              &x->check_timer, &x->tick_timer, &x->stall_timer};

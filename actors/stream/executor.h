@@ -17,10 +17,12 @@ enum executor_kind {
     EXECUTOR_ACTIVE,  /* topology: look at topology_is_active() */
     EXECUTOR_LOAD,    /* topology: struct reload_code *: load it, answer */
     EXECUTOR_SWITCH,  /* topology to spouts: uint64_t mark, put it in the
-                       * streams; also of a checkpoint */
+                       * streams; also of a checkpoint, which loops' heads are
+                       * told of, too */
     EXECUTOR_DECIDED, /* topology: the checkpoint is in the store */
     EXECUTOR_DROP,    /* topology: forget the loaded code */
-    EXECUTOR_LOOK,    /* topology: a marker may have come unseen */
+    EXECUTOR_LOOK,    /* topology: a marker may have come unseen, or the task's
+                       * loop is over */
     EXECUTOR_WAKE,    /* outside: something came for an idle source */
 };
 

@@ -2,7 +2,7 @@
  * other: executor.c has what all tasks do, settle.c what becomes of tuples,
  * source.c a spout's roots, replays, turns and end, letters.c what it does with
  * what failed for good, parts.c what it gives to checkpoints, tally.c what is
- * counted. For these only. */
+ * counted, backlog.c what goes round a loop meanwhile. For these only. */
 #ifndef ACTORS_STREAM_EXECUTOR_STATE_H
 #define ACTORS_STREAM_EXECUTOR_STATE_H
 
@@ -74,6 +74,9 @@ struct executor {
     uint64_t marker;         /* that is being passed on; 0: none */
     uint64_t loop_left;      /* its loop is told of it when all has left */
     uint64_t loaded_version; /* of the newest code in the class */
+    struct checkpoint_part *waiting; /* owned, a loop's head: for a barrier that
+                                      * comes round; NULL: none */
+    uint64_t told;                   /* likewise: the newest barrier */
     int asked; /* for a checkpoint: 1, 2: one that the spouts wait for */
 
     /* Spouts. */
@@ -123,6 +126,8 @@ err executor_switch(struct executor *x, uint64_t mark);
 err executor_dry(struct executor *x);
 /* The marker of the end is passed on, the topology is told. */
 err executor_end(struct executor *x);
+/* It waits on its channel, behind what waits there. */
+void channel_hold(struct channel *c, struct msg *m);
 /* Sets a timer anew. ERR_NOMEM: it isn't set. */
 err executor_set_timer(struct executor *x, deadline_id *timer, int64_t at_ns,
                        enum timer cookie);
@@ -149,6 +154,22 @@ err parts_restore(struct executor *x);
 void parts_rest(struct executor *x);
 /* To the checkpoint of this mark; 0: the task has ended. */
 err parts_give(struct executor *x, uint64_t mark);
+/* It is whole; takes it. */
+err parts_send(struct executor *x, struct checkpoint_part *part);
+
+/* ---- backlog.c ---- */
+
+/* The executor is made: the backlog in the store waits on its channels. */
+err backlog_restore(struct executor *x);
+/* The task has given what it is itself. True: the part is kept, and goes when
+ * the barrier has come round. ERR_NOMEM. */
+err backlog_begin(struct executor *x, struct checkpoint_part *part, bool *kept);
+/* A batch or marker has come by a way back. ERR_NOMEM. */
+err backlog_came(struct executor *x, struct channel *c, struct batch *b);
+/* The part goes, if nothing is missing any more. */
+err backlog_look(struct executor *x);
+/* The actor ends. */
+void backlog_drop(struct executor *x);
 
 /* ---- settle.c ---- */
 

@@ -7,7 +7,7 @@
 enum {
     CHECKPOINT_VERSION = 1,
     TASK_VERSION = 1,
-    NAMES_VERSION = 1,
+    BYTES_VERSION = 1, /* of names and backlogs */
     FORGET_AT_ONCE = 10000,
 };
 
@@ -96,12 +96,20 @@ static struct row row_of(struct bytes bytes)
 
 /* ---- the checkpoint ---- */
 
+/* What goes back to a loop's head is state, too. */
+static bool is_kept(const struct plan *plan, const struct component_plan *c)
+{
+    for (unsigned i = 0; i < c->input_count; i++)
+        if (c->inputs[i].back && plan->guarantee == EXACTLY_ONCE) return true;
+    return c->durable;
+}
+
 static err put_components(struct buffer *row, const struct plan *plan)
 {
     err e = OK;
     for (unsigned i = 0; e == OK && i < plan->count; i++) {
         const struct component_plan *c = &plan->components[i];
-        if (!c->durable) continue;
+        if (!is_kept(plan, c)) continue;
         e = put_bytes(row, bytes_of(c->name, strlen(c->name)));
         if (e == OK) e = put_int(row, c->tasks);
     }
@@ -150,12 +158,13 @@ static err check_component(struct row *row, const struct plan *plan,
     int64_t tasks = next_int(row);
     if (row->bad) return OK;
     const struct component_plan *c = component_named(plan, name);
-    if (c == NULL || !c->durable)
+    if (c == NULL || !is_kept(plan, c))
         snprintf(why, STORE_WHY_BYTES,
                  "component '%.*s' keeps state there, and %s; give it back, or "
                  "begin anew with --fresh",
                  (int)name.count, (const char *)name.at,
-                 c ? "has no state = \"durable\" any more" : "is gone");
+                 c ? "has no state = \"durable\", or way back to it, any more"
+                   : "is gone");
     else if (c->tasks != tasks)
         snprintf(why, STORE_WHY_BYTES,
                  "component '%s' keeps the state of %lld tasks there and has "
@@ -265,37 +274,66 @@ err ledger_read_task(struct store_view *view, const struct plan *plan,
     return row.bad ? ERR_FORMAT : OK;
 }
 
-/* ---- names ---- */
+/* ---- names and backlogs ---- */
+
+static err put_or_remove(struct store_write *write,
+                         const struct ledger_key *key, struct bytes bytes)
+{
+    struct buffer row = {0};
+    if (bytes.count == 0) return store_remove(write, ledger_bytes(key));
+    err e = put_int(&row, BYTES_VERSION);
+    if (e == OK) e = put_bytes(&row, bytes);
+    if (e == OK)
+        e = store_put(write, ledger_bytes(key), bytes_of(row.data, row.used));
+    buffer_fini(&row);
+    return e;
+}
+
+static err read_bytes(struct store_view *view, const struct ledger_key *key,
+                      struct bytes *out)
+{
+    struct bytes bytes;
+    *out = bytes_of(NULL, 0);
+    err e = store_get(view, ledger_bytes(key), &bytes);
+    if (e != OK) return e == ERR_NOTFOUND ? OK : e;
+    struct row row = row_of(bytes);
+    if (next_int(&row) > BYTES_VERSION) return ERR_FORMAT;
+    *out = next_bytes(&row);
+    return row.bad ? ERR_FORMAT : OK;
+}
 
 err ledger_put_names(struct store_write *write, const struct plan *plan,
                      struct bytes names)
 {
     struct ledger_key key;
-    struct buffer row = {0};
     err e = topology_key(LEDGER_NAMES, plan->name, &key);
-    if (e == OK && names.count == 0)
-        return store_remove(write, ledger_bytes(&key));
-    if (e == OK) e = put_int(&row, NAMES_VERSION);
-    if (e == OK) e = put_bytes(&row, names);
-    if (e == OK)
-        e = store_put(write, ledger_bytes(&key), bytes_of(row.data, row.used));
-    buffer_fini(&row);
-    return e;
+    return e == OK ? put_or_remove(write, &key, names) : e;
 }
 
 err ledger_read_names(struct store_view *view, const struct plan *plan,
                       struct bytes *out)
 {
     struct ledger_key key;
-    struct bytes bytes;
-    *out = bytes_of(NULL, 0);
     err e = topology_key(LEDGER_NAMES, plan->name, &key);
-    if (e == OK) e = store_get(view, ledger_bytes(&key), &bytes);
-    if (e != OK) return e == ERR_NOTFOUND ? OK : e;
-    struct row row = row_of(bytes);
-    if (next_int(&row) > NAMES_VERSION) return ERR_FORMAT;
-    *out = next_bytes(&row);
-    return row.bad ? ERR_FORMAT : OK;
+    return e == OK ? read_bytes(view, &key, out) : e;
+}
+
+err ledger_put_backlog(struct store_write *write, const struct plan *plan,
+                       const struct component_plan *component, unsigned index,
+                       struct bytes backlog)
+{
+    struct ledger_key key;
+    err e = ledger_key(LEDGER_BACKLOG, plan, component, index, &key);
+    return e == OK ? put_or_remove(write, &key, backlog) : e;
+}
+
+err ledger_read_backlog(struct store_view *view, const struct plan *plan,
+                        const struct component_plan *component, unsigned index,
+                        struct bytes *out)
+{
+    struct ledger_key key;
+    err e = ledger_key(LEDGER_BACKLOG, plan, component, index, &key);
+    return e == OK ? read_bytes(view, &key, out) : e;
 }
 
 /* ---- --fresh ---- */
@@ -334,7 +372,7 @@ err ledger_forget(struct store *store, const char *name,
                   char why[STORE_WHY_BYTES])
 {
     static const char kinds[] = {LEDGER_CHECKPOINT, LEDGER_NAMES, LEDGER_TASK,
-                                 LEDGER_STATE};
+                                 LEDGER_STATE, LEDGER_BACKLOG};
     struct ledger_key key;
     for (size_t i = 0; i < sizeof kinds; i++) {
         bool more = true;

@@ -3,6 +3,7 @@
  *   c NAME                          the newest checkpoint, and of which tasks
  *   t NAME 0 COMPONENT 0 INDEX      where the task stood then
  *   s NAME 0 COMPONENT 0 INDEX KEY  what it kept
+ *   b NAME 0 COMPONENT 0 INDEX      what was on its way back to it (backlog.c)
  *   n NAME                          files that it makes appear (reveal.h)
  * A record begins with the version of its layout; a newer one than this binary
  * knows is refused. */
@@ -19,6 +20,7 @@ enum ledger_kind {
     LEDGER_NAMES = 'n',
     LEDGER_TASK = 't',
     LEDGER_STATE = 's',
+    LEDGER_BACKLOG = 'b',
 };
 
 struct ledger_key {
@@ -63,6 +65,15 @@ err ledger_read_task(struct store_view *view, const struct plan *plan,
 err ledger_put_task(struct store_write *write, const struct plan *plan,
                     const struct component_plan *component, unsigned index,
                     const struct ledger_task *task);
+
+/* What was on its way back to the task; none: without bytes. What is read is
+ * borrowed while the view is. */
+err ledger_read_backlog(struct store_view *view, const struct plan *plan,
+                        const struct component_plan *component, unsigned index,
+                        struct bytes *out);
+err ledger_put_backlog(struct store_write *write, const struct plan *plan,
+                       const struct component_plan *component, unsigned index,
+                       struct bytes backlog);
 
 /* The old and new names of files, see reveal.h; none: without bytes. What is
  * read is borrowed while the view is. */

@@ -6,6 +6,7 @@
 #define ACTORS_STREAM_LOOP_H
 
 #include "core/atomic.h"
+#include "core/msg.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,7 +24,9 @@ struct loop {
     /* Ways into it that haven't ended, and batches on their way between its
      * tasks: until what was made of them is on its way, too. */
     _Atomic uint64_t pending;
-    _Atomic bool over;             /* pending was 0 */
+    _Atomic bool over;    /* pending was 0: nothing goes round any more */
+    struct msg look;      /* TOPOLOGY_LOOP: is it over? */
+    _Atomic bool looking; /* which is on its way */
     _Atomic int64_t waiting_bytes; /* of memory, on its back edges */
     int64_t most_bytes;
     /* So much waited that no emit on a back edge is taken any more, until no
@@ -45,9 +48,11 @@ static inline void loop_took(struct loop *loop, int64_t bytes)
     at_sub(&loop->waiting_bytes, bytes, RELAXED);
 }
 
-/* So much of what is pending is through. When it was the last, all tasks of the
- * loop are told to look. Any actor. */
+/* So much of what is pending is through. When it was the last the topology
+ * looks, and tells the tasks of the loop that it is over. Any actor. */
 void loop_leave(struct env *env, struct loop *loop, uint64_t through);
+/* The topology looks. True: it is over, since now. */
+bool loop_end(struct loop *loop);
 
 static inline bool loop_is_over(struct loop *loop)
 {

@@ -80,22 +80,31 @@ static err fill(struct executor *x, struct checkpoint_part *p)
     return state_freeze(x->context.state, &p->state);
 }
 
-err parts_give(struct executor *x, uint64_t mark)
+err parts_send(struct executor *x, struct checkpoint_part *p)
 {
     struct env *env = x->context.env;
-    if (topology_store(x->topology) == NULL) return OK;
-    x->asked = 0;
-    struct checkpoint_part *p = checkpoint_part_new(x->task->number, mark);
-    if (p == NULL) return ERR_NOMEM;
-    err e = fill(x, p);
-    struct msg *m = e == OK ? msg_new(env, TOPOLOGY_PART, sizeof p) : NULL;
+    struct msg *m = msg_new(env, TOPOLOGY_PART, sizeof p);
     if (m == NULL) {
         ref_drop(env, &p->ref);
-        return e == OK ? ERR_NOMEM : e;
+        return ERR_NOMEM;
     }
     memcpy(msg_body(m), &p, sizeof p);
     m->flags = MSG_REF;
     m->from = env_self(env);
     actor_post(env, topology_actor(x->topology), m);
     return OK;
+}
+
+err parts_give(struct executor *x, uint64_t mark)
+{
+    if (topology_store(x->topology) == NULL) return OK;
+    x->asked = 0;
+    struct checkpoint_part *p = checkpoint_part_new(x->task->number, mark);
+    if (p == NULL) return ERR_NOMEM;
+    bool kept = false;
+    err e = fill(x, p);
+    if (e == OK) e = backlog_begin(x, p, &kept);
+    if (e == OK) return kept ? OK : parts_send(x, p);
+    ref_drop(x->context.env, &p->ref);
+    return e;
 }

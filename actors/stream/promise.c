@@ -97,10 +97,6 @@ static void check_bolt(struct faults *f, const struct component_plan *c)
         fault(f, c,
               "has acking = \"manual\", and with exactly-once nothing is "
               "acked; leave it out");
-    if (c->loop)
-        fault(f, c,
-              "is in a loop, and what goes round is in no checkpoint; take "
-              "the loop out");
 }
 
 static void check_sink(struct faults *f, const struct component_plan *c)

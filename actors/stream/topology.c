@@ -106,11 +106,16 @@ bool topology_is_active(const struct topology *t)
     return at_load(&t->active, SEQ_CST);
 }
 
+bool topology_is_stalled(const struct topology *t)
+{
+    return at_load(&t->stalled, RELAXED);
+}
+
 bool topology_is_gated(const struct topology *t)
 {
     for (unsigned i = 0; i < t->config.plan->loops; i++)
         if (loop_is_gated(&t->loops[i])) return true;
-    return at_load(&t->stalled, RELAXED);
+    return topology_is_stalled(t);
 }
 
 bool channel_end(struct channel *c)
@@ -292,7 +297,7 @@ static err tell(struct env *env, struct root *r, uint32_t task, enum owed what)
         [OWED_LOAD] = EXECUTOR_LOAD,       [OWED_DROP] = EXECUTOR_DROP,
         [OWED_SWITCH] = EXECUTOR_SWITCH,   [OWED_BARRIER] = EXECUTOR_SWITCH,
         [OWED_DECIDED] = EXECUTOR_DECIDED, [OWED_CLOSE] = EXECUTOR_CLOSE,
-        [OWED_ACTIVE] = EXECUTOR_ACTIVE};
+        [OWED_ACTIVE] = EXECUTOR_ACTIVE,   [OWED_LOOK] = EXECUTOR_LOOK};
     actor_id id = topology_task_id(r->topology, task);
     if (id == 0) return OK; /* is told when it has started */
     /* Of two that undo each other, the later counts. */
@@ -333,17 +338,45 @@ err root_tell(struct env *env, struct root *r, uint32_t task, enum owed what)
     return e;
 }
 
-err root_tell_tasks(struct env *env, struct root *r, enum owed what,
-                    bool spouts_only)
+/* Where all that leads into a loop has ended, no barrier comes from outside. */
+bool root_is_source(const struct root *r, uint32_t task, enum owed what)
 {
-    const struct topology *t = r->topology;
-    for (unsigned i = 0; i < t->config.plan->tasks; i++) {
-        if (spouts_only && t->tasks[i].component->kind != COMPONENT_SPOUT)
-            continue;
+    const struct task *t = &r->topology->tasks[task];
+    return t->component->kind == COMPONENT_SPOUT ||
+           (what == OWED_BARRIER && t->heads);
+}
+
+err root_tell_tasks(struct env *env, struct root *r, enum owed what,
+                    bool sources_only)
+{
+    for (unsigned i = 0; i < r->topology->config.plan->tasks; i++) {
+        if (sources_only && !root_is_source(r, i, what)) continue;
         err e = root_tell(env, r, i, what);
         if (e != OK) return e;
     }
     return OK;
+}
+
+static err tell_of_end(struct env *env, struct root *r, const struct loop *loop)
+{
+    err e = OK;
+    for (unsigned i = 0; e == OK && i < r->topology->config.plan->tasks; i++)
+        if (r->topology->tasks[i].loop == loop) e = tell(env, r, i, OWED_LOOK);
+    return e;
+}
+
+/* Not while tasks go back, which may open ways into it again. */
+err root_look_at_loops(struct env *env, struct root *r)
+{
+    struct topology *t = r->topology;
+    int phase = PHASE_IDLE;
+    err e = OK;
+    bool idle = at_cas(&t->phase, &phase, PHASE_TELLING, SEQ_CST);
+    if (!idle && phase == PHASE_REWINDING) return OK; /* TOPOLOGY_REWOUND */
+    for (unsigned i = 0; e == OK && i < t->config.plan->loops; i++)
+        if (loop_end(&t->loops[i])) e = tell_of_end(env, r, &t->loops[i]);
+    if (idle) at_store(&t->phase, PHASE_IDLE, SEQ_CST);
+    return e;
 }
 
 /* Is it still to be told? */
@@ -361,7 +394,7 @@ static err pay_what_is_owed(struct env *env, struct root *r)
 {
     r->owed_timer = 0;
     for (unsigned i = 0; i < r->topology->config.plan->tasks; i++)
-        for (int what = OWED_LOAD; what <= OWED_DECIDED; what *= 2) {
+        for (int what = OWED_LOAD; what <= OWED_LOOK; what *= 2) {
             if (!(r->owed[i] & what)) continue;
             r->owed[i] &= (uint8_t)~what;
             if (!is_wanted(r, (enum owed)what)) continue;
@@ -518,6 +551,7 @@ static err root_receive(struct env *env, void *self, const struct msg *m)
     case TOPOLOGY_REVEALED: return checkpoint_revealed(env, r);
     case TOPOLOGY_SOON: checkpoint_soon(env, r); return OK;
     case TOPOLOGY_REWOUND: return checkpoint_rewound(env, r);
+    case TOPOLOGY_LOOP: return root_look_at_loops(env, r);
     case TOPOLOGY_STARTED: return started(env, r, *(uint32_t *)msg_body(m));
     case TOPOLOGY_ACTIVATE: return activate(env, r, true);
     case TOPOLOGY_DEACTIVATE: return activate(env, r, false);

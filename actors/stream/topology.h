@@ -4,6 +4,7 @@
 #ifndef ACTORS_STREAM_TOPOLOGY_H
 #define ACTORS_STREAM_TOPOLOGY_H
 
+#include "actors/stream/batch.h"
 #include "actors/stream/loop.h"
 #include "actors/stream/pending.h"
 #include "actors/stream/plan.h"
@@ -29,6 +30,7 @@ struct channel {
     _Atomic bool ended;                 /* the end marker */
     _Atomic uint64_t marker;            /* the newest mark */
     _Atomic bool dry;                   /* that nothing new comes */
+    uint64_t came;                      /* consumer: by a way back, a barrier */
     struct msg *held_first, *held_last; /* consumer: owned */
 };
 
@@ -40,7 +42,7 @@ struct task {
     struct channel **inputs; /* owned array; the channels are the topology's */
     unsigned input_count;
     struct loop *loop; /* that it is in; or NULL */
-    struct msg look;   /* EXECUTOR_LOOK, once: its loop is over */
+    bool heads;        /* a loop: see backlog.c */
     /* What outlives the task's actor; written by the one that lives. */
     struct pending pending;     /* of a spout; the actor that lives has it */
     struct undecided undecided; /* of one that holds_back() */
@@ -52,7 +54,8 @@ struct task {
     bool ended; /* all was emitted and told: a new actor has nothing to do */
     bool dry;   /* it was told that nothing new comes, and has told so */
     bool back;  /* all begin where the newest checkpoint saw them, it as well */
-    uint64_t passed;            /* newest mark passed on */
+    bool backlogged; /* its backlog is in the store, and in its loop's count */
+    uint64_t passed; /* newest mark passed on */
     _Atomic uint64_t unsettled; /* a spout's roots, pending or to be replayed */
 };
 
@@ -84,6 +87,7 @@ enum topology_kind {
     TOPOLOGY_STORED,   /* store: struct store_write * */
     TOPOLOGY_REVEALED, /* struct reveal *: its job is done */
     TOPOLOGY_REWOUND,  /* supervisor: all tasks begin at the checkpoint */
+    TOPOLOGY_LOOP,     /* loop: nothing may go round in it any more */
     TOPOLOGY_ACTIVATE, /* from outside: spouts emit; the first one starts all */
     TOPOLOGY_DEACTIVATE, /* from outside: spouts emit nothing new */
 };
@@ -95,13 +99,6 @@ struct topology_end {
     uint64_t gave_up;   /* tuples that failed for good */
     uint64_t left_out;  /* parts of the input that couldn't be read */
 };
-
-/* Marks in the streams have numbers that rise. Those of checkpoints are odd;
- * those of new code are its version. */
-static inline bool mark_is_barrier(uint64_t mark)
-{
-    return mark & 1;
-}
 
 /* New code on its way to all tasks: made by the loader. */
 struct code {
@@ -180,6 +177,8 @@ bool topology_aligns(const struct topology *topology);
 /* Are spouts to wait, for a loop that is full, a checkpoint that can't be
  * written, or the first one of a run that is to be exact? Any thread. */
 bool topology_is_gated(const struct topology *topology);
+/* ... for one of these checkpoints? Any thread. */
+bool topology_is_stalled(const struct topology *topology);
 /* The end marker has come by this channel, or was noted when its reader died.
  * True: it is one that its loop must be told of. Any thread. */
 bool channel_end(struct channel *channel);

@@ -24,13 +24,14 @@ enum owed {
     OWED_ACTIVE = 16,
     OWED_BARRIER = 32,
     OWED_DECIDED = 64,
+    OWED_LOOK = 128,
 };
 enum { OWED_WAIT_NS = 10 * 1000 * 1000 };
 
 /* Who has the store's records of the topology. */
 enum phase {
     PHASE_IDLE,
-    PHASE_TELLING,    /* of a barrier */
+    PHASE_TELLING,    /* of a barrier, or of the end of a loop */
     PHASE_COMMITTING, /* a checkpoint is being written */
     PHASE_REWINDING,  /* its tasks go back to what is written */
 };
@@ -67,9 +68,10 @@ struct topology {
 struct checkpoints {
     struct ledger_checkpoint newest; /* in the store */
     struct ledger_checkpoint next;   /* that is being written */
-    uint64_t *stood; /* owned, by task: a hash of its position in the store */
-    uint64_t mark;   /* of the barrier that aligns; 0: none */
-    bool *answered;  /* owned, by task */
+    uint64_t *stood;  /* owned, by task: a hash of its position in the store */
+    bool *backlogged; /* owned, by task: the store may have a backlog */
+    uint64_t mark;    /* of the barrier that aligns; 0: none */
+    bool *answered;   /* owned, by task */
     unsigned answers;
     struct checkpoint_part *parts; /* references: of the one in hand */
     struct checkpoint_part *last;  /* and of tasks that have ended */
@@ -117,7 +119,11 @@ struct root {
  * barrier nobody is told while tasks go back: TOPOLOGY_REWOUND comes. */
 err root_tell(struct env *env, struct root *r, uint32_t task, enum owed what);
 err root_tell_tasks(struct env *env, struct root *r, enum owed what,
-                    bool spouts_only);
+                    bool sources_only);
+/* Is it where barriers begin: a spout, or a loop's head? */
+bool root_is_source(const struct root *r, uint32_t task, enum owed what);
+/* Loops that are over. */
+err root_look_at_loops(struct env *env, struct root *r);
 /* It is decided how it ends. */
 err root_finish(struct env *env, struct root *r, err why);
 /* The clock of the message timeout stands, and goes on. */

@@ -96,6 +96,45 @@ e2e_segments_appear_when_they_are_whole() {
     seq 20000 | cmp - all || fail "they do not go on behind $last"
 }
 
+e2e_a_loop_goes_on_where_it_was() {
+    cat > t.lua <<'LUA'
+return topology "round" {
+  guarantee = "exactly-once",
+  spout "in" { generator { count = 3 }, fields = { "n" } },
+  bolt "step" {
+    from = { shuffle "in", shuffle "again" }, state = "durable",
+    streams = { default = { "n", "left" }, done = { "n", "rounds" } },
+    execute = {
+      ["in"] = function(self, n) self.emit(n, ROUNDS) end,
+      again = function(self, n, left)
+        self.state:add(n)
+        if left > 1 then self.emit(n, left - 1) else self.emit_to("done", n, self.state[n]) end
+      end,
+    },
+  },
+  bolt "again" {
+    from = shuffle "step", fields = { "n", "left" },
+    map(function(n, left) return n, left end),
+  },
+  sink "out" { from = global "step:done", file { path = "out.txt" } },
+}
+LUA
+    local rounds=100000 seen=""
+    sed -i "s/ROUNDS/$rounds/" t.lua
+    while [ -z "$seen" ]; do
+        start run --data d t.lua
+        sleep 0.7
+        kill -KILL "$pid" 2> killed
+        wait "$pid" 2> killed
+        "$ENGINE" store check d > checked || fail "seen: $(seen checked)"
+        seen=$("$ENGINE" store get d round step)
+    done
+    engine run --data d t.lua
+    [ $code -eq 0 ] || says "round has ended"
+    printf '1\t%d\n2\t%d\n3\t%d\n' $rounds $rounds $rounds > expected
+    sort out.txt | cmp - expected || fail "seen: $(seen out.txt)"
+}
+
 e2e_a_pipe_takes_nothing_back() {
     write_copy
     sed -i 's/copy.txt/pipe/' t.lua
