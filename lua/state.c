@@ -240,12 +240,10 @@ static void add_to(lua_State *L)
     lua_arith(L, LUA_OPADD);
 }
 
-/* A value that has its time, of when the component had a ttl. */
-static void strip_time(struct state_value *value)
+/* Behind its time, of when the component had a ttl. */
+static const uint8_t *timeless(const struct state_value *value)
 {
-    if (!value->is || value->at[0] != TTL_MARK) return;
-    value->count -= TTL_HEAD;
-    memmove(value->at, value->at + TTL_HEAD, value->count);
+    return value->at[0] == TTL_MARK ? value->at + TTL_HEAD : value->at;
 }
 
 /* The sum as any other value, with its time. */
@@ -268,7 +266,7 @@ static bool add_integers(lua_State *L, struct state *state,
         if (!lua_isinteger(L, 3)) return false;
         n = lua_tointeger(L, 3);
     }
-    if (value->is) value_get(value->at, &old);
+    if (value->is) value_get(timeless(value), &old);
     if (old.type != VALUE_INT) return false;
     int64_t sum = (int64_t)((uint64_t)old.as.integer + (uint64_t)n);
     state_changed(state, value,
@@ -289,11 +287,10 @@ static int m_add(lua_State *L)
     if (ttl_of(g)) return add_in_time(L, g, &k);
     err e = state_change(state, key_bytes(&k), VALUE_SCALAR_MAX, &value);
     if (e != OK) return fail(L, e);
-    strip_time(&value);
     if (add_integers(L, state, &value)) return 1;
     take_addend(L);
     if (value.is)
-        value_push(L, value.at);
+        value_push(L, timeless(&value));
     else
         lua_pushnil(L);
     add_to(L);
@@ -301,14 +298,63 @@ static int m_add(lua_State *L)
     return 1;
 }
 
+/* The value at the top in a list of its own, so that it isn't too deep: what is
+ * behind the head of that. */
+static struct bytes encode_element(lua_State *L, struct guest *g)
+{
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, 1);
+    g->scratch.used = 0;
+    value_encode(L, lua_gettop(L), &g->scratch);
+    lua_pop(L, 1);
+    return bytes_of(g->scratch.data + 1, g->scratch.used - 1);
+}
+
+/* Where it lies: what is in it isn't read. False: it is no list, or as large as
+ * a value may be. */
+static bool append(struct state *state, const struct key *k,
+                   struct bytes element, err *e)
+{
+    struct state_value list;
+    struct value head = {.type = VALUE_ARRAY};
+    uint8_t new_head[VALUE_HEAD_MAX];
+    *e = state_append(state, key_bytes(k), VALUE_HEAD_MAX,
+                      VALUE_HEAD_MAX + element.count, &list);
+    if (*e != OK) return true;
+    const uint8_t *elements =
+        list.is ? value_get(timeless(&list), &head) : list.at;
+    size_t begin = (size_t)(elements - list.at);
+    size_t count = list.is ? list.count - begin : 0;
+    if (head.type != VALUE_ARRAY ||
+        count + element.count + VALUE_HEAD_MAX > VALUE_BYTES_MAX)
+        return false;
+    const uint8_t *end = value_put_array_head(new_head, head.count + 1);
+    size_t grown = (size_t)(end - new_head), all = grown + count;
+    if (grown != begin) { /* all of it moves */
+        *e = state_change(state, key_bytes(k), all + element.count, &list);
+        if (*e != OK) return true;
+        memmove(list.at + grown, list.at + begin, count);
+    }
+    memcpy(list.at, new_head, grown);
+    memcpy(list.at + all, element.at, element.count);
+    state_changed(state, &list, all + element.count);
+    return true;
+}
+
 /* state:push(key, v): the list there gets one value more. */
 static int m_push(lua_State *L)
 {
     struct guest *g = guest_at(L);
     struct key k;
+    err e;
     key_at(L, g, 2, &k);
     lua_settop(L, 3);
     luaL_argcheck(L, !lua_isnil(L, 3), 3, "a value is expected");
+    check_writable(L, g);
+    if (ttl_of(g) == 0 &&
+        append(g->context->state, &k, encode_element(L, g), &e))
+        return e == OK ? 0 : fail(L, e);
     push_value(L, g, &k);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);

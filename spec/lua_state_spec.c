@@ -109,6 +109,27 @@ SPEC(lua_state, adds_pushes_and_puts)
                "1|42|42.5|2b|nil2|7|");
 }
 
+/* As its head gets longer, and after calls that failed. */
+SPEC(lua_state, pushes_to_long_lists)
+{
+    CHECK_TEXT(run("",
+                   "local before = #(state.l or {})\n"
+                   "for i = 1, 33000 do\n"
+                   "  state:push('l', before + i)\n"
+                   "  if i == 7 then state:push('m', { n, i }) end\n"
+                   "end\n"
+                   "if n == 3 then error 'three' end\n"
+                   "if n < 4 then return end\n"
+                   "for i, v in ipairs(state.l) do assert(i == v) end\n"
+                   "self.emit(#state.l .. ' ' .. #state.m)\n"
+                   "self.emit(state.m[2][1] .. ' ' .. state.m[3][1])\n"
+                   "state.l = 'x'\n"
+                   "self.emit(tostring(pcall(state.push, state, 'l', 1)))\n"
+                   "self.emit(state.l)",
+                   4),
+               "99000 3|2 4|false|x");
+}
+
 SPEC(lua_state, has_nothing_of_a_failing_call)
 {
     CHECK_TEXT(run("",

@@ -228,11 +228,29 @@ static void check_all(struct fixture *f, const struct model *m)
     CHECK_EQ(listed, there);
 }
 
+/* Its first byte changes, and one more comes. */
+static void append(struct fixture *f, const char *name, char now[24])
+{
+    struct state_value v;
+    size_t count = strlen(now);
+    CHECK_EQ(state_append(f->state, text(name), 1, 1, &v), OK);
+    CHECK(v.is && v.count == count);
+    v.at[0] = (uint8_t)(now[0] = (char)('0' + below(10)));
+    v.at[count] = (uint8_t)(now[count] = 'x');
+    now[count + 1] = '\0';
+    state_changed(f->state, &v, count + 1);
+}
+
 static void change_one(struct fixture *f, struct model *m)
 {
     char name[16];
     uint64_t i = below(KEYS);
     name_key(name, i);
+    if (strcmp(m->now[i], "-") != 0 && strlen(m->now[i]) < 22 &&
+        below(3) == 0) {
+        append(f, name, m->now[i]);
+        return;
+    }
     if (below(4) == 0) {
         put(f, name, NULL);
         strcpy(m->now[i], "-");

@@ -18,7 +18,8 @@ enum {
 /* What a call has changed, newest last: the entry as it was. */
 struct before {
     struct entry *entry;
-    size_t at; /* of the value's bytes in `undo_bytes` */
+    size_t at;      /* of the value's bytes in `undo_bytes` */
+    uint32_t saved; /* so many, from the first */
     uint32_t value_bytes;
     enum has has;
 };
@@ -181,10 +182,9 @@ err state_get(struct state *s, struct bytes key, struct bytes *value)
 
 /* ---- changing ---- */
 
-/* How the entry is before the call in hand changes it. */
-static err note_before(struct state *s, struct entry *e)
+/* How the entry is, with that much of its value. */
+static err note(struct state *s, struct entry *e, uint32_t saved)
 {
-    if (e->call == s->call) return OK;
     if (s->undo_count == s->undo_room) {
         size_t room = s->undo_room ? s->undo_room * 2 : 16;
         struct before *wide = mem_resize(s->undo, room * sizeof *wide);
@@ -192,12 +192,54 @@ static err note_before(struct state *s, struct entry *e)
         s->undo = wide;
         s->undo_room = room;
     }
-    struct before b = {e, s->undo_bytes.used, e->value_bytes, e->has};
-    if (buffer_append(&s->undo_bytes, e->value, e->value_bytes) != OK)
-        return ERR_NOMEM;
+    struct before b = {e, s->undo_bytes.used, saved, e->value_bytes, e->has};
+    if (buffer_append(&s->undo_bytes, e->value, saved) != OK) return ERR_NOMEM;
     s->undo[s->undo_count++] = b;
-    e->call = s->call;
     return OK;
+}
+
+/* Before the call in hand changes it. */
+static err note_before(struct state *s, struct entry *e)
+{
+    if (e->call == s->call) return OK;
+    err error = note(s, e, e->value_bytes);
+    if (error == OK) e->call = s->call;
+    return error;
+}
+
+/* Before it changes these bytes at most, and adds others. What was noted last
+ * is still enough if it was this. */
+static err note_head(struct state *s, struct entry *e, size_t head)
+{
+    if (e->call == s->call) return OK;
+    if (s->undo_count > 0 && s->undo[s->undo_count - 1].entry == e) return OK;
+    return note(s, e, head < e->value_bytes ? (uint32_t)head : e->value_bytes);
+}
+
+/* What is below it, if it says nothing itself; and room. */
+static err bring(struct state *s, struct entry *e, struct bytes key,
+                 uint64_t hash, size_t room, struct state_value *out)
+{
+    struct bytes below = bytes_of(NULL, 0);
+    err error = OK;
+    if (e->has == HAS_NOTHING) error = read_before(s, key, hash, &below);
+    if (error == OK && below.at) error = entry_set(&s->changed, e, below);
+    if (error == OK) error = entry_reserve(&s->changed, e, room);
+    *out = (struct state_value){.at = e->value,
+                                .count = e->value_bytes,
+                                .is = e->has == HAS_VALUE,
+                                .entry = e};
+    return error;
+}
+
+err state_append(struct state *s, struct bytes key, size_t head, size_t more,
+                 struct state_value *out)
+{
+    uint64_t hash = hash_of(key);
+    struct entry *e = layer_entry(&s->changed, key, hash);
+    if (e == NULL || note_head(s, e, head) != OK) return ERR_NOMEM;
+    err error = bring(s, e, key, hash, 0, out);
+    return error == OK ? bring(s, e, key, hash, out->count + more, out) : error;
 }
 
 err state_change(struct state *s, struct bytes key, size_t room,
@@ -206,18 +248,7 @@ err state_change(struct state *s, struct bytes key, size_t room,
     uint64_t hash = hash_of(key);
     struct entry *e = layer_entry(&s->changed, key, hash);
     if (e == NULL || note_before(s, e) != OK) return ERR_NOMEM;
-    struct bytes below = bytes_of(NULL, 0);
-    if (e->has == HAS_NOTHING) {
-        err error = read_before(s, key, hash, &below);
-        if (error == OK && below.at) error = entry_set(&s->changed, e, below);
-        if (error != OK) return error;
-    }
-    if (entry_reserve(&s->changed, e, room) != OK) return ERR_NOMEM;
-    *out = (struct state_value){.at = e->value,
-                                .count = e->value_bytes,
-                                .is = e->has == HAS_VALUE,
-                                .entry = e};
-    return OK;
+    return bring(s, e, key, hash, room, out);
 }
 
 void state_changed(struct state *s, const struct state_value *value,
@@ -258,8 +289,7 @@ void state_undo(struct state *s)
     while (s->undo_count > 0) {
         const struct before *b = &s->undo[--s->undo_count];
         struct entry *e = b->entry;
-        if (b->value_bytes)
-            memcpy(e->value, s->undo_bytes.data + b->at, b->value_bytes);
+        if (b->saved) memcpy(e->value, s->undo_bytes.data + b->at, b->saved);
         e->value_bytes = b->value_bytes;
         e->has = b->has;
     }

@@ -49,6 +49,10 @@ struct state_value {
  * write; then state_changed() before anything else is done with the state. */
 err state_change(struct state *state, struct bytes key, size_t room,
                  struct state_value *out);
+/* The same, with room for `more` behind it, for who changes the first `head`
+ * bytes at most and adds to it: what it costs doesn't grow with the value. */
+err state_append(struct state *state, struct bytes key, size_t head,
+                 size_t more, struct state_value *out);
 void state_changed(struct state *state, const struct state_value *value,
                    size_t count);
 
