@@ -190,3 +190,47 @@ SPEC(queue, is_read_by_each_group_by_itself)
     CHECK_EQ(queue_forget(k.store, "reader2", why), OK);
     kept_end(&k);
 }
+
+/* ---- a queue that is full ---- */
+
+static const char limited[] =
+    "return topology 'writer' { guarantee = 'exactly-once',\n"
+    "  spout 'lines' { fields = {'line'}, generator { rate = 2000,\n"
+    "    count = 400, make = function(i) return i - 1 end } },\n"
+    "  sink 'queue' { from = shuffle 'lines', tasks = TASKS,\n"
+    "    queue { name = 'q', limit = 60 } },\n"
+    "}\n";
+
+/* Who writes waits for who reads, whoever is killed. */
+SPEC(queue, that_is_full_makes_its_spouts_wait)
+{
+    uint64_t crashes = 0;
+    FOR_SEEDS(100)
+    {
+        struct kept k;
+        char text[1024];
+        kept_begin(&k);
+        snprintf(text, sizeof text, "local TASKS = %u\n%s",
+                 1 + (unsigned)sim_random(k.sim, 3), limited);
+        struct sim_node *node = sim_node(k.sim, 1);
+        struct both b = {stream_start(k.sim, node, text), NULL};
+        for (uint64_t n = sim_random(k.sim, 3); n > 0; n--, crashes++) {
+            kept_steps(&k, 300);
+            stream_kill(b.writer, sim_random(k.sim, 2) ? "lines" : "queue", 0);
+        }
+        sim_advance(k.sim, 20000 * (int64_t)KEPT_MS);
+        CHECK(!stream_ended(b.writer));
+        text_of(&k, reading, true, text, sizeof text);
+        b.reader = stream_start(k.sim, node, text);
+        while (!over(&b) && sim_step(k.sim, INT64_MAX))
+            continue;
+        CHECK_EQ(stream_run(b.writer)->why, OK);
+        stream_free(b.writer);
+        stream_free(b.reader);
+        count_copies(&k);
+        for (int i = 0; i < KEPT_LINES; i++)
+            CHECK_EQ(k.counts[i], 1);
+        kept_end(&k);
+    }
+    CHECK_SEEN(crashes);
+}

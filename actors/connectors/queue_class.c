@@ -12,6 +12,10 @@
  * group was. `ends = true`: the spout ends when all who write have ended and
  * all is read; else it waits for more.
  *
+ * With `limit` so many records may wait for the group that is the farthest
+ * behind; then the spouts of the topology that writes wait until some are
+ * removed. What is under way then is written all the same.
+ *
  * The spout names the fields; a record of another number of values is left out
  * and counted. Both ends may have several tasks: a task of the sink is read by
  * one of the spout's. */
@@ -20,7 +24,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME, GROUP, ENDS };
+enum { NAME, GROUP, ENDS, LIMIT };
 
 const char *queue_name(const struct component_context *context)
 {
@@ -40,6 +44,14 @@ const char *queue_group(const struct component_context *context,
 bool queue_ends(const struct component_context *context)
 {
     return connector_option(context, ENDS)->flag;
+}
+
+uint64_t queue_limit(const struct component_context *context)
+{
+    const struct option_value *limit = connector_option(context, LIMIT);
+    uint64_t records = (uint64_t)limit->number,
+             tasks = context->component->tasks;
+    return limit->set ? (records + tasks - 1) / tasks : 0;
 }
 
 static const struct component_class source = {
@@ -63,6 +75,7 @@ static const struct component_class sink = {
     .make = queue_sink_make,
     .free = queue_sink_free,
     .execute = queue_sink_execute,
+    .tick = queue_sink_tick,
     .finish = queue_sink_finish,
     .keep = queue_sink_keep,
 };
@@ -80,6 +93,10 @@ static const struct option options[] = {
               .type = OPTION_FLAG,
               .doc = "as a source: end when all who write have ended and all "
                      "is read"},
+    [LIMIT] = {.name = "limit",
+               .type = OPTION_COUNT,
+               .doc = "as a sink: records that may wait for readers; then the "
+                      "spouts wait, too"},
 };
 
 static bool has_control(const char *text)
@@ -102,6 +119,12 @@ static bool check(const struct option_value *values, bool as_sink, char *why,
     else if (as_sink && (values[GROUP].set || values[ENDS].set))
         fault = "group and ends are options of queue as a source; as a sink "
                 "it only writes: remove them";
+    else if (!as_sink && values[LIMIT].set)
+        fault = "limit is an option of queue as a sink: give it to the "
+                "topology that writes";
+    else if (values[LIMIT].set && values[LIMIT].number == 0)
+        fault = "limit of queue is 0, so nothing could be written; give a "
+                "number of records";
     if (fault) snprintf(why, why_bytes, "%s", fault);
     return fault == NULL;
 }

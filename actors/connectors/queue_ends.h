@@ -14,6 +14,8 @@ const char *queue_name(const struct component_context *context);
 const char *queue_group(const struct component_context *context,
                         char out[QUEUE_LANE_MAX]);
 bool queue_ends(const struct component_context *context);
+/* Of a task of a sink: so many records may wait; 0: any number. */
+uint64_t queue_limit(const struct component_context *context);
 
 /* ---- queue_sink.c ---- */
 
@@ -26,12 +28,15 @@ struct queue_sink {
     uint32_t count;                 /* of its records */
     uint64_t block_first;           /* number of its first */
     struct rows *rows;              /* owned: full ones; or NULL */
+    uint64_t oldest; /* record that was there when it was looked last */
+    bool told;       /* that the queue is full */
 };
 
 err queue_sink_make(struct component_context *context, void *self);
 void queue_sink_free(struct component_context *context, void *self);
 enum step queue_sink_execute(struct component_context *context, void *self,
                              struct input *input);
+enum step queue_sink_tick(struct component_context *context, void *self);
 enum step queue_sink_finish(struct component_context *context, void *self);
 err queue_sink_keep(struct component_context *context, void *self,
                     struct store_part **out);

@@ -2,6 +2,7 @@
  * checkpoint puts into the store with all else that it decides. */
 #include "actors/connectors/queue_ends.h"
 #include "actors/stream/rows.h"
+#include "core/log.h"
 #include "core/value.h"
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@ enum {
     BLOCK_BYTES = 32 << 10,
     SOON_BYTES = 8 << 20,  /* gathered: then a checkpoint comes soon */
     WAIT_BYTES = 64 << 20, /* and so much stops the spouts until it is there */
+    LOOK_NS = 20 * 1000 * 1000, /* is there room again? */
 };
 
 err queue_sink_make(struct component_context *context, void *self)
@@ -42,6 +44,7 @@ err queue_sink_make(struct component_context *context, void *self)
         return ERR_HOPELESS;
     }
     q->now.next = q->block_first = q->stood.next;
+    q->oldest = 0; /* not known: it is looked for when so many could wait */
     return e == ERR_NOTFOUND ? OK : e;
 }
 
@@ -94,6 +97,56 @@ static err append(struct queue_sink *q, unsigned arity, const uint8_t *values,
     return OK;
 }
 
+/* The first record of the lane that is there; if none is, the first that isn't
+ * in the store yet. */
+static err find_oldest(struct component_context *context, struct queue_sink *q)
+{
+    struct store_view *view;
+    struct queue_key from;
+    struct bytes key, value, rest;
+    err e = queue_block_key(q->queue, &q->lane, 0, &from);
+    if (e == OK) e = store_view(executor_store(context), &view);
+    if (e != OK) return e;
+    e = store_seek(view, queue_bytes(&from), &key, &value);
+    from.count -= sizeof(uint64_t);
+    q->oldest = q->stood.next;
+    if (e == OK && queue_key_rest(key, &from, &rest) &&
+        rest.count == sizeof(uint64_t))
+        q->oldest = value_load64(rest.at);
+    store_unview(view);
+    return e == ERR_NOTFOUND ? OK : e;
+}
+
+/* What can't be read is found out by who reads it. */
+static bool is_full(struct component_context *context, struct queue_sink *q)
+{
+    uint64_t limit = queue_limit(context);
+    if (q->now.next - q->oldest < limit) return false;
+    return find_oldest(context, q) == OK && q->now.next - q->oldest >= limit;
+}
+
+static void heed_limit(struct component_context *context, struct queue_sink *q)
+{
+    if (queue_limit(context) == 0) return;
+    bool full = is_full(context, q);
+    if (full && !q->told)
+        executor_log(context, LOG_WARN,
+                     "queue '%s' is full: %llu records of this task wait for "
+                     "its readers; the spouts wait until some are read",
+                     q->queue, (unsigned long long)(q->now.next - q->oldest));
+    q->told |= full;
+    int64_t again_ns = full ? env_now(context->env) + LOOK_NS : INT64_MAX;
+    /* Without memory for the timer the next batch looks again. */
+    if (executor_tick_at(context, again_ns) != OK) full = false;
+    executor_close_gate(context, full);
+}
+
+enum step queue_sink_tick(struct component_context *context, void *self)
+{
+    heed_limit(context, self);
+    return STEP_DONE;
+}
+
 enum step queue_sink_execute(struct component_context *context, void *self,
                              struct input *input)
 {
@@ -109,6 +162,7 @@ enum step queue_sink_execute(struct component_context *context, void *self,
                           "out of memory: no room for this record until a "
                           "checkpoint has written those before it");
     }
+    heed_limit(context, q);
     size_t gathered = q->rows ? q->rows->changes.used : 0;
     if (gathered >= SOON_BYTES)
         executor_checkpoint_soon(context, gathered >= WAIT_BYTES);

@@ -319,6 +319,9 @@ struct store *executor_store(const struct component_context *context);
 /* Much is gathered for the next checkpoint: let it come soon, and the spouts
  * wait for it. */
 void executor_checkpoint_soon(struct component_context *context, bool wait);
+/* Something outside is full: all spouts of the topology wait until this task
+ * says that it has room, or ends. */
+void executor_close_gate(struct component_context *context, bool closed);
 /* Blocking work; job_done() follows on this executor. See core/job.h. */
 void executor_job(struct component_context *context, struct job *job);
 /* Call next() again: something came. */

@@ -850,6 +850,7 @@ static void executor_terminate(struct env *env, void *self, err why)
     }
     if (x->last_word) msg_free(env, x->last_word);
     backlog_drop(x);
+    if (x->closes_gate) topology_close_gate(x->topology, false);
     roots_fini(&x->roots);
     deadline_id *timers[] = {&x->sleep_timer, &x->idle_timer, &x->replay_timer,
                              &x->check_timer, &x->tick_timer, &x->stall_timer};
@@ -876,6 +877,13 @@ err executor_tick_at(struct component_context *context, int64_t at_ns)
 struct store *executor_store(const struct component_context *context)
 {
     return topology_store(context->executor->topology);
+}
+
+void executor_close_gate(struct component_context *context, bool closed)
+{
+    struct executor *x = executor_of(context);
+    if (x->closes_gate != closed) topology_close_gate(x->topology, closed);
+    x->closes_gate = closed;
 }
 
 void executor_checkpoint_soon(struct component_context *context, bool wait)

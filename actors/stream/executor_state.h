@@ -77,6 +77,7 @@ struct executor {
     struct checkpoint_part *waiting; /* owned, a loop's head: for a barrier that
                                       * comes round; NULL: none */
     uint64_t told;                   /* likewise: the newest barrier */
+    bool closes_gate;                /* see executor_close_gate() */
     int asked; /* for a checkpoint: 1, 2: one that the spouts wait for */
 
     /* Spouts. */

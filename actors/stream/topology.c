@@ -115,7 +115,15 @@ bool topology_is_gated(const struct topology *t)
 {
     for (unsigned i = 0; i < t->config.plan->loops; i++)
         if (loop_is_gated(&t->loops[i])) return true;
-    return topology_is_stalled(t);
+    return at_load(&t->gates, RELAXED) > 0 || topology_is_stalled(t);
+}
+
+void topology_close_gate(struct topology *t, bool closed)
+{
+    if (closed)
+        at_add(&t->gates, 1, RELAXED);
+    else
+        at_sub(&t->gates, 1, RELAXED);
 }
 
 bool channel_end(struct channel *c)

@@ -174,9 +174,13 @@ struct code *topology_code(struct topology *topology);
  * while the tasks wait for a reload's markers. Any thread. */
 int64_t topology_clock_ns(const struct topology *topology, int64_t now_ns);
 bool topology_aligns(const struct topology *topology);
-/* Are spouts to wait, for a loop that is full, a checkpoint that can't be
- * written, or the first one of a run that is to be exact? Any thread. */
+/* Are spouts to wait, for a loop that is full, a task that has closed the gate,
+ * a checkpoint that can't be written, or the first one of a run that is to be
+ * exact? Any thread. */
 bool topology_is_gated(const struct topology *topology);
+/* Closes it, or opens it again: it is open when all who have closed it have.
+ * Any thread. */
+void topology_close_gate(struct topology *topology, bool closed);
 /* ... for one of these checkpoints? Any thread. */
 bool topology_is_stalled(const struct topology *topology);
 /* The end marker has come by this channel, or was noted when its reader died.

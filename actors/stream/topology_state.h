@@ -52,7 +52,8 @@ struct topology {
     bool going; /* every task has been started once; the supervisor's */
     bool begun; /* children were started; the supervisor's */
     _Atomic bool active;
-    _Atomic bool stalled; /* a checkpoint is written before anything moves */
+    _Atomic bool stalled;   /* a checkpoint is written before anything moves */
+    _Atomic unsigned gates; /* closed by so many tasks */
     _Atomic int phase;
     _Atomic uint32_t epoch;   /* how often all tasks have gone back */
     struct topology *self;    /* what specs of ackers point to */

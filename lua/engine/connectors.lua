@@ -179,4 +179,20 @@ local function check_files(order, fault)
   end
 end
 
-return check_connector, check_files
+--- Who reads a queue waits for those who would wait for it.
+local function check_queues(order, fault)
+  local readers = {}
+  for _, c in ipairs(order) do
+    if c.out.connector == "queue" and c.kind == "spout" and c.out.options.name then readers[c.out.options.name] = c end
+  end
+  for _, c in ipairs(order) do
+    local options = c.out.connector == "queue" and c.kind == "sink" and c.out.options
+    local reader = options and options.limit and readers[options.name]
+    if reader then
+      fault(c.line, "%s has a limit, and %s in line %d reads its queue '%s': when it is full that would wait, too; read it in a " ..
+            "topology of its own, or leave limit out", c.title, reader.title, reader.line, clean(options.name))
+    end
+  end
+end
+
+return check_connector, check_files, check_queues

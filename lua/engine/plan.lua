@@ -159,7 +159,7 @@ local shared = {
   is_count = is_count, is_name = is_name, clean = clean, named = named, shown = shown, plain = plain, last_entry = last_entry,
   duration = duration, size = size, a_duration = A_DURATION, a_size = A_SIZE,
 }
-local check_connector, check_files = connector_checks(shared)
+local check_connector, check_files, check_queues = connector_checks(shared)
 local windows = window_checks(shared, join_path)
 
 --- record: what the file returned; connectors: name → description;
@@ -826,6 +826,7 @@ local function check(record, connectors, file)
   end
 
   check_files(order, fault)
+  check_queues(order, fault)
   windows.check_pending(order, plan, fault)
 
   -- Everything must be reached from a spout, or it waits for ever.

@@ -69,3 +69,35 @@ e2e_options_of_a_queue_are_checked() {
     exits 78
     says "group and ends are options of queue as a source; as a sink it only writes: remove them"
 }
+
+e2e_a_queue_that_is_full_makes_its_spouts_wait() {
+    cat > write.lua <<'LUA'
+return topology "write" {
+  spout "in" { generator { count = 20000 }, fields = { "n" } },
+  sink "out" { from = shuffle "in", queue { name = "numbers", limit = 2000 } },
+}
+LUA
+    cat > read.lua <<'LUA'
+return topology "read" {
+  guarantee = "exactly-once",
+  spout "numbers" { queue { name = "numbers", ends = true }, fields = { "n" } },
+  sink "out" { from = global "numbers", file { path = "out.txt" } },
+}
+LUA
+    start run --data d write.lua
+    until_so "it is full" said "queue 'numbers' is full: "
+    kill -TERM "$pid"
+    finishes
+    exits 0
+    engine run --data d write.lua read.lua
+    exits 0
+    seq 20000 | cmp - out.txt || fail "not what was written"
+    sed -i 's/ends = true/limit = 5/' read.lua
+    engine check read.lua
+    exits 78
+    says "limit is an option of queue as a sink: give it to the topology that writes"
+    sed -i 's/spout "in".*/spout "in" { queue "numbers", fields = { "n" } },/' write.lua
+    engine check write.lua
+    exits 78
+    says "write.lua:3: sink 'out' has a limit, and spout 'in' in line 2 reads its queue 'numbers': when it is full that would wait, too; read it in a topology of its own, or leave limit out"
+}
