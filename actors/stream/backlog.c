@@ -28,7 +28,7 @@ static err append(struct buffer *to, const struct task *from,
                   const struct stream_plan *stream, const struct batch *b)
 {
     const char *name = from->component->name;
-    uint8_t numbers[NUMBERS_BYTES];
+    uint8_t numbers[NUMBERS_BYTES] = {0};
     err e = buffer_append(to, name, strlen(name) + 1);
     if (e == OK) e = buffer_append(to, stream->name, strlen(stream->name) + 1);
     size_t at = to->used;
