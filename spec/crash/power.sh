@@ -136,9 +136,11 @@ PATIENCE=20
 echo "power: 8 cuts where syncs count for nothing: found out $((corrupt + lost))"
 [ $((corrupt + lost)) -gt 0 ] && right=$((right + 1))
 STEP=$((CUTS < 1000 ? 7 : 1))
+TIMES=$((CUTS < 1000 ? 1 : 20))
 faults=0
-strike_each CRASH_KILL N
-echo "power: killed before each of $struck_calls calls, wrong $faults"
+mapfile -t each < <(yes N | head -n $TIMES)
+strike_each CRASH_KILL "${each[@]}"
+echo "power: killed before each of $((struck_calls / TIMES)) calls, $TIMES times, wrong $faults"
 [ $faults -eq 0 ] && right=$((right + 1))
 faults=0
 strike_each CRASH_FAIL N:5 N:28 N:28:5
