@@ -279,6 +279,29 @@ static enum step nothing_yet(struct component_context *context,
     return STEP_DONE;
 }
 
+/* What goes back to a checkpoint would read on in it. */
+static enum step heed_pipe(struct component_context *context, struct reader *r)
+{
+    const struct intake *in = r->intake;
+    if (r->heeded || in == NULL || !in->owned || !in->pipe) return STEP_DONE;
+    r->heeded = true;
+    if (context->plan->guarantee == EXACTLY_ONCE) {
+        snprintf(context->error, sizeof context->error,
+                 "%s is a pipe or a device, which can't be read again after a "
+                 "crash; bring it into a file or a queue first, or use "
+                 "guarantee = \"at-least-once\"",
+                 in->path);
+        return STEP_HOPELESS;
+    }
+    if (plan_is_durable(context->plan) && in->mine)
+        executor_log(context, LOG_WARN,
+                     "%s is a pipe or a device: when a task crashes, what was "
+                     "read since the last checkpoint is lost to what is kept; "
+                     "stdin {} keeps it",
+                     in->path);
+    return STEP_DONE;
+}
+
 enum step blocks_done(struct component_context *context, struct reader *r,
                       struct job *job)
 {
@@ -290,6 +313,7 @@ enum step blocks_done(struct component_context *context, struct reader *r,
         r->stripe_end = INT64_MAX; /* what can't be cut isn't dealt out */
         say_in_order(context, r);
     }
+    if (heed_pipe(context, r) != STEP_DONE) return STEP_HOPELESS;
     if (b->got >= 0) return STEP_DONE;
     if (!in->open) {
         enum step step = not_opened(context, r, b, (int)-b->got);

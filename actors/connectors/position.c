@@ -43,6 +43,7 @@ static uint8_t *put(uint8_t *at, const struct reader *r, size_t place,
     const char *path = place < count ? r->paths.list[place] : "";
     bool in_order = r->keeps && r->intake && place == r->place;
     if (r->plan.follow) offset = offset > r->began ? offset - r->began : 0;
+    if (r->intake && place == r->place && r->intake->pipe) offset = 0;
     at = value_put_int(at, (r->ended && place >= count ? ENDED : 0) |
                                (in_order ? IN_ORDER : 0));
     at = value_put_int(at, (int64_t)info->device);
@@ -51,7 +52,7 @@ static uint8_t *put(uint8_t *at, const struct reader *r, size_t place,
     return value_put_bytes(at, path, (uint32_t)strlen(path));
 }
 
-/* A pipe has no position that would help. */
+/* Stdin has no position that would help. */
 err reader_snapshot(struct component_context *context, void *self,
                     uint64_t oldest, struct buffer *out)
 {

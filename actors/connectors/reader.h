@@ -88,6 +88,7 @@ struct reader {
     bool at_end;    /* followed: the last read found no more */
     bool skipping;  /* nobody wants the rest of the file */
     bool inherited; /* what is being read is told to an actor that is gone */
+    bool heeded;    /* it is a pipe: see blocks.c */
     bool owing;     /* `line` or `record` is taken, but there was no memory */
     struct line line;
     struct csv_record record;

@@ -244,6 +244,39 @@ LUA
     grep -qF '{"task":0,"key":1000,"value":1000}' out || fail "the newest is not there"
 }
 
+# fill_pipe FROM TO: the lines between, and nothing more for a while.
+fill_pipe() { (seq "$1" "$2"; exec sleep 30) > pipe & }
+
+e2e_what_comes_by_a_pipe_is_new_each_time() {
+    mkfifo pipe
+    cat > t.lua <<'LUA'
+return topology "t" {
+  spout "in" { file { path = "pipe" } },
+  bolt "tell" {
+    from = shuffle "in", fields = { "n" },
+    execute = function(self, n)
+      if n == "100" or n == "150" then log.info("there is " .. n) end
+      self.emit(n)
+    end,
+  },
+  sink "out" { from = shuffle "tell", file { path = "out.txt", append = true } },
+}
+LUA
+    local filler
+    for part in "1 100" "101 150"; do
+        # shellcheck disable=SC2086 # two words
+        fill_pipe $part
+        filler=$!
+        start run --data d t.lua
+        until_so "the last one is there" said "there is ${part#* }"
+        kill -TERM "$pid"
+        finishes
+        exits 0
+        kill "$filler" 2> killed
+    done
+    seq 150 | cmp - out.txt || fail "not what was written: $(wc -l < out.txt) lines"
+}
+
 e2e_lines_of_stdin_are_counted_whatever_crashes() {
     cat > t.lua <<'LUA'
 return topology "t" {

@@ -145,6 +145,21 @@ e2e_a_pipe_takes_nothing_back() {
     says "pipe is a pipe or a device, from which nothing can be taken back; write to a file, or leave out guarantee = \"exactly-once\""
 }
 
+e2e_a_pipe_is_not_read_again() {
+    mkfifo pipe
+    cat > t.lua <<'LUA'
+return topology "t" {
+  guarantee = "exactly-once",
+  spout "in" { file { path = "pipe" } },
+  sink "out" { from = shuffle "in", file { path = "out.txt" } },
+}
+LUA
+    seq 100 > pipe &
+    engine run t.lua
+    exits 1
+    says "pipe is a pipe or a device, which can't be read again after a crash; bring it into a file or a queue first, or use guarantee = \"at-least-once\""
+}
+
 e2e_what_cannot_be_exact_is_refused() {
     write_copy
     sed -i 's/generator {.*}, fields/stdin {}, fields/; s/file { path = "copy.txt" }/stdout {}/' t.lua
