@@ -53,7 +53,14 @@ static void advise_streams(struct adviser *a, const struct component_plan *c)
 static void advise_inputs(struct adviser *a, const struct component_plan *c)
 {
     for (unsigned i = 0; i < c->input_count; i++) {
-        const char *from = a->plan->components[c->inputs[i].component].name;
+        const struct component_plan *sender =
+            &a->plan->components[c->inputs[i].component];
+        const char *from = sender->name;
+        if (sender->streams[c->inputs[i].stream].arity == 0)
+            give(a, c,
+                 "%s '%s' reads '%s', which names no fields, so it can emit "
+                 "no value; add fields = { \"…\" } to '%s'",
+                 component_kind_name(c->kind), c->name, from, from);
         if (grouping_has_keys(c->inputs[i].grouping) && c->tasks == 1)
             give(a, c,
                  "%s '%s' reads '%s' by fields and has one task, which gets "

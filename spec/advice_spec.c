@@ -64,6 +64,20 @@ SPEC(advice, a_stream_that_nobody_reads_is_said)
     CHECK_HAS(page.text, "shuffle \"a:bad\"");
 }
 
+SPEC(advice, a_reader_of_what_has_no_fields_is_said)
+{
+    struct page page;
+    CHECK_EQ(advise("return topology 't' {\n"
+                    "  spout 'in' { list { {1} }, fields = {'n'} },\n"
+                    "  bolt 'a' { from = shuffle 'in',\n"
+                    "    execute = function() end },\n"
+                    "  sink 'out' { from = shuffle 'a', null {} },\n"
+                    "}",
+                    2, &page),
+             1);
+    CHECK_HAS(page.text, "5: sink 'out' reads 'a', which names no fields");
+}
+
 SPEC(advice, a_grouping_without_effect_is_said)
 {
     struct page page;
