@@ -136,7 +136,9 @@ static const char rounds[] =
     "  bolt 'step' { from = { fields('lines', 'line'), fields('again', 'n') "
     "},\n"
     "    tasks = 2, retries = RETRIES, state = 'durable',\n"
-    "    streams = { default = {'n', 'left'}, done = {'n', 'more'} },\n"
+    "    streams = { default = {'n', 'left'}, done = {'n', 'more'},\n"
+    "      last = {'text'} },\n"
+    "    finish = function(self) self.emit_to('last', 'over') end,\n"
     "    execute = { lines = function(self, n)\n"
     "      self.emit(n, tonumber(n) % 7)\n"
     "      self.state:add(n)\n"
@@ -150,11 +152,13 @@ static const char rounds[] =
     "'left'},\n"
     "    execute = function(self, n, left) self.emit(n, left) end },\n"
     "  sink 'copy' { from = global 'step:done', file { path = 'out.txt' } },\n"
+    "  sink 'last' { from = global 'step:last', file { path = 'last.txt' } },\n"
     "}\n";
 
 static void check_rounds(struct tale *t)
 {
     size_t bytes;
+    CHECK_EQ(count_lines(t, "last.txt"), 2); /* one a task */
     CHECK_EQ(count_lines(t, "out.txt"), KEPT_LINES);
     check_counts(t, 1);
     const char *at = (const char *)sim_disk_get(disk_of(t), "out.txt", &bytes);

@@ -280,9 +280,11 @@ static err after_switch(struct executor *x)
     return e == OK ? release_held(x) : e;
 }
 
-/* A marker has come: is it the last that was missing? */
+/* A marker has come: is it the last that was missing? Before everybody can be
+ * reached nobody ends. */
 static err look(struct executor *x)
 {
+    if (!x->going) return OK;
     err e = switch_if_aligned(x);
     if (e == OK) e = backlog_look(x);
     if (e == OK) e = dry_if_all_are(x);
@@ -372,12 +374,12 @@ static bool awaits_job(enum call call)
     return call == CALL_SETTLE || call == CALL_PREPARE;
 }
 
-/* What was restored waits, as spouts do, for the first checkpoint. */
+/* Everybody can be reached. What was restored waits, as spouts do, for the first
+ * checkpoint. */
 static err go(struct executor *x)
 {
-    if (is_spout(x) || !x->opened) return OK;
-    err e =
-        x->going && !topology_is_stalled(x->topology) ? release_held(x) : OK;
+    if (is_spout(x) || !x->opened || !x->going) return OK;
+    err e = topology_is_stalled(x->topology) ? OK : release_held(x);
     return e == OK ? look(x) : e;
 }
 
