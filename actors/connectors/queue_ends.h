@@ -28,7 +28,7 @@ struct queue_sink {
     uint32_t count;                 /* of its records */
     uint64_t block_first;           /* number of its first */
     struct rows *rows;              /* owned: full ones; or NULL */
-    uint64_t oldest; /* record that was there when it was looked last */
+    uint64_t oldest; /* record that was there at the last look; 0: none was */
     bool told;       /* that the queue is full */
 };
 

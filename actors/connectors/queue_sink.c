@@ -44,7 +44,6 @@ err queue_sink_make(struct component_context *context, void *self)
         return ERR_HOPELESS;
     }
     q->now.next = q->block_first = q->stood.next;
-    q->oldest = 0; /* not known: it is looked for when so many could wait */
     return e == ERR_NOTFOUND ? OK : e;
 }
 

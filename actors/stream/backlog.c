@@ -53,6 +53,16 @@ static err note(struct executor *x, const struct channel *c,
     return e;
 }
 
+static struct checkpoint_part *take(struct executor *x)
+{
+    struct checkpoint_part *part = x->waiting;
+    x->waiting = NULL;
+    if (part)
+        at_sub(&x->task->loop->waiting_bytes, (int64_t)part->backlog.used,
+               RELAXED);
+    return part;
+}
+
 /* Has all come that is of before the barrier? */
 static bool is_whole(const struct executor *x, uint64_t mark)
 {
@@ -82,7 +92,7 @@ err backlog_begin(struct executor *x, struct checkpoint_part *part, bool *kept)
     for (unsigned i = 0; e == OK && i < x->task->input_count; i++)
         e = note_held(x, x->task->inputs[i]);
     *kept = e == OK;
-    if (e != OK) x->waiting = NULL;
+    if (e != OK) take(x);
     return e;
 }
 
@@ -93,16 +103,6 @@ err backlog_came(struct executor *x, struct channel *c, struct batch *b)
         c->came >= x->waiting->mark)
         return OK;
     return note(x, c, b);
-}
-
-static struct checkpoint_part *take(struct executor *x)
-{
-    struct checkpoint_part *part = x->waiting;
-    x->waiting = NULL;
-    if (part)
-        at_sub(&x->task->loop->waiting_bytes, (int64_t)part->backlog.used,
-               RELAXED);
-    return part;
 }
 
 err backlog_look(struct executor *x)

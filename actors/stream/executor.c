@@ -374,8 +374,8 @@ static bool awaits_job(enum call call)
     return call == CALL_SETTLE || call == CALL_PREPARE;
 }
 
-/* Everybody can be reached. What was restored waits, as spouts do, for the first
- * checkpoint. */
+/* Everybody can be reached. What was restored waits, as spouts do, for the
+ * first checkpoint. */
 static err go(struct executor *x)
 {
     if (is_spout(x) || !x->opened || !x->going) return OK;
@@ -556,7 +556,7 @@ static err switch_wanted(struct executor *x, uint64_t version)
     if (version <= x->task->passed)
         return mark_is_barrier(version) ? OK : say_switched(x, version);
     if (!is_spout(x)) {
-        x->told = version;
+        if (x->task->heads && mark_is_barrier(version)) x->told = version;
         return look(x);
     }
     x->marker_wanted = version;
