@@ -289,7 +289,7 @@ sim() { # the simulated world at full size: sim [TIMES the suite's seeds]
     local factor=${1:-10} status=0 began=$SECONDS module
     mkdir -p build/test
     : > build/test/sim.log
-    for module in stream. checkpoint. state. store. registry. windows.; do
+    for module in stream. checkpoint. recovery. exactly. queue. state. store. registry. windows.; do
         ENGINE_SEEDS_FACTOR=$factor build/asan/spec $module 2>&1 | tee -a build/test/sim.log | grep -vE '^\[ +(RUN|OK)' || status=1
     done
     echo "sim: $factor times the suite's seeds, $(awk '/ passed, .* failed$/ { p += $1; f += $3 } END { print p " passed, " f " failed" }' build/test/sim.log), $((SECONDS - began)) s"

@@ -1,6 +1,6 @@
-/* executor.c - runs one task: takes batches, calls the class, aligns markers,
- * and ends when its inputs have. What becomes of tuples is in settle.c, a
- * spout's roots, replays and turns in source.c.
+/* executor.c - runs one task: takes batches, calls the class, and ends when its
+ * inputs have. What becomes of tuples is in settle.c, a spout's roots, replays
+ * and turns in source.c, what a marker does in marks.c.
  * A class's call may be suspended (its Lua slice is over, it sleeps): then the
  * executor takes no data and puts off every message but the few that end or
  * resume it. */
@@ -33,8 +33,8 @@ err executor_set_timer(struct executor *x, deadline_id *timer, int64_t at_ns,
 
 /* ---- ends ---- */
 
-static err tell_topology(struct executor *x, uint16_t kind, const void *body,
-                         uint32_t bytes)
+err executor_tell_topology(struct executor *x, uint16_t kind, const void *body,
+                           uint32_t bytes)
 {
     return actor_send(x->context.env, topology_actor(x->topology), kind, body,
                       bytes);
@@ -179,69 +179,6 @@ static bool waits(struct executor *x, struct channel *c)
     return at_load(&c->marker, ACQUIRE) > x->task->passed;
 }
 
-static err load_code(struct executor *x, const struct code *code)
-{
-    env_flush(x->context.env); /* it runs the file's own code */
-    return x->class->load_code(&x->context, x->self, code);
-}
-
-/* A new actor may have been made with the code before and not have been told
- * of this one, or not have had the memory for it: it was taken all the same. */
-static err catch_up(struct executor *x, uint64_t version)
-{
-    if (x->class->load_code == NULL || x->loaded_version >= version) return OK;
-    struct code *code = topology_code(x->topology);
-    err e = load_code(x, code);
-    if (e == OK) x->loaded_version = code->version;
-    ref_drop(x->context.env, &code->ref);
-    return e;
-}
-
-static err switch_code(struct executor *x, uint64_t version)
-{
-    if (catch_up(x, version) != OK)
-        return executor_after(x, CALL_SWITCH, STEP_CRASH);
-    if (x->class->switch_code && x->loaded_version == version)
-        return executor_after(x, CALL_SWITCH,
-                              x->class->switch_code(&x->context, x->self));
-    return executor_after(x, CALL_SWITCH, STEP_DONE);
-}
-
-err executor_switch(struct executor *x, uint64_t mark)
-{
-    x->marker = mark;
-    if (!mark_is_barrier(mark)) return switch_code(x, mark);
-    enum step step = STEP_DONE;
-    if (x->class->prepare && topology_store(x->topology))
-        step = x->class->prepare(&x->context, x->self);
-    return executor_after(x, CALL_PREPARE, step);
-}
-
-static err prepared(struct executor *x)
-{
-    err e = parts_give(x, x->marker);
-    return e == OK ? executor_after(x, CALL_SWITCH, STEP_DONE) : e;
-}
-
-/* The mark has come on every channel that still flows: act, pass it on. */
-static err switch_if_aligned(struct executor *x)
-{
-    uint64_t newest = x->told;
-    if (x->suspended != CALL_NONE || x->marker != 0 || x->ended) return OK;
-    for (unsigned i = 0; i < x->task->input_count; i++) {
-        uint64_t marker = at_load(&x->task->inputs[i]->marker, SEQ_CST);
-        if (marker > newest) newest = marker;
-    }
-    if (newest <= x->task->passed) return OK;
-    for (unsigned i = 0; i < x->task->input_count; i++) {
-        struct channel *c = x->task->inputs[i];
-        if (!c->back && at_load(&c->marker, ACQUIRE) < newest &&
-            !at_load(&c->ended, ACQUIRE))
-            return OK;
-    }
-    return executor_switch(x, newest);
-}
-
 static err run_batch(struct executor *x, struct msg *m);
 
 /* What waited behind the marker, in order; stops when a call suspends. */
@@ -263,29 +200,12 @@ static err release_held(struct executor *x)
     return e == OK ? finish_if_over(x) : e;
 }
 
-static err say_switched(struct executor *x, uint64_t version)
-{
-    struct load_answer answer = {.task = x->task->number, .version = version};
-    return tell_topology(x, TOPOLOGY_SWITCHED, &answer,
-                         offsetof(struct load_answer, error));
-}
-
-static err after_switch(struct executor *x)
-{
-    err e = emitter_mark(&x->emitter, BATCH_MARK, x->marker);
-    if (e != OK) return e; /* the task's next actor does it over */
-    x->task->passed = x->marker;
-    x->marker = 0;
-    if (!mark_is_barrier(x->task->passed)) e = say_switched(x, x->task->passed);
-    return e == OK ? release_held(x) : e;
-}
-
 /* A marker has come: is it the last that was missing? Before everybody can be
  * reached nobody ends. */
 static err look(struct executor *x)
 {
     if (!x->going) return OK;
-    err e = switch_if_aligned(x);
+    err e = marks_align(x);
     if (e == OK) e = backlog_look(x);
     if (e == OK) e = dry_if_all_are(x);
     return e == OK ? finish_if_over(x) : e;
@@ -467,8 +387,11 @@ err executor_after(struct executor *x, enum call call, enum step step)
         if (!x->gathering) e = executor_end(x);
         break;
     case CALL_TICK: emitter_keep(&x->emitter); break;
-    case CALL_PREPARE: e = prepared(x); break;
-    case CALL_SWITCH: e = after_switch(x); break;
+    case CALL_PREPARE: e = marks_prepared(x); break;
+    case CALL_SWITCH:
+        e = marks_pass_on(x);
+        if (e == OK) e = release_held(x);
+        break;
     case CALL_SETTLE:
         x->gathering = false;
         e = x->finished && !x->ended ? executor_end(x) : put_off_no_more(x);
@@ -533,36 +456,6 @@ static err timer(struct executor *x, const struct timer_due *due)
     }
 }
 
-static err load(struct executor *x, const struct msg *m)
-{
-    const struct code *code = *(struct code **)msg_body(m);
-    struct load_answer answer = {
-        .task = x->task->number, .version = code->version, .ok = true};
-    if (x->class->load_code) {
-        err e = load_code(x, code);
-        answer.ok = e == OK;
-        if (e != OK)
-            snprintf(answer.error, sizeof answer.error, "%.*s",
-                     (int)sizeof answer.error - 1, x->context.error);
-    }
-    if (answer.ok) x->loaded_version = code->version;
-    return tell_topology(x, TOPOLOGY_LOADED, &answer, sizeof answer);
-}
-
-/* A new actor may be told what the one before it has done; that one's word of
- * it may have been lost. Bolts switch when the marker comes. */
-static err switch_wanted(struct executor *x, uint64_t version)
-{
-    if (version <= x->task->passed)
-        return mark_is_barrier(version) ? OK : say_switched(x, version);
-    if (!is_spout(x)) {
-        if (x->task->heads && mark_is_barrier(version)) x->told = version;
-        return look(x);
-    }
-    x->marker_wanted = version;
-    return source_put_marker(x);
-}
-
 /* A message that touches the class: not while one of its calls is suspended.
  */
 static err receive_now(struct executor *x, const struct msg *m)
@@ -578,11 +471,14 @@ static err receive_now(struct executor *x, const struct msg *m)
         err e = executor_after(x, call, step);
         return e == OK ? put_off_no_more(x) : e;
     }
-    case EXECUTOR_LOAD: return load(x, m);
+    case EXECUTOR_LOAD: return marks_load(x, m);
     case EXECUTOR_DROP:
         if (x->class->drop_code) x->class->drop_code(&x->context, x->self);
         return OK;
-    case EXECUTOR_SWITCH: return switch_wanted(x, *(uint64_t *)msg_body(m));
+    case EXECUTOR_SWITCH: {
+        err e = marks_wanted(x, *(uint64_t *)msg_body(m));
+        return e == OK && !is_spout(x) ? look(x) : e;
+    }
     case EXECUTOR_LOOK: return look(x);
     case EXECUTOR_DECIDED:
         if (x->context.state) state_thaw(x->context.state);
@@ -893,7 +789,8 @@ void executor_checkpoint_soon(struct component_context *context, bool wait)
     struct executor *x = executor_of(context);
     if (x->asked > wait) return;
     if (wait) topology_stall(x->topology);
-    if (tell_topology(x, TOPOLOGY_SOON, NULL, 0) == OK) x->asked = 1 + wait;
+    if (executor_tell_topology(x, TOPOLOGY_SOON, NULL, 0) == OK)
+        x->asked = 1 + wait;
 }
 
 void executor_job(struct component_context *context, struct job *job)
@@ -905,7 +802,7 @@ void executor_drain(struct component_context *context)
 {
     struct executor *x = executor_of(context);
     int64_t limit_ns = topology_drain_ns(x->topology);
-    tell_topology(x, TOPOLOGY_DRAIN, &limit_ns, sizeof limit_ns);
+    executor_tell_topology(x, TOPOLOGY_DRAIN, &limit_ns, sizeof limit_ns);
 }
 
 const struct actor_kind executor_kind = {

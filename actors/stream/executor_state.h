@@ -1,8 +1,9 @@
 /* executor_state.h - the state of a task's actor and how its sides call each
- * other: executor.c has what all tasks do, settle.c what becomes of tuples,
- * source.c a spout's roots, replays, turns and end, letters.c what it does with
- * what failed for good, parts.c what it gives to checkpoints, tally.c what is
- * counted, backlog.c what goes round a loop meanwhile. For these only. */
+ * other: executor.c has what all tasks do, marks.c what markers do, settle.c
+ * what becomes of tuples, source.c a spout's roots, replays, turns and end,
+ * letters.c what it does with what failed for good, parts.c what it gives to
+ * checkpoints, tally.c what is counted, backlog.c what goes round a loop
+ * meanwhile. For these only. */
 #ifndef ACTORS_STREAM_EXECUTOR_STATE_H
 #define ACTORS_STREAM_EXECUTOR_STATE_H
 
@@ -119,19 +120,34 @@ static inline bool is_spout(const struct executor *x)
 
 /* A call of the class has come back, at first or after it was suspended. */
 err executor_after(struct executor *x, enum call call, enum step step);
-/* All that came before this mark is through: the class takes the code of that
- * version, or the task gives its part to the checkpoint; the mark is passed on.
- */
-err executor_switch(struct executor *x, uint64_t mark);
 /* The task has told its readers that nothing new comes. ERR_NOMEM. */
 err executor_dry(struct executor *x);
 /* The marker of the end is passed on, the topology is told. */
 err executor_end(struct executor *x);
+/* A message to the topology's actor. ERR_NOMEM. */
+err executor_tell_topology(struct executor *x, uint16_t kind, const void *body,
+                           uint32_t bytes);
 /* It waits on its channel, behind what waits there. */
 void channel_hold(struct channel *c, struct msg *m);
 /* Sets a timer anew. ERR_NOMEM: it isn't set. */
 err executor_set_timer(struct executor *x, deadline_id *timer, int64_t at_ns,
                        enum timer cookie);
+
+/* ---- marks.c ---- */
+
+/* All that came before this mark is through: the class takes the code of that
+ * version, or prepares its part of the checkpoint. */
+err marks_switch(struct executor *x, uint64_t mark);
+/* Which it has prepared. */
+err marks_prepared(struct executor *x);
+/* If one has come on all inputs that flow, marks_switch(). */
+err marks_align(struct executor *x);
+/* It is done: readers are told. */
+err marks_pass_on(struct executor *x);
+/* EXECUTOR_LOAD: the class loads code, the topology is told whether it can. */
+err marks_load(struct executor *x, const struct msg *m);
+/* The topology wants this mark to begin here. */
+err marks_wanted(struct executor *x, uint64_t mark);
 
 /* ---- tally.c ---- */
 

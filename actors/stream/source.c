@@ -576,7 +576,7 @@ err source_put_marker(struct executor *x)
     if (x->marker_wanted == 0 || x->suspended != CALL_NONE) return OK;
     uint64_t version = x->marker_wanted;
     x->marker_wanted = 0;
-    return version > x->task->passed ? executor_switch(x, version) : OK;
+    return version > x->task->passed ? marks_switch(x, version) : OK;
 }
 
 /* No next() follows any more: what waited for more to come goes now. */
