@@ -207,10 +207,18 @@ static enum step crash(struct component_context *context,
     return fault_stays(error) ? STEP_HOPELESS : STEP_CRASH;
 }
 
-/* Another file has the name than when the checkpoint was taken. */
+/* Another file has the name than when the checkpoint was taken. Of one that is
+ * followed that is to be expected; of others what was read may come again. */
 static enum step begin_anew(struct component_context *context, struct reader *r,
                             struct block *b)
 {
+    if (context->plan->guarantee == EXACTLY_ONCE && !r->plan.follow) {
+        snprintf(context->error, sizeof context->error,
+                 "%s is another file than when the checkpoint was taken, or "
+                 "was cut; put it back, or begin anew with --fresh",
+                 b->intake->path);
+        return STEP_HOPELESS;
+    }
     executor_fault(context, LOSS_NONE,
                    "%s is another file than when the checkpoint was taken, or "
                    "was cut; it is read from its beginning",

@@ -70,6 +70,42 @@ e2e_a_file_that_was_cut_is_refused() {
     says ": it was cut or replaced meanwhile; put it back, or begin anew with --fresh"
 }
 
+e2e_a_source_that_was_cut_or_replaced_is_refused() {
+    cat > t.lua <<'LUA'
+return topology "t" {
+  guarantee = "exactly-once",
+  spout "in" { file { path = "in.txt" } },
+  bolt "slow" {
+    from = shuffle "in", fields = { "line" },
+    execute = function(self, line)
+      for i = 1, 20000 do end
+      if line == "1000" then log.info "some are copied" end
+      self.emit(line)
+    end,
+  },
+  sink "out" { from = shuffle "slow", file { path = "out.txt" } },
+}
+LUA
+    seq 300000 > in.txt
+    start run --data d t.lua
+    until_so "some are copied" said "some are copied"
+    kill -TERM "$pid"
+    finishes
+    exits 0
+    mv in.txt right.txt
+    for text in "$(seq 10)" "$(seq 300000)"; do
+        echo "$text" > in.txt
+        engine run --data d t.lua
+        exits 1
+        says "in.txt is another file than when the checkpoint was taken, or was cut; put it back, or begin anew with --fresh"
+    done
+    mv right.txt in.txt
+    engine run --data d --for 0.5s t.lua
+    exits 0
+    awk '$1 != NR' out.txt > other
+    [ ! -s other ] || fail "it has what it should not: $(head -1 other)"
+}
+
 e2e_segments_appear_when_they_are_whole() {
     write_copy
     sed -i 's/path = "copy.txt"/path = "copy.txt", segments = "1KB"/' t.lua
