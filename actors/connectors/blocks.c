@@ -287,12 +287,14 @@ static enum step nothing_yet(struct component_context *context,
     return STEP_DONE;
 }
 
-/* What goes back to a checkpoint would read on in it. */
-static enum step heed_pipe(struct component_context *context, struct reader *r)
+/* It is open. What goes back to a checkpoint would read on in a pipe. */
+static enum step heed_kind(struct component_context *context, struct reader *r)
 {
     const struct intake *in = r->intake;
-    if (r->heeded || in == NULL || !in->owned || !in->pipe) return STEP_DONE;
-    r->heeded = true;
+    if (in == NULL || !in->open) return STEP_DONE;
+    r->info = in->info; /* a job may be opening it whenever else it is asked */
+    if (r->pipe || !in->pipe || !in->owned) return STEP_DONE;
+    r->pipe = true;
     if (context->plan->guarantee == EXACTLY_ONCE) {
         snprintf(context->error, sizeof context->error,
                  "%s is a pipe or a device, which can't be read again after a "
@@ -321,7 +323,7 @@ enum step blocks_done(struct component_context *context, struct reader *r,
         r->stripe_end = INT64_MAX; /* what can't be cut isn't dealt out */
         say_in_order(context, r);
     }
-    if (heed_pipe(context, r) != STEP_DONE) return STEP_HOPELESS;
+    if (heed_kind(context, r) != STEP_DONE) return STEP_HOPELESS;
     if (b->got >= 0) return STEP_DONE;
     if (!in->open) {
         enum step step = not_opened(context, r, b, (int)-b->got);

@@ -31,7 +31,7 @@ static int64_t stands_at(const struct component_context *context,
 /* What is known of that file. */
 static const struct disk_info *info_of(const struct reader *r, size_t place)
 {
-    if (r->intake && place == r->place) return &r->intake->info;
+    if (r->intake && place == r->place) return &r->info;
     return &r->places[place].info;
 }
 
@@ -43,7 +43,7 @@ static uint8_t *put(uint8_t *at, const struct reader *r, size_t place,
     const char *path = place < count ? r->paths.list[place] : "";
     bool in_order = r->keeps && r->intake && place == r->place;
     if (r->plan.follow) offset = offset > r->began ? offset - r->began : 0;
-    if (r->intake && place == r->place && r->intake->pipe) offset = 0;
+    if (r->intake && place == r->place && r->pipe) offset = 0;
     at = value_put_int(at, (r->ended && place >= count ? ENDED : 0) |
                                (in_order ? IN_ORDER : 0));
     at = value_put_int(at, (int64_t)info->device);

@@ -228,8 +228,9 @@ static int64_t resume_place(struct reader *r)
 {
     struct resume *from = &r->resume;
     r->resume_at = 0;
+    r->info = (struct disk_info){0};
     if (from->path == NULL) return 0;
-    r->intake->wanted = from->wanted;
+    r->info = r->intake->wanted = from->wanted;
     r->resume_at = from->at;
     mem_free(from->path);
     from->path = NULL;
@@ -246,6 +247,7 @@ static enum step begin_place(struct component_context *context,
     r->places[r->place].base = r->base;
     restart_splitter(r);
     r->csv.offset = r->began = 0;
+    r->pipe = false;
     lines_seek(&r->lines, resume_place(r), false);
     if (r->single && context->component->tasks > 1) deal(context, r);
     blocks_begin(context, r);
@@ -257,7 +259,7 @@ static enum step begin_place(struct component_context *context,
 static void leave_place(struct component_context *context, struct reader *r)
 {
     struct place *place = &r->places[r->place];
-    place->info = r->intake->info;
+    place->info = r->info;
     place->intake = r->intake;
     r->intake = NULL;
     if (r->keeps || !r->tracked) close_place(context, r, r->place);

@@ -73,6 +73,7 @@ struct reader {
     struct place *places;    /* owned: of each path */
     size_t place;            /* which is being read */
     struct intake *intake;   /* a reference: of it; NULL: not begun */
+    struct disk_info info;   /* of it, once it is open */
     struct block *blocks[2]; /* references; freed at the end */
     struct window *window;   /* a reference; NULL before a replay */
     size_t window_place;     /* what its intake is */
@@ -88,7 +89,7 @@ struct reader {
     bool at_end;    /* followed: the last read found no more */
     bool skipping;  /* nobody wants the rest of the file */
     bool inherited; /* what is being read is told to an actor that is gone */
-    bool heeded;    /* it is a pipe: see blocks.c */
+    bool pipe;      /* what is being read is one */
     bool owing;     /* `line` or `record` is taken, but there was no memory */
     struct line line;
     struct csv_record record;
