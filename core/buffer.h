@@ -32,7 +32,7 @@ void buffer_fini(struct buffer *b);
  * is copied twice on average. ERR_NOMEM: nothing has changed. */
 static inline err buffer_reserve(struct buffer *b, size_t more_bytes)
 {
-    if (more_bytes <= b->room - b->used) return OK;
+    if (b->data && more_bytes <= b->room - b->used) return OK;
     return buffer_grow(b, more_bytes);
 }
 
@@ -41,9 +41,10 @@ static inline err buffer_reserve(struct buffer *b, size_t more_bytes)
 static inline err buffer_append(struct buffer *b, const void *bytes,
                                 size_t count)
 {
+    if (count == 0) return OK;
     err e = buffer_reserve(b, count);
-    if (e != OK || b->data == NULL) return e; /* none, and nothing to copy */
-    if (count > 0) memcpy(b->data + b->used, bytes, count);
+    if (e != OK) return e;
+    memcpy(b->data + b->used, bytes, count);
     b->used += count;
     return OK;
 }

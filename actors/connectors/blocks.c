@@ -65,6 +65,8 @@ void blocks_free(struct component_context *context, struct reader *r)
 
 void blocks_drop(struct reader *r)
 {
+    r->pipe = false;
+    r->info = (struct disk_info){0};
     for (int i = 0; i < 2; i++)
         if (r->blocks[i]) r->blocks[i]->state = BLOCK_FREE;
 }
@@ -226,6 +228,7 @@ static enum step begin_anew(struct component_context *context, struct reader *r,
     b->state = BLOCK_FREE;
     ref_drop(context->env, &r->intake->ref);
     r->intake = NULL;
+    r->info = (struct disk_info){0};
     return STEP_DONE;
 }
 

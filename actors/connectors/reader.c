@@ -228,7 +228,6 @@ static int64_t resume_place(struct reader *r)
 {
     struct resume *from = &r->resume;
     r->resume_at = 0;
-    r->info = (struct disk_info){0};
     if (from->path == NULL) return 0;
     r->info = r->intake->wanted = from->wanted;
     r->resume_at = from->at;
@@ -247,7 +246,6 @@ static enum step begin_place(struct component_context *context,
     r->places[r->place].base = r->base;
     restart_splitter(r);
     r->csv.offset = r->began = 0;
-    r->pipe = false;
     lines_seek(&r->lines, resume_place(r), false);
     if (r->single && context->component->tasks > 1) deal(context, r);
     blocks_begin(context, r);

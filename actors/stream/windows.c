@@ -157,7 +157,7 @@ event_new(struct windows *w, const struct windows_tuple *t, size_t bytes)
     s->live++;
     w->events++;
     if (t->roots > 0) w->held++;
-    if (w->config.state == NULL && t->bytes > 0)
+    if (w->config.state == NULL && t->values)
         memcpy(values_of(event), t->values, t->bytes);
     return event;
 }
