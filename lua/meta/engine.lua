@@ -495,6 +495,8 @@ function list(rows) end
 --- the spout's name
 ---@field ends? boolean a source: end when all who write have ended and all is
 --- read
+---@field limit? integer a sink: records that may wait for readers; then the
+--- spouts wait, too
 
 --- A durable queue in the folder of --data: a source, `fields` of the spout
 --- names its values; a sink.
