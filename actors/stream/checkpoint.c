@@ -378,6 +378,7 @@ static err begin(struct env *env, struct root *r)
     c->soon = false;
     c->mark = (r->marks += 2) | 1;
     c->final = c->stopping;
+    c->busy = false;
     c->answers = 0;
     memset(c->answered, 0, tasks * sizeof *c->answered);
     err e = root_tell_tasks(env, r, OWED_BARRIER, true);
@@ -461,7 +462,7 @@ static err go_on(struct env *env, struct root *r)
     at_store(&r->topology->phase, PHASE_IDLE, SEQ_CST);
     if (c->newest.ended)
         return root_finish(env, r, r->draining ? ERR_STOPPED : OK);
-    if (c->final) return stop(env, r);
+    if (c->final && !c->busy) return stop(env, r);
     err e = root_tell_tasks(env, r, OWED_DECIDED, false);
     if (e != OK) return e;
     if (all_ended) return begin(env, r);
@@ -581,6 +582,7 @@ err checkpoint_part_came(struct env *env, struct root *r, const struct msg *m)
     ref_take(&p->ref);
     p->next = *list;
     *list = p;
+    c->busy |= p->busy && env_now(env) < c->stop_ns;
     return p->mark ? answered(env, r, p->task) : OK;
 }
 

@@ -16,6 +16,7 @@ struct checkpoint_part {
     uint32_t task;
     uint64_t mark; /* of the barrier; 0: the task has ended, it is its last */
     bool has_position;
+    bool busy; /* a spout's: tuples of it were under way, and will come again */
     struct buffer position;
     struct buffer names;      /* of files that appear with it; see reveal.h */
     struct store_part *state; /* owned; NULL: nothing has changed */

@@ -69,6 +69,7 @@ static err fill(struct executor *x, struct checkpoint_part *p)
                                            : TOKEN_NONE,
                                &p->position);
     p->has_position = p->position.used > 0;
+    p->busy = x->pending.count + x->pending.replay_count > 0;
     /* The last part is decided with a later barrier: nothing comes then. */
     if (p->mark) undecided_snapshot(&x->task->undecided);
     if (e == OK && x->class->reveal)

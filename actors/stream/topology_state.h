@@ -86,7 +86,8 @@ struct checkpoints {
     int64_t began_ns, interval_ns, retry_ns;
     deadline_id timer;
     bool stopping; /* the run ends with a checkpoint ... */
-    bool final;    /* ... which is the one in hand */
+    bool final;    /* ... which is the one in hand, unless */
+    bool busy;     /* tuples were under way in it, and there is time */
     int64_t stop_ns;
 };
 
